@@ -1,0 +1,67 @@
+"""autograd: a scalar reverse-mode autograd engine. This front door is the table of contents."""
+
+from .checking import GradcheckError, GradcheckWarning, gradcheck
+from .drawing import draw_dot, mimebundle
+from .functions import abs, dot, log_softmax, logsumexp, mean, pow, softmax, sum
+from .modes import detect_anomaly, no_grad
+from .ops import (
+    acos,
+    asin,
+    atan,
+    atan2,
+    clamp,
+    cos,
+    cosh,
+    elu,
+    equal,
+    erf,
+    exp,
+    expm1,
+    gelu,
+    greater,
+    greater_equal,
+    hypot,
+    leaky_relu,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    tan,
+    tanh,
+    where,
+)
+from .primitives import primitive
+from .sweeps import gradients
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .value import Value
+
+Value._repr_mimebundle_ = mimebundle  # type: ignore[attr-defined]  # a notebook shows a Value as its picture
+
+# fmt: off
+__all__ = [
+    # value, sweeps
+    "Value", "gradients",
+    # ops and functions
+    "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh",
+    "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum", "minimum", "clamp",
+    "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "sum", "mean", "logsumexp", "softmax", "log_softmax",
+    # modes
+    "no_grad", "detect_anomaly",
+    # transforms
+    "grad", "value_and_grad", "jacobian", "hessian", "jvp", "vjp", "hvp",
+    # checking
+    "gradcheck", "GradcheckError", "GradcheckWarning",
+    # primitives
+    "primitive",
+    # drawing
+    "draw_dot",
+]
+# fmt: on

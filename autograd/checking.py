@@ -1,0 +1,220 @@
+"""gradcheck: the engine's derivatives against finite differences, in both modes, to order 2.
+
+The slope by finite differences is a central difference at many steps, extrapolated to step zero (Richardson), and the
+entry of that table is taken that its neighbours agree with best and no finer one contradicts (after Ridders 1982). So no
+step has to be guessed, and the disagreement is an estimate of the error.
+"""
+
+import inspect
+import math
+import random
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .modes import recording
+from .sweeps import gradients, pull, push
+from .transforms import leaves, rebuild
+from .value import Value
+
+RELATIVE = 1e-6
+"""How far, relative to its size, a derivative may be from the finite difference, beyond the latter's own error."""
+LARGEST, SMALLEST = 2.0**-6, 2.0**-17
+"""Steps are halved from the largest, relative to max(1, |x|), to the smallest, relative to min(1, |x|)."""
+ROUNDING = 2.0**-50
+
+
+class GradcheckError(AssertionError):
+    """A derivative of the engine differs from the finite difference."""
+
+
+class GradcheckWarning(UserWarning):
+    """Finite differences could not judge a derivative, which was left unchecked."""
+
+
+class Slope(NamedTuple):
+    value: float
+    error: float
+    kink: bool
+
+
+def gradcheck(
+    f: Callable[..., Any], inputs: Any, *, order: int = 1, sample: int | None = None, rng: random.Random | None = None
+) -> bool:
+    """True if the derivatives of f at `inputs`, by the reverse and the forward sweep, agree with finite differences.
+
+    f: a function of numbers or nested lists of numbers that returns a number or a list of numbers.
+    inputs: its arguments, as a list or tuple, or one number; or leaf Values such as `model.parameters()`, which f is
+    called with, or which it uses by itself if it takes no arguments. Their `.data` is changed and restored.
+    order: 2 checks the second derivatives too. sample: check only so many of the numbers in `inputs`, drawn by `rng`.
+
+    Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance. Warns (GradcheckWarning), and
+    leaves a derivative unchecked, if two calls at one point differ or if a kink lies within the step.
+
+    >>> from autograd import gradcheck, tanh
+    >>> gradcheck(lambda x, y: tanh(x * y) / y, (0.5, 2.0), order=2)
+    True
+    """
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck checks order 1 or 2, got {order}")
+    problem = _Problem(f, inputs)
+    if problem.call() != (again := problem.call()) and not any(y != y for y in again):
+        _warn(f"{problem.name} gave two results at one point; is there dropout or other randomness in it? Nothing was checked")
+        return True
+    indices = range(len(problem.point))
+    if sample is not None and sample < len(indices):
+        indices = sorted((rng or random.Random(0)).sample(indices, sample))
+    for column in indices:
+        problem.check_column(column, 1)
+        if order == 2:
+            problem.check_column(column, 2)
+    return True
+
+
+class _Problem:
+    """A function of a flat list of numbers, `point`, with flat results, and its derivatives by every route."""
+
+    def __init__(self, f: Callable[..., Any], inputs: Any) -> None:
+        self.f = f
+        self.name = getattr(f, "__name__", None) or repr(f)
+        self.inputs = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
+        self.nodes = [x for x in leaves(self.inputs) if isinstance(x, Value)]
+        entries = list(leaves(self.inputs))
+        if not entries or (self.nodes and len(self.nodes) != len(entries)):
+            raise TypeError("gradcheck expected inputs that are all numbers or all leaf Values, and at least one")
+        for x in self.nodes:
+            if x.primitive is not None:
+                raise TypeError(f"gradcheck expected leaf Values, got the result of {x.primitive.name!r}; pass x.detach()")
+        self.in_place = bool(self.nodes)
+        self.nodes = self.nodes or [Value(x) for x in entries]
+        self.point = [x.data for x in self.nodes]
+        signature = inspect.signature(f)
+        self.arguments: tuple[Any, ...] = self.inputs if self.in_place else rebuild(self.inputs, self.nodes)
+        try:
+            signature.bind(*self.arguments)
+        except TypeError:
+            if not self.in_place or signature.parameters:
+                raise
+            self.arguments = ()
+
+    def graph(self) -> list[Any]:
+        """The results as nodes of a new graph on the inputs."""
+        with recording():
+            return list(leaves(self.f(*self.arguments)))
+
+    def call(self) -> list[float]:
+        return [y.data if isinstance(y, Value) else float(y) for y in self.graph()]
+
+    def slopes(self) -> list[float]:
+        """All first derivatives, result by result, by the reverse sweep."""
+        return [g for y in self.graph() for g in (gradients(y, self.nodes) if isinstance(y, Value) else [0.0] * len(self.nodes))]
+
+    def along(self, column: int, function: Callable[[], list[float]]) -> Callable[[float], list[float]]:
+        """`function` as a function of one coordinate of the point, which is always put back."""
+        x = self.nodes[column]
+
+        def moved(at: float) -> list[float]:
+            try:
+                x.data = at
+                return function()
+            finally:
+                x.data = self.point[column]
+
+        return moved
+
+    def analytic(self, column: int, order: int) -> Iterator[tuple[str, list[float]]]:
+        """By each route the derivatives by one input: of the results, or of all first derivatives."""
+        x = self.nodes[column]
+        ys = self.graph()
+        if order == 2:
+            ys = [g for y in ys for g in _slopes_as_nodes(y, self.nodes)]
+        yield "reverse", [_zero(pull([(y, 1.0)], [x], False)[0]) if isinstance(y, Value) else 0.0 for y in ys]
+        moved = iter(push({x: 1.0}, [y for y in ys if isinstance(y, Value)], False))
+        yield "forward", [_zero(next(moved)) if isinstance(y, Value) else 0.0 for y in ys]
+
+    def check_column(self, column: int, order: int) -> None:
+        numeric = differentiate(self.along(column, self.call if order == 1 else self.slopes), self.point[column])
+        for mode, found in self.analytic(column, order):
+            for row, (slope, derivative) in enumerate(zip(numeric, found, strict=True)):
+                self._compare(column, row, order, mode, derivative, slope)
+
+    def _compare(self, column: int, row: int, order: int, mode: str, analytic: float, numeric: Slope) -> None:
+        where = f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by input {column} ({self.point[column]!r})"
+        if order == 2:
+            where += f" and input {row % len(self.point)}"
+        if math.isnan(numeric.value):
+            return _warn(f"{where} was not checked: the function is not finite on both sides")
+        if numeric.kink:
+            return _warn(f"{where} was not checked: a kink lies within the step")
+        tolerance = RELATIVE * max(math.fabs(analytic), math.fabs(numeric.value)) + 8.0 * numeric.error
+        if not math.fabs(analytic - numeric.value) <= tolerance:
+            raise GradcheckError(
+                f"{where} is wrong.\n  analytic ({mode} sweep): {analytic!r}\n  numeric:  {numeric.value!r}\n"
+                f"  tolerance: {tolerance:.2g}\nCheck the partial derivatives of the operations that it is made of."
+            )
+        return None
+
+    def arguments_text(self) -> str:
+        text = ", ".join(f"{x:.6g}" for x in self.point[:8])
+        return f"({text}, ...)" if len(self.point) > 8 else f"({text})"
+
+
+def _slopes_as_nodes(y: Any, nodes: Sequence[Value]) -> list[Any]:
+    return gradients(y, nodes, create_graph=True) if isinstance(y, Value) else [0.0] * len(nodes)  # type: ignore[no-any-return]
+
+
+def _zero(x: float | None) -> float:
+    return 0.0 if x is None else x
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, GradcheckWarning, stacklevel=5)
+
+
+def differentiate(function: Callable[[float], list[float]], x: float) -> list[Slope]:
+    """The derivative of each of a function's results at x, by finite differences."""
+    count = 1 + round(math.log2(LARGEST / SMALLEST) + math.fabs(math.log2(math.fabs(x) or 1.0)))
+    steps = [(x + max(1.0, math.fabs(x)) * LARGEST * 0.5**k) - x for k in range(min(count, 60))]  # exactly representable
+    middle = function(x)
+
+    def attempt(at: float) -> list[float]:
+        try:
+            return function(at)
+        except (ValueError, ArithmeticError):  # a custom operation outside its domain
+            return [math.nan] * len(middle)
+
+    above = [attempt(x + h) for h in steps]
+    below = [attempt(x - h) for h in steps]
+    return [
+        _slope(middle[i], [(h, a[i], b[i]) for h, a, b in zip(steps, above, below, strict=True) if h > 0.0]) for i in range(len(middle))
+    ]
+
+
+def _slope(middle: float, samples: Sequence[tuple[float, float, float]]) -> Slope:
+    """The extrapolated slope from f(x) and (h, f(x + h), f(x - h)), the steps h falling by a factor of two."""
+    samples = [(h, a, b) for h, a, b in samples if math.isfinite(a) and math.isfinite(b)]
+    if not math.isfinite(middle) or len(samples) < 4:
+        return Slope(math.nan, math.inf, False)
+    size = max(math.fabs(middle), *(math.fabs(y) for _, a, b in samples for y in (a, b)))
+    rows: list[Slope] = []  # for each step the best of what can be extrapolated from it and the larger ones
+    previous: list[float] = []
+    for h, a, b in samples:
+        row = [(a - b) / (2.0 * h)]
+        best = Slope(math.nan, math.inf, False)
+        for power, left in enumerate(previous, start=1):
+            row.append(row[-1] + (row[-1] - left) / (4.0**power - 1.0))
+            error = max(math.fabs(row[-1] - row[-2]), math.fabs(row[-1] - left)) + ROUNDING * size / h
+            if error < best.error:
+                best = Slope(row[-1], error, False)
+        rows.append(best)
+        previous = row
+    best = rows[-1]
+    for coarser in reversed(rows[1:-1]):  # better, unless a finer one contradicts it: there may be a pole in between
+        if math.fabs(coarser.value - best.value) > 4.0 * (coarser.error + best.error):
+            break
+        best = min(best, coarser, key=lambda slope: slope.error)
+    # f(x+h) - 2 f(x) + f(x-h), over h: falls in proportion to h where f is smooth, stays where its slope jumps, and
+    # grows where rounding is all there is.
+    bends = [math.fabs(a - 2.0 * middle + b) / h for h, a, b in samples[-4:]]
+    kink = 0.5 * bends[0] < bends[-1] < 2.0 * bends[0] and bends[-1] > 64.0 * ROUNDING * size / samples[-1][0]
+    return best._replace(kink=kink)

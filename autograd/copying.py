@@ -1,0 +1,48 @@
+"""Copies of a graph: `copy.deepcopy` and `pickle` without recursion, however deep it is.
+
+`pickle` stores a graph flat: its leaves as objects of their own, so that graphs share them, and a record for every other
+node. Times of assignment are kept, so a copy still knows whether a leaf was changed after it was used.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+from .graph import Node, Note, operands, topological_order
+from .primitives import find
+
+Record = tuple[str, tuple[int | float, ...], float, float, int, Note | None]
+"""Primitive, operands (an int is the index of a node, a float a number), data, grad, stamp and note."""
+
+Build = Callable[..., Any]
+"""build(primitive, operands, data, grad, stamp, note) -> node"""
+
+
+def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
+    leaves, interiors = topological_order(root)
+    for leaf in leaves:
+        if id(leaf) not in memo:
+            memo[id(leaf)] = copy(leaf)
+    for node in interiors:
+        if id(node) not in memo:
+            xs = tuple(x if type(x) is float else memo[id(x)] for x in operands(node))
+            memo[id(node)] = build(node.primitive, xs, node._data, node._grad, node._stamp, node.note)
+    return memo[id(root)]
+
+
+def flatten(root: Node) -> tuple[list[Node], list[Record]]:
+    leaves, interiors = topological_order(root)
+    index: dict[Node, int] = {node: i for i, node in enumerate(leaves + interiors)}
+    records: list[Record] = []
+    for node in interiors:
+        assert node.primitive is not None
+        xs = tuple(x if type(x) is float else index[x] for x in operands(node))
+        records.append((node.primitive.name, xs, node._data, node._grad, node._stamp, node.note))
+    return leaves, records
+
+
+def unflatten(leaves: Sequence[Node], records: Sequence[Record], build: Build) -> Any:
+    nodes: list[Any] = list(leaves)
+    for name, xs, data, grad, stamp, note in records:
+        nodes.append(build(find(name), tuple(nodes[x] if type(x) is int else x for x in xs), data, grad, stamp, note))
+    return nodes[-1]

@@ -1,0 +1,90 @@
+"""Functions whose signature is friendlier than their primitive's: over lists, or shared with a built-in.
+
+`abs`, `pow` and `sum` stand in for the built-ins of the same name: on plain numbers the result is the built-in's own.
+"""
+
+import builtins
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import ops
+from .primitives import hook
+
+
+def abs(x: Any, /) -> Any:
+    """|x|. With a Value the derivative is sign(x), 0 at 0; with a plain number this is the built-in."""
+    return ops.abs(x) if hook((x,)) else builtins.abs(x)
+
+
+def pow(base: Any, exp: Any, mod: Any = None) -> Any:
+    """base ** exp. With a Value a fractional power of a negative number is nan; with plain numbers this is the built-in.
+
+    Raises TypeError for a Value together with `mod`.
+    """
+    if not hook((base, exp, mod)):
+        return builtins.pow(base, exp, mod)
+    if mod is not None:
+        raise TypeError("pow of a Value takes no modulus: pow(base, exp)")
+    return ops.pow(base, exp)
+
+
+def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:
+    """start + x1 + ... + xn, added from left to right, as one node. With plain numbers this is the built-in.
+
+    >>> from autograd import Value, sum
+    >>> sum([Value(1.0), Value(2.0), 3.0])
+    Value(data=6.0, grad=0.0)
+    >>> sum([1, 2, 3])
+    6
+    """
+    xs = list(iterable)
+    if not hook([*xs, start]):
+        return builtins.sum(xs, start)
+    return ops.sum.apply(tuple(xs)) if type(start) is int and start == 0 else ops.sum.apply((start, *xs))
+
+
+def mean(xs: Iterable[Any]) -> Any:
+    """(x1 + ... + xn) / n for n >= 1 numbers or Values. Raises ValueError for none."""
+    xs = _some(xs, "mean")
+    return ops.div(ops.sum.apply(tuple(xs)), len(xs))
+
+
+def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
+    """bias + w1 x1 + ... + wn xn as one node: a neuron before its activation.
+
+    ws, xs: two sequences of the same length n >= 0. Raises ValueError if the lengths differ.
+
+    >>> from autograd import Value, dot
+    >>> w = [Value(2.0), Value(3.0)]
+    >>> y = dot(w, [10.0, 100.0], bias=1.0)
+    >>> y.backward()
+    >>> y.data, [v.grad for v in w]
+    (321.0, [10.0, 100.0])
+    """
+    if len(ws) != len(xs):
+        raise ValueError(f"dot expected two sequences of the same length, got {len(ws)} and {len(xs)}")
+    return ops.dot.apply((*ws, *xs, bias))
+
+
+def logsumexp(xs: Iterable[Any]) -> Any:
+    """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Raises ValueError for none."""
+    return ops.logsumexp.apply(tuple(_some(xs, "logsumexp")))
+
+
+def softmax(xs: Iterable[Any]) -> list[Any]:
+    """[exp(x1), ..., exp(xn)] divided by their sum: n >= 1 probabilities that add up to 1. Raises ValueError for none."""
+    return [ops.exp(x) for x in log_softmax(xs)]
+
+
+def log_softmax(xs: Iterable[Any]) -> list[Any]:
+    """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float."""
+    xs = _some(xs, "log_softmax")
+    total = ops.logsumexp.apply(tuple(xs))
+    return [ops.sub(x, total) for x in xs]
+
+
+def _some(xs: Iterable[Any], name: str) -> list[Any]:
+    xs = list(xs)
+    if not xs:
+        raise ValueError(f"{name} expected at least one number, got none")
+    return xs

@@ -1,0 +1,176 @@
+"""The graph: what a node is, the one function that orders it, and a snapshot of it as plain data.
+
+A node with one or two operands is a single object: operands stand in the slots `_a` and `_b`, a number operand as a plain
+float. With three or more operands, or any number, `_a` is the tuple of them and `_b` the list of their numbers. A leaf has no primitive. Nothing here recurses.
+"""
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from .primitives import Primitive
+
+
+class Note(NamedTuple):
+    """What somebody said about a node. Nodes that nobody said anything about have None; a note may be shared."""
+
+    label: str = ""
+    source: str = ""  # file:line: the line of code that made the node
+    module: str = ""  # the path of the module whose output the node is
+
+
+class Node(Protocol):
+    """What the sweeps and readers need of a Value."""
+
+    _data: float
+    _grad: float
+    _a: Any
+    _b: Any
+    _stamp: int
+    primitive: Primitive | None
+    note: Note | None
+
+
+def operands(node: Node) -> tuple[Any, ...]:
+    """Nodes and floats, in operand order and multiplicity."""
+    if node.primitive is None:
+        return ()
+    if type(node._a) is tuple:
+        return node._a
+    return (node._a,) if node._b is None else (node._a, node._b)
+
+
+def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
+    """All nodes below the roots, once each: the leaves, and the others in an order in which operands precede their users.
+
+    Depth first, with a stack of our own: None on it means that all operands of the node beneath have been placed.
+    """
+    leaves: list[Node] = []
+    interiors: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[Any] = list(reversed(roots))
+    pop, push, see = stack.pop, stack.append, seen.add
+    while stack:
+        node = pop()
+        if node is None:
+            interiors.append(pop())
+        elif node not in seen:
+            see(node)
+            if node.primitive is None:
+                leaves.append(node)
+                continue
+            push(node)
+            push(None)
+            a, b = node._a, node._b
+            if type(a) is tuple:
+                if not seen.issuperset(a):
+                    stack.extend([x for x in reversed(a) if type(x) is not float and x not in seen])
+                continue
+            if b is not None and type(b) is not float and b not in seen:
+                push(b)
+            if type(a) is not float and a not in seen:
+                push(a)
+    return leaves, interiors
+
+
+def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
+    """RuntimeError if a leaf got another `.data` after a node was computed from it: the gradient would be wrong.
+
+    Assigning `.data` stamps the leaf with a new time; a node remembers the time of its birth.
+    """
+    newest = max((leaf._stamp for leaf in leaves), default=0)
+    for node in interiors:
+        if node._stamp < newest:
+            for x in operands(node):
+                if type(x) is not float and x._stamp > node._stamp:
+                    raise RuntimeError(
+                        f"the .data of the leaf {describe(x)} was assigned after {describe_operation(node)} was computed from it, so "
+                        f"gradients would be wrong; compute the expression again after changing a leaf"
+                    )
+
+
+def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> Sequence[Any]:
+    """For each operand the derivative of `node` by it; None where nothing flows. Beside a number operand it means nothing.
+
+    read: turns a node into what derivatives are computed with: its number, or the node itself if they are to be
+    differentiated again. wanted: the operands that matter; all unless told.
+    """
+    if node.primitive is None:
+        return ()
+    xs = operands(node)
+    values = [x if type(x) is float else read(x) for x in xs]
+    partials = node.primitive.partials
+    if not isinstance(partials, tuple):
+        return partials(values, read(node))  # type: ignore[no-any-return]
+    return [
+        partial(*values, read(node)) if type(x) is not float and (wanted is None or x in wanted) else None
+        for x, partial in zip(xs, partials, strict=True)
+    ]
+
+
+def data(node: Node) -> float:
+    return node._data
+
+
+def describe(node: Node) -> str:
+    """A node in an error text: `x = 2.0` with its label, else `2.0`."""
+    label = node.note.label if node.note else ""
+    return f"{label} = {node._data!r}" if label else repr(node._data)
+
+
+def describe_operation(node: Node) -> str:
+    """How a node was made: `log(x = 0.0) = -inf, at file:line: source`; a leaf as `describe` has it."""
+    if node.primitive is None:
+        return describe(node)
+    xs = ", ".join(repr(x) if type(x) is float else describe(x) for x in operands(node))
+    source = node.note.source if node.note else ""
+    return f"{node.primitive.name}({xs}) = {node._data!r}" + (f", at {source}" if source else "")
+
+
+@dataclass(frozen=True)
+class SnapshotNode:
+    role: str  # "leaf", "operation" or "constant"
+    symbol: str  # of the operation, else ""
+    data: float
+    grad: float | None  # None for a constant
+    label: str = ""
+    module: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class SnapshotEdge:
+    source: int  # index of the operand
+    target: int  # index of the node computed from it
+    position: int  # which operand of the target it is, from 0
+    local: float | None  # derivative of target by source; None where nothing flows
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A graph as plain data, for whoever draws or describes it. The last node is the root; operands precede users."""
+
+    nodes: tuple[SnapshotNode, ...]
+    edges: tuple[SnapshotEdge, ...]
+
+
+def snapshot(root: Node) -> Snapshot:
+    """What the graph below `root` holds now. A number operand becomes a node of its own for each use."""
+    leaves, interiors = topological_order(root)
+    nodes: list[SnapshotNode] = []
+    edges: list[SnapshotEdge] = []
+    index: dict[Node, int] = {}
+    for node in leaves + interiors:
+        inputs: list[tuple[int, float | None]] = []
+        for x, local in zip(operands(node), local_derivatives(node, data), strict=True):
+            if type(x) is float:
+                inputs.append((len(nodes), None))
+                nodes.append(SnapshotNode("constant", "", x, None))
+            else:
+                inputs.append((index[x], local))
+        index[node] = target = len(nodes)
+        note = node.note or Note()
+        role, symbol = ("operation", node.primitive.symbol) if node.primitive else ("leaf", "")
+        nodes.append(SnapshotNode(role, symbol, node._data, node._grad, note.label, note.module, note.source))
+        edges.extend(SnapshotEdge(source, target, i, local) for i, (source, local) in enumerate(inputs))
+    return Snapshot(tuple(nodes), tuple(edges))

@@ -1,0 +1,97 @@
+"""Modes: what happens when an operation is recorded. All of them are one context variable, read once an operation.
+
+A `ContextVar` gives every thread and every asyncio task modes of its own.
+"""
+
+import functools
+import inspect
+import linecache
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import Any, NamedTuple, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Mode(NamedTuple):
+    recording: bool = True  # False: results are leaves that remember nothing
+    anomaly: bool = False  # True: the first nan or inf is an error
+
+
+MODE: ContextVar[Mode | None] = ContextVar("autograd mode", default=None)
+"""None stands for `Mode()`, so that the operators' fast path is one comparison with None."""
+
+
+class _Switch:
+    """Sets some fields of the mode for a `with` block or, as a decorator, for each call of a function."""
+
+    def __init__(self, **changes: bool) -> None:
+        self._changes = changes
+        self._tokens: list[Token[Mode | None]] = []
+
+    def __enter__(self) -> None:
+        mode = (MODE.get() or Mode())._replace(**self._changes)
+        self._tokens.append(MODE.set(None if mode == Mode() else mode))
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self._tokens.pop())
+
+    def __call__(self, function: F) -> F:
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__name__} runs piece by piece, so a decorator cannot hold a mode around its body; "
+                f"write the `with` statement inside it"
+            )
+
+        @functools.wraps(function)
+        def in_mode(*args: Any, **kwargs: Any) -> Any:
+            with type(self)(**self._changes):
+                return function(*args, **kwargs)
+
+        return in_mode  # type: ignore[return-value]  # wraps keeps the signature, which mypy cannot see
+
+
+def no_grad() -> _Switch:
+    """Within `with no_grad():`, or in a function decorated with `@no_grad()`, operations compute but record nothing.
+
+    >>> from autograd import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.data, y.inputs
+    (9.0, ())
+    """
+    return _Switch(recording=False)
+
+
+def recording() -> _Switch:
+    """The opposite of `no_grad`, for what cannot work without a graph: the transforms and the differentiable sweeps."""
+    return _Switch(recording=True)
+
+
+def is_recording() -> bool:
+    return (MODE.get() or Mode()).recording
+
+
+def detect_anomaly() -> _Switch:
+    """Within `with detect_anomaly():` the first nan or inf, in the forward pass or in a sweep, raises FloatingPointError.
+
+    The error names the node, the numbers it was made from and the line of source that made it. Slow: for finding a fault.
+
+    >>> from autograd import Value, detect_anomaly
+    >>> with detect_anomaly():
+    ...     y = Value(0.0, label="x").log()
+    Traceback (most recent call last):
+    FloatingPointError: the forward pass made -inf: log(x = 0.0) ...
+    """
+    return _Switch(anomaly=True)
+
+
+def source_line() -> str:
+    """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("autograd", "nn"):
+        frame = frame.f_back
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"{place}: {linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()}".rstrip(": ")

@@ -1,0 +1,148 @@
+"""A primitive: one record that holds all the engine knows of an operation, and the one hook through which it is called."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .floats import as_float
+
+Partial = Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Primitive:
+    """An operation on numbers with its partial derivatives.
+
+    Calling it with floats gives a float. Calling it with a node (anything whose type has the hook `_record`) gives what
+    the hook returns: a new node of the graph.
+    """
+
+    name: str
+    symbol: str
+    """What people see in a picture; nothing is ever read back out of it."""
+    forward: Callable[..., float]
+    """Floats to float; with any number of operands, a sequence of floats to float. Total: it returns inf or nan rather
+    than raise."""
+    partials: tuple[Partial, ...] | Partial
+    """One function for each operand, `(operand, ..., out) -> derivative of out by this operand`, or, for a primitive with
+    any number of operands, one function `(sequence of operands, out) -> sequence of all the derivatives`.
+    They are written in primitives, so that they can be differentiated again. None says that nothing flows there."""
+    domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
+    """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
+    doc: str = ""
+    module: str = __name__.rpartition(".")[0] + ".ops"
+    arity: int | None = field(init=False)
+    """The number of operands; None where any number will do."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arity", len(self.partials) if isinstance(self.partials, tuple) else None)
+        object.__setattr__(self, "__doc__", self.doc)
+        object.__setattr__(self, "__name__", self.name)
+        known = REGISTRY.setdefault(self.name, self)
+        if known.module != self.module:
+            raise ValueError(f"a primitive named {self.name!r} already exists in {known.module}; choose another name")
+        REGISTRY[self.name] = self  # a notebook cell that defines a primitive may be run again
+
+    @property
+    def is_unary(self) -> bool:
+        """Whether one operand is enough: a function of one number, and a method of `Value`."""
+        return self.arity is not None and self.arity - len(self.parameters) == 1
+
+    def __call__(self, *operands: Any, **parameters: float) -> Any:
+        if parameters or (self.arity is not None and len(operands) != self.arity):
+            operands = self._bind(operands, parameters)
+        return self.apply(operands)
+
+    def apply(self, operands: tuple[Any, ...]) -> Any:
+        """The primitive of a tuple of all its operands."""
+        record = hook(operands)
+        if record is not None:
+            return record(self, operands)
+        numbers = [as_float(x) for x in operands]
+        return self.forward(numbers) if self.arity is None else self.forward(*numbers)
+
+    def _bind(self, operands: tuple[Any, ...], parameters: Mapping[str, float]) -> tuple[Any, ...]:
+        required = (self.arity or 0) - len(self.parameters)
+        given = dict(zip(self.parameters, operands[required:], strict=False))
+        takes = f"{self.name} takes {required} operand{'s' * (required != 1)}"
+        if self.parameters:
+            takes += " and optionally " + ", ".join(self.parameters)
+        if len(operands) < required or len(operands) > required + len(self.parameters):
+            raise TypeError(f"{takes}; got {len(operands)} operands")
+        for name in parameters:
+            if name not in self.parameters or name in given:
+                raise TypeError(f"{takes}; got {name!r} {'twice' if name in given else 'as a keyword'}")
+        return operands[:required] + tuple({**self.parameters, **given, **parameters}.values())
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find, (self.name,)
+
+
+REGISTRY: dict[str, Primitive] = {}
+"""Every primitive by its name, in order of definition."""
+
+
+def find(name: str) -> Primitive:
+    """The primitive of that name; KeyError, with a remedy, if there is none."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise KeyError(f"no primitive is named {name!r}; if it is a custom one, import the module that defines it first") from None
+
+
+def hook(operands: Sequence[Any]) -> Callable[[Primitive, tuple[Any, ...]], Any] | None:
+    """How the first node among the operands wants to be computed with; None if all are plain numbers."""
+    for x in operands:
+        if type(x) is not float and (record := getattr(type(x), "_record", None)) is not None:
+            return record  # type: ignore[no-any-return]
+    return None
+
+
+def primitive(
+    *partials: Partial, symbol: str | None = None, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
+) -> Callable[[Callable[..., float]], Primitive]:
+    """Makes a function of floats into an operation of the engine, given its partial derivatives.
+
+    partials: for each operand of the function one `(operand, ..., out) -> derivative`; for a function of `*operands` a
+    single `(sequence of operands, out) -> sequence of derivatives`. Write them with operators and this package's functions (no
+    `math`, no `.data`), and the operation can be differentiated as often as you like, in both modes.
+    symbol: what a picture shows; the function's name unless told. domain: for each operand an interval in which it is defined.
+    Raises TypeError if the number of partials does not fit the function, ValueError if the name is taken.
+
+    >>> from autograd import grad, primitive
+    >>> @primitive(lambda x, out: 3 * x**2)
+    ... def cube(x):
+    ...     return x * x * x
+    >>> cube(2.0), grad(cube)(2.0), grad(grad(cube))(2.0)
+    (8.0, 12.0, 12.0)
+    """
+
+    def decorate(function: Callable[..., float]) -> Primitive:
+        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+        name = function.__name__
+        variadic = inspect.Parameter.VAR_POSITIONAL in kinds
+        if variadic and (len(kinds) != 1 or len(partials) != 1):
+            raise TypeError(f"{name} takes *operands, so it needs just those and one partial that returns all derivatives")
+        if not variadic and (len(kinds) != len(partials) or not kinds):
+            raise TypeError(f"{name} has {len(kinds)} operands and needs as many partials, got {len(partials)}")
+
+        def forward(*operands: float) -> float:
+            return as_float(function(*operands))
+
+        return Primitive(
+            name,
+            symbol or name,
+            (lambda operands: forward(*operands)) if variadic else forward,
+            partials[0] if variadic else partials,
+            domain=domain,
+            doc=function.__doc__ or "",
+            module=function.__module__,
+        )
+
+    return decorate

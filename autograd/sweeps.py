@@ -1,0 +1,170 @@
+"""The sweeps: one walk over the ordered graph, in reverse for gradients or forwards for tangents.
+
+`backward` is the float sweep that training uses: it gathers gradients in the nodes' own `_grad`. The other two hold what
+is pending in a map and compute with floats or, where derivatives are to be differentiated again, with nodes.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import ops
+from .floats import as_float
+from .graph import Node, check_unchanged, data, describe_operation, local_derivatives, operands, topological_order
+from .modes import MODE, recording
+
+NOTHING = -0.0
+"""The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is x."""
+
+
+def backward(root: Node, seed: float) -> None:
+    """Adds to each leaf's `_grad` the total derivative of `root` by it, and leaves this sweep's own in the others.
+
+    Either all leaves are updated or, on any error or interrupt, none.
+    """
+    leaves, interiors = topological_order(root)
+    check_unchanged(leaves, interiors)
+    before = [leaf._grad for leaf in leaves]
+    try:
+        for node in leaves:
+            node._grad = NOTHING
+        for node in interiors:
+            node._grad = NOTHING
+        root._grad = seed
+        propagate(reversed(interiors))
+        totals = [old if leaf._grad is NOTHING else old + leaf._grad for leaf, old in zip(leaves, before, strict=True)]
+        for leaf, total in zip(leaves, totals, strict=True):
+            leaf._grad = total
+    except BaseException:
+        for leaf, old in zip(leaves, before, strict=True):
+            leaf._grad = old
+        for node in interiors:
+            node._grad = 0.0 if node._grad is NOTHING else node._grad
+        raise
+
+
+def propagate(nodes: Iterable[Node]) -> None:
+    """Adds to each operand's `_grad` the node's own times the partial; users come before operands."""
+    nothing = NOTHING
+    watching = (mode := MODE.get()) is not None and mode.anomaly
+    for node in nodes:
+        grad = node._grad
+        if grad is nothing:
+            node._grad = 0.0
+            continue
+        a, b, partials = node._a, node._b, node.primitive.partials  # type: ignore[union-attr]  # only leaves have no primitive
+        if type(a) is tuple:
+            for x, partial in zip(a, partials(b, node._data) if callable(partials) else local_derivatives(node, data), strict=True):
+                if type(x) is not float and partial is not None:
+                    x._grad += grad * partial
+        elif b is None:
+            if (partial := partials[0](a._data, node._data)) is not None:
+                a._grad += grad * partial
+        else:
+            x, y, out = a if type(a) is float else a._data, b if type(b) is float else b._data, node._data
+            by_a, by_b = partials
+            if type(a) is not float and (partial := by_a(x, y, out)) is not None:
+                a._grad += grad * partial
+            if type(b) is not float and (partial := by_b(x, y, out)) is not None:
+                b._grad += grad * partial
+        if watching:
+            for operand, partial in zip(operands(node), local_derivatives(node, data), strict=True):
+                if type(operand) is not float and partial is not None:
+                    watch(node, partial)
+                    watch(node, operand._grad)
+
+
+def watch(node: Node, number: float) -> None:
+    """FloatingPointError if a number that a sweep made at `node` is nan or inf."""
+    if not math.isfinite(number):
+        raise FloatingPointError(f"the backward pass made {number} at {describe_operation(node)}")
+
+
+def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node], list[Node]]:
+    """The nodes through which `inputs` reach the roots, as a set, and those of them that are not leaves in order."""
+    leaves, interiors = topological_order(*roots)
+    active = set(inputs)
+    path = []
+    for node in interiors:
+        if node in active or not active.isdisjoint(operands(node)):
+            active.add(node)
+            path.append(node)
+    check_unchanged(leaves, path)
+    return active, path
+
+
+def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
+    """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing flows."""
+    read, watching = _reader(create_graph)
+    active, path = active_path([root for root, _ in seeds], inputs)
+    pending: dict[Node, Any] = {}
+    with recording():
+        for root, seed in seeds:
+            pending[root] = ops.add(pending[root], seed) if root in pending else seed
+        for node in reversed(path):
+            if node in pending:
+                adjoint = pending[node]
+                for x, partial in zip(operands(node), local_derivatives(node, read, active), strict=True):
+                    if type(x) is not float and x in active and partial is not None:
+                        flow = _times(adjoint, partial)
+                        pending[x] = ops.add(pending[x], flow) if x in pending else flow
+                        if watching:
+                            watch(node, pending[x])
+    return [pending.get(x) for x in inputs]
+
+
+def push(tangents: Mapping[Node, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
+    """The forward sweep: for each output the sum over the inputs of derivative x tangent; None if nothing flows."""
+    read, watching = _reader(create_graph)
+    active, path = active_path(outputs, tangents)
+    moved: dict[Node, Any] = dict(tangents)
+    with recording():
+        for node in path:
+            if node in tangents:
+                continue
+            for x, partial in zip(operands(node), local_derivatives(node, read, active), strict=True):
+                if type(x) is not float and x in moved and partial is not None:
+                    flow = _times(moved[x], partial)
+                    moved[node] = ops.add(moved[node], flow) if node in moved else flow
+                    if watching:
+                        watch(node, moved[node])
+    return [moved.get(x) for x in outputs]
+
+
+def _reader(create_graph: bool) -> tuple[Any, bool]:
+    """What derivatives are computed with, and whether to watch them; recorded ones are watched as they are recorded."""
+    mode = MODE.get()
+    return (lambda node: node, False) if create_graph else (data, mode is not None and mode.anomaly)
+
+
+def _times(adjoint: Any, partial: Any) -> Any:
+    return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
+
+
+def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool = False) -> Any:
+    """seed x d output / d input for each input. Reads and writes no `.grad`.
+
+    output: a Value. inputs: a list of Values, or one. seed: a number, or a Value if create_graph.
+    create_graph: return Values that can be differentiated again, rather than floats.
+    An input that `output` does not depend on has gradient 0. Raises TypeError for anything but Values, and RuntimeError
+    if a leaf's `.data` was assigned after `output` was computed.
+
+    >>> from autograd import Value, gradients
+    >>> x = Value(3.0)
+    >>> gradients(x**3, [x])
+    [27.0]
+    >>> slope = gradients(x**3, x, create_graph=True)
+    >>> gradients(slope, x)
+    18.0
+    """
+    single = not isinstance(inputs, list | tuple)
+    nodes = [inputs] if single else list(inputs)
+    for x in (output, *nodes):
+        if not hasattr(x, "_record"):
+            raise TypeError(f"gradients expected a Value, or a list of Values as inputs, got {type(x).__name__}")
+    start = seed if hasattr(seed, "_record") and create_graph else as_float(seed)
+    if create_graph and type(start) is float:
+        start = type(output)(start)
+    found = pull([(output, start)], nodes, create_graph)
+    result = [(type(output)(0.0) if create_graph else 0.0) if g is None else g for g in found]
+    return result[0] if single else result

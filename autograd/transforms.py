@@ -1,0 +1,250 @@
+"""Transforms: functions that take a function and return its derivative. They read and write no `.grad`.
+
+`f` gets fresh nodes, linked to the arguments if those are Values, never the arguments themselves. Floats in give floats
+out and Values in give Values out; within another transform a result that depends on that transform's arguments is a
+Value too. So transforms nest as JAX's do:
+
+>>> from autograd import grad
+>>> grad(lambda x: x * grad(lambda y: x * y)(x))(3.0)
+6.0
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from . import ops
+from .floats import as_float
+from .graph import topological_order
+from .modes import is_recording, recording
+from .sweeps import pull, push
+from .value import Value
+
+Function = Callable[..., Any]
+
+ENCLOSING: ContextVar[frozenset[Value]] = ContextVar("arguments of the enclosing transforms", default=frozenset())
+
+
+def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The function that returns df/dx for a function `f` with one number as its result.
+
+    argnums: the position of x among f's arguments, or several; then the result is a tuple. x is a number or a nested
+    list of numbers, and the gradient has its shape. has_aux: f returns (result, auxiliary), the new function (gradient, auxiliary).
+    Raises TypeError if f's result is not one number.
+
+    >>> grad(lambda w, x: (w[0] * x + w[1]) ** 2)([3.0, 1.0], 2.0)
+    [28.0, 14.0]
+    """
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, result = value_and_grad(f, argnums, has_aux)(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The function that returns (f(x), df/dx); with has_aux, ((f(x), auxiliary), df/dx). See `grad`."""
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        call = _call(f, args, kwargs, argnums, has_aux)
+        if isinstance(call.out, list | tuple):
+            raise TypeError(f"grad expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian")
+        result = call.pull([1.0])
+        value = call.settle(call.out)
+        return ((value, call.settle(call.aux)) if has_aux else value), result
+
+    return both
+
+
+def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The function that returns every derivative of every result: the shape of f's result, and in it the shape of x.
+
+    For a list of m numbers in and a list of n numbers out, n rows of m. See `grad` for argnums and has_aux.
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    """
+
+    def rows(*args: Any, **kwargs: Any) -> Any:
+        call = _call(f, args, kwargs, argnums, has_aux)
+        unit = [[1.0 if i == j else 0.0 for j in range(len(call.outputs))] for i in range(len(call.outputs))]
+        result = rebuild(call.out, [call.pull(row) for row in unit])  # each number of the result gives way to a tree
+        return (result, call.settle(call.aux)) if has_aux else result
+
+    return rows
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The function that returns all second derivatives: the jacobian of the jacobian.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+    return jacobian(jacobian(f, argnums, has_aux), argnums, has_aux)
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), its derivative in the direction of the tangents), by a forward sweep.
+
+    primals, tangents: f's arguments and, in the same shape, the direction. With has_aux, (result, derivative, auxiliary).
+    Raises TypeError if the shapes differ.
+
+    >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
+    (6.0, 3.0)
+    """
+    if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
+        raise TypeError("jvp expected a tuple of primals and one of tangents, one entry for each argument: jvp(f, (x,), (v,))")
+    call = _call(f, tuple(primals), {}, tuple(range(len(primals))), has_aux, along=tangents)
+    result = (call.settle(call.out), call.push(_like(tuple(primals), tuple(tangents), "jvp", "tangents")))
+    return (*result, call.settle(call.aux)) if has_aux else result
+
+
+def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), pullback): the pullback takes a cotangent in the shape of f's result and returns a tuple, for each
+    argument the sum over f's results of cotangent x derivative. With has_aux, (result, pullback, auxiliary).
+
+    >>> y, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> y, pullback(10.0)
+    (6.0, (30.0, 20.0))
+    """
+    call = _call(f, primals, {}, tuple(range(len(primals))), has_aux)
+
+    def pullback(cotangent: Any) -> Any:
+        return call.pull(_like(call.out, cotangent, "the pullback", "cotangent"))
+
+    result = (call.settle(call.out), pullback)
+    return (*result, call.settle(call.aux)) if has_aux else result
+
+
+def hvp(f: Function, x: Any, v: Any) -> Any:
+    """The Hessian of f at x times the vector v, without building the Hessian: a forward sweep over a reverse one.
+
+    x, v: numbers, or nested lists of numbers of one shape.
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1], [2.0, 3.0], [1.0, 0.0])
+    [6.0, 4.0]
+    """
+    return jvp(grad(f), (x,), (v,))[1]
+
+
+# Trees: a number, or lists and tuples of trees
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """The numbers of a tree, from left to right."""
+    if isinstance(tree, list | tuple):
+        for branch in tree:
+            yield from leaves(branch)
+    else:
+        yield tree
+
+
+def rebuild(tree: Any, numbers: Iterable[Any]) -> Any:
+    """A tree of the same shape with other numbers, from left to right."""
+    supply = iter(numbers)
+
+    def build(tree: Any) -> Any:
+        if isinstance(tree, list | tuple):
+            branches = [build(branch) for branch in tree]
+            return tuple(branches) if isinstance(tree, tuple) else branches
+        return next(supply)
+
+    return build(tree)
+
+
+def _like(tree: Any, other: Any, who: str, what: str) -> list[Any]:
+    """The numbers of `other`, which has to have the shape of `tree`."""
+    if isinstance(tree, list | tuple):
+        if not isinstance(other, list | tuple) or len(other) != len(tree):
+            raise TypeError(f"{who} expected {what} in the shape of {_shape(tree)}, got {_shape(other)}")
+        return [x for pair in zip(tree, other, strict=True) for x in _like(*pair, who, what)]
+    return [other if isinstance(other, Value) else as_float(other)]
+
+
+def _shape(tree: Any) -> str:
+    return f"a {type(tree).__name__} of {len(tree)}" if isinstance(tree, list | tuple) else "one number"
+
+
+# One call of a function on fresh nodes
+
+
+@dataclass
+class _Call:
+    """What the function returned, and how derivatives are read off it."""
+
+    arguments: Any  # those to differentiate by
+    fresh: list[Value]  # the nodes that stood for their numbers
+    out: Any
+    aux: Any
+    as_values: bool
+
+    def __post_init__(self) -> None:
+        self.outputs = [y if isinstance(y, Value) else as_float(y) for y in leaves(self.out)]
+        self.create_graph = self.as_values and is_recording()
+
+    def pull(self, cotangents: Sequence[Any]) -> Any:
+        """The reverse sweep from the results, in the shape of the arguments."""
+        create_graph = self.create_graph or (is_recording() and any(isinstance(c, Value) for c in cotangents))
+        seeds = [(y, _number(c, create_graph)) for y, c in zip(self.outputs, cotangents, strict=True) if isinstance(y, Value)]
+        found = pull(seeds, self.fresh, create_graph)
+        return rebuild(self.arguments, [_number(g, create_graph or self.as_values) for g in found])
+
+    def push(self, tangents: Sequence[Any]) -> Any:
+        """The forward sweep from the arguments, in the shape of the results."""
+        moved = {x: _number(v, self.create_graph) for x, v in zip(self.fresh, tangents, strict=True)}
+        found = iter(push(moved, [y for y in self.outputs if isinstance(y, Value)], self.create_graph))
+        return rebuild(self.out, [_number(next(found) if isinstance(y, Value) else 0.0, self.as_values) for y in self.outputs])
+
+    def settle(self, tree: Any) -> Any:
+        """What f returned, with numbers in the place of Values where plain numbers went in."""
+        if isinstance(tree, dict):
+            return {key: self.settle(x) for key, x in tree.items()}
+        if isinstance(tree, list | tuple):
+            return rebuild(tree, [self.settle(x) for x in leaves(tree)])
+        if isinstance(tree, Value) and not self.create_graph:
+            return tree.detach() if self.as_values else tree.data
+        return tree
+
+
+def _number(x: Any, as_value: bool) -> Any:
+    x = 0.0 if x is None else x
+    if as_value:
+        return x if isinstance(x, Value) else Value(x)
+    return x.data if isinstance(x, Value) else x
+
+
+def _call(
+    f: Function, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool, along: Any = ()
+) -> _Call:
+    """Calls f with fresh nodes for the arguments at `argnums`. Values among the arguments, or `along`, make Values the result."""
+    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    for i in positions:
+        if not -len(args) <= i < len(args):
+            raise TypeError(f"cannot differentiate by argument {i}: the function was called with {len(args)} positional arguments")
+    fresh: list[Value] = []
+
+    def link(x: Any) -> Value:
+        fresh.append(ops.identity(x) if isinstance(x, Value) else Value(x))
+        return fresh[-1]
+
+    enclosing = ENCLOSING.get()
+    with recording():
+        linked = list(args)
+        for i in positions:
+            linked[i] = rebuild(args[i], [link(x) for x in leaves(args[i])])
+        token = ENCLOSING.set(enclosing.union(fresh))
+        try:
+            result = f(*linked, **kwargs)
+        finally:
+            ENCLOSING.reset(token)
+    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}")
+    out, aux = result if has_aux else (result, None)
+    as_values = any(isinstance(x, Value) for x in leaves([*args, *kwargs.values(), along]))
+    if enclosing and not as_values:
+        below = topological_order(*(y for y in leaves(out) if isinstance(y, Value)))
+        as_values = any(node in enclosing for nodes in below for node in nodes)
+    arguments = args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in positions)
+    return _Call(arguments, fresh, out, aux, as_values)

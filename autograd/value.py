@@ -1,0 +1,286 @@
+"""Value: one number that remembers how it was made, and Python's operators on it.
+
+A node is one object of eight slots; the collector's work grows with the number of objects, and that is what eager
+training spends its time on. Operators and methods are made from the table in `ops`.
+"""
+
+import math
+import operator as op
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from . import copying, ops, sweeps
+from .floats import as_float
+from .graph import Note, describe_operation, operands
+from .modes import MODE, source_line
+from .primitives import REGISTRY, Primitive
+
+mode = MODE.get
+_new = object.__new__
+clock = 0
+"""Ticks whenever a leaf's data is assigned. A leaf's stamp is the time of that, a node's the time of its birth."""
+
+
+class Value:
+    """A number in a graph that can be differentiated.
+
+    data: a real number; int, float, bool, Fraction and NumPy's real scalars are taken and stored as a float.
+    label: a name for people, shown in pictures and error texts.
+    Raises TypeError for anything else, and OverflowError for an int that no float can hold.
+
+    >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    >>> loss = (a * b + 10).tanh()
+    >>> loss.backward()
+    >>> a.grad == b.data * (1 - loss.data**2)
+    True
+    """
+
+    __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_stamp", "note", "primitive")
+
+    _a: Any
+    _b: Any
+    _data: float
+    _grad: float
+    _stamp: int
+    note: Note | None
+    primitive: Primitive | None
+
+    def __init__(self, data: Any, *, label: str = "") -> None:
+        self._data = as_float(data)
+        self._grad = 0.0
+        self.primitive = self._a = self._b = self.note = None
+        self._stamp = clock
+        if label:
+            self.label = label
+
+    @property
+    def data(self) -> float:
+        """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be differentiated."""
+        return self._data
+
+    @data.setter
+    def data(self, x: Any) -> None:
+        global clock
+        if self.primitive is not None:
+            raise AttributeError(
+                f"the .data of {describe_operation(self)} follows from its operands and cannot be assigned; "
+                f"assign the leaves it was made from and compute it again"
+            )
+        self._data = as_float(x)
+        clock += 1
+        self._stamp = clock
+
+    @property
+    def grad(self) -> float:
+        """The gradient: a leaf accumulates it over `backward` calls, any other node shows the last sweep's."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, x: Any) -> None:
+        self._grad = as_float(x)
+
+    @property
+    def label(self) -> str:
+        """A name for people; "" unless given."""
+        return self.note.label if self.note else ""
+
+    @label.setter
+    def label(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"a label is a string, got {type(text).__name__}")
+        self.note = (self.note or Note())._replace(label=text)
+
+    @property
+    def inputs(self) -> "tuple[Value | float, ...]":
+        """What this was computed from, in operand order: Values and floats. Empty for a leaf."""
+        return operands(self)
+
+    @property
+    def _prev(self) -> "tuple[Value, ...]":
+        return tuple(x for x in operands(self) if isinstance(x, Value))
+
+    @property
+    def _op(self) -> str:
+        return self.primitive.symbol if self.primitive else ""
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Adds seed x d self / d leaf to the `.grad` of every leaf below; other nodes show this sweep's gradients.
+
+        Raises RuntimeError, and changes nothing, if a leaf's `.data` was assigned after it was used.
+        """
+        sweeps.backward(self, as_float(seed))
+
+    def _backward(self) -> None:
+        """One step of the chain rule: adds this node's gradient times its partials to its operands' `.grad`."""
+        sweeps.propagate((self,) if self.primitive else ())
+
+    def detach(self) -> "Value":
+        """A new leaf with the same number and label: gradients stop here."""
+        return Value(self._data, label=self.label)
+
+    @staticmethod
+    def _record(primitive: Primitive, operands: tuple[Any, ...]) -> "Value":
+        """The hook that a primitive calls when one of its operands is a Value: the general way to make a node."""
+        try:
+            numbers = [x if type(x) is float else x._data for x in operands]
+        except AttributeError:  # neither: a number of another kind, or a mistake
+            operands = tuple(x if isinstance(x, Value) else as_float(x) for x in operands)
+            numbers = [x if type(x) is float else x._data for x in operands]
+        data = primitive.forward(numbers) if primitive.arity is None else primitive.forward(*numbers)
+        node = _node(primitive, *_slots(primitive, operands, numbers), data)
+        now = mode()
+        if now is None:
+            return node
+        if now.anomaly:
+            node.note = Note(source=source_line())
+            if not math.isfinite(data):
+                raise FloatingPointError(f"the forward pass made {data}: {describe_operation(node)}")
+        return node if now.recording else Value(data)
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec)
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "a Value does not turn into a float by itself, since its gradient would be lost without a word; "
+            "write v.data for the number, or autograd.sin(v) rather than math.sin(v)"
+        )
+
+    __int__ = __complex__ = __float__  # type: ignore[assignment]  # all three only raise
+
+    def __pos__(self) -> "Value":
+        result: Value = ops.identity(self)
+        return result
+
+    def __copy__(self) -> "Value":
+        node = object.__new__(type(self))
+        for slot in ("_a", "_b", "_data", "_grad", "_stamp", "note", "primitive"):
+            setattr(node, slot, getattr(self, slot))
+        return node
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Value":
+        result: Value = copying.deepcopy(self, memo, _rebuild)
+        return result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.primitive is None:
+            return _load_leaf, (type(self), self._data, self._grad, self._stamp, self.note)
+        return _load, copying.flatten(self)
+
+
+def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
+    node: Value = _new(Value)
+    node._data = data
+    node._grad = 0.0
+    node.primitive = primitive
+    node._a = a
+    node._b = b
+    node._stamp = clock
+    node.note = None
+    return node
+
+
+def _slots(primitive: Primitive, xs: tuple[Any, ...], numbers: list[float]) -> tuple[Any, Any]:
+    """What stands in `_a` and `_b`."""
+    if primitive.arity is None or len(xs) > 2:
+        return xs, numbers
+    return (xs[0], xs[1]) if len(xs) == 2 else (xs[0], None)
+
+
+def _rebuild(primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None) -> Value:
+    numbers = [x if type(x) is float else x._data for x in xs]
+    node = _node(primitive, *_slots(primitive, xs, numbers), data)
+    node._grad, node._stamp, node.note = grad, stamp, note
+    return node
+
+
+def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Note | None) -> Value:
+    global clock
+    clock = max(clock, stamp)  # later nodes must be younger than what is loaded
+    leaf = cls.__new__(cls)
+    leaf._data, leaf._grad, leaf._stamp, leaf.note = data, grad, stamp, note
+    leaf.primitive = leaf._a = leaf._b = None
+    return leaf
+
+
+def _load(leaves: list[Any], records: list[copying.Record]) -> Value:
+    global clock
+    clock = max([clock, *(stamp for *_, stamp, _ in records)])
+    node: Value = copying.unflatten(leaves, records, _rebuild)
+    return node
+
+
+# Operators and methods, made from the table. The common case, floats and Values with no mode set, takes the short way.
+
+
+def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    forward = primitive.forward
+
+    def operator(self: Value, other: Any) -> Any:
+        if type(other) is Value:
+            number = other._data
+        elif type(other) is float:
+            number = other
+        elif isinstance(other, Real):
+            number = other = as_float(other)
+        else:
+            return Value._record(primitive, (self, other)) if isinstance(other, Value) else NotImplemented
+        if mode() is None:
+            return _node(primitive, self, other, forward(self._data, number))
+        return Value._record(primitive, (self, other))
+
+    def reflected(self: Value, other: Any) -> Any:
+        if not isinstance(other, Real):
+            return NotImplemented
+        number = as_float(other)
+        if mode() is None:
+            return _node(primitive, number, self, forward(number, self._data))
+        return Value._record(primitive, (number, self))
+
+    return operator, reflected
+
+
+def _method(primitive: Primitive) -> Callable[..., Any]:
+    forward = primitive.forward
+
+    def unary(self: Value) -> Value:
+        return _node(primitive, self, None, forward(self._data)) if mode() is None else Value._record(primitive, (self,))
+
+    def parametric(self: Value, *args: float, **parameters: float) -> Any:
+        return primitive(self, *args, **parameters)
+
+    method = parametric if primitive.parameters else unary
+    method.__name__ = primitive.name
+    method.__qualname__ = f"Value.{primitive.name}"
+    method.__doc__ = primitive.doc
+    return method
+
+
+def _comparison(compare: Callable[[float, Any], bool]) -> Callable[[Value, Any], Any]:
+    def comparison(self: Value, other: Any) -> Any:
+        if isinstance(other, Value):
+            other = other._data
+        return compare(self._data, other) if isinstance(other, Real) else NotImplemented
+
+    return comparison
+
+
+for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}.items():
+    _operator, _reflected = _binary(_primitive)
+    setattr(Value, f"__{_name}__", _operator)
+    setattr(Value, f"__r{_name}__", _reflected)
+for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
+    setattr(Value, f"__{_name}__", _comparison(_compare))
+for _primitive in REGISTRY.values():
+    if _primitive.is_unary:
+        setattr(Value, _primitive.name, _method(_primitive))
+Value.__neg__ = Value.neg  # type: ignore[attr-defined]
+Value.__abs__ = Value.abs  # type: ignore[attr-defined]
