@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
-from .graph import Node, Note, operands, topological_order
+from .graph import Node, Note, arguments, topological_order
 from .primitives import find
 
-Record = tuple[str, tuple[int | float, ...], float, float, int, Note | None]
-"""Primitive, operands (an int is the index of a node, a float a number), data, grad, stamp and note."""
+Record = tuple[str, tuple[Any, ...], float, float, int, Note | None]
+"""Primitive, arguments (an int is the index of a node, a float a number), data, grad, stamp and note."""
 
 Build = Callable[..., Any]
 """build(primitive, operands, data, grad, stamp, note) -> node"""
@@ -25,7 +25,7 @@ def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
             memo[id(leaf)] = copy(leaf)
     for node in interiors:
         if id(node) not in memo:
-            xs = tuple(x if type(x) is float else memo[id(x)] for x in operands(node))
+            xs = _replace(arguments(node), lambda x: memo[id(x)])
             memo[id(node)] = build(node.primitive, xs, node._data, node._grad, node._stamp, node.note)
     return memo[id(root)]
 
@@ -36,7 +36,7 @@ def flatten(root: Node) -> tuple[list[Node], list[Record]]:
     records: list[Record] = []
     for node in interiors:
         assert node.primitive is not None
-        xs = tuple(x if type(x) is float else index[x] for x in operands(node))
+        xs = _replace(arguments(node), index.__getitem__)
         records.append((node.primitive.name, xs, node._data, node._grad, node._stamp, node.note))
     return leaves, records
 
@@ -44,5 +44,10 @@ def flatten(root: Node) -> tuple[list[Node], list[Record]]:
 def unflatten(leaves: Sequence[Node], records: Sequence[Record], build: Build) -> Any:
     nodes: list[Any] = list(leaves)
     for name, xs, data, grad, stamp, note in records:
-        nodes.append(build(find(name), tuple(nodes[x] if type(x) is int else x for x in xs), data, grad, stamp, note))
+        nodes.append(build(find(name), _replace(xs, nodes.__getitem__), data, grad, stamp, note))
     return nodes[-1]
+
+
+def _replace(xs: tuple[Any, ...], replace: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """The same operands with something else in the place of all but floats."""
+    return tuple([x if type(x) is float else _replace(x, replace) if type(x) is tuple else replace(x) for x in xs])

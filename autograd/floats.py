@@ -154,7 +154,7 @@ def where(condition: float, a: float, b: float) -> float:
     return a if condition else b
 
 
-# Any number of operands: one sequence of floats
+# Vectors: an operand that is a sequence of floats
 
 
 def _loop(xs: Iterable[float], start: float) -> float:
@@ -171,10 +171,8 @@ def sum(xs: Sequence[float]) -> float:
     return left_to_right(xs, 0.0)
 
 
-def dot(xs: Sequence[float]) -> float:
-    """w1 ... wn, x1 ... xn, bias -> bias + w1 x1 + ... + wn xn."""
-    n = len(xs) // 2
-    return left_to_right(map(operator.mul, xs[:n], xs[n:-1]), xs[-1])
+def dot(ws: Sequence[float], xs: Sequence[float], bias: float) -> float:
+    return left_to_right(map(operator.mul, ws, xs), bias)
 
 
 def logsumexp(xs: Sequence[float]) -> float:

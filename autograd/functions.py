@@ -37,16 +37,16 @@ def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:
     >>> sum([1, 2, 3])
     6
     """
-    xs = list(iterable)
-    if not hook([*xs, start]):
+    xs = tuple(iterable)
+    if not hook((*xs, start)):
         return builtins.sum(xs, start)
-    return ops.sum.apply(tuple(xs)) if type(start) is int and start == 0 else ops.sum.apply((start, *xs))
+    return ops.sum(tuple(xs)) if type(start) is int and start == 0 else ops.sum((start, *xs))
 
 
 def mean(xs: Iterable[Any]) -> Any:
     """(x1 + ... + xn) / n for n >= 1 numbers or Values. Raises ValueError for none."""
     xs = _some(xs, "mean")
-    return ops.div(ops.sum.apply(tuple(xs)), len(xs))
+    return ops.div(ops.sum(xs), len(xs))
 
 
 def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
@@ -63,12 +63,12 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     """
     if len(ws) != len(xs):
         raise ValueError(f"dot expected two sequences of the same length, got {len(ws)} and {len(xs)}")
-    return ops.dot.apply((*ws, *xs, bias))
+    return ops.dot(tuple(ws), tuple(xs), bias)
 
 
 def logsumexp(xs: Iterable[Any]) -> Any:
     """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Raises ValueError for none."""
-    return ops.logsumexp.apply(tuple(_some(xs, "logsumexp")))
+    return ops.logsumexp(_some(xs, "logsumexp"))
 
 
 def softmax(xs: Iterable[Any]) -> list[Any]:
@@ -79,12 +79,12 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float."""
     xs = _some(xs, "log_softmax")
-    total = ops.logsumexp.apply(tuple(xs))
+    total = ops.logsumexp(xs)
     return [ops.sub(x, total) for x in xs]
 
 
-def _some(xs: Iterable[Any], name: str) -> list[Any]:
-    xs = list(xs)
+def _some(xs: Iterable[Any], name: str) -> tuple[Any, ...]:
+    xs = tuple(xs)
     if not xs:
         raise ValueError(f"{name} expected at least one number, got none")
     return xs

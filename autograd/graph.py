@@ -1,7 +1,8 @@
 """The graph: what a node is, the one function that orders it, and a snapshot of it as plain data.
 
 A node with one or two operands is a single object: operands stand in the slots `_a` and `_b`, a number operand as a plain
-float. With three or more operands, or any number, `_a` is the tuple of them and `_b` the list of their numbers. A leaf has no primitive. Nothing here recurses.
+float. Where an operand is a vector, or there are three, `_a` is the tuple of the operands, vectors as tuples in it. A leaf
+has no primitive. Nothing here recurses over a graph.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -31,13 +32,28 @@ class Node(Protocol):
     note: Note | None
 
 
-def operands(node: Node) -> tuple[Any, ...]:
-    """Nodes and floats, in operand order and multiplicity."""
+def arguments(node: Node) -> tuple[Any, ...]:
+    """What the primitive was called with: nodes, floats, and tuples of them."""
     if node.primitive is None:
         return ()
     if type(node._a) is tuple:
         return node._a
     return (node._a,) if node._b is None else (node._a, node._b)
+
+
+def operands(node: Node) -> tuple[Any, ...]:
+    """Nodes and floats, in operand order and multiplicity; vectors are laid out flat."""
+    return tuple([v for x in arguments(node) for v in (x if type(x) is tuple else (x,))])
+
+
+def numbers(xs: tuple[Any, ...]) -> list[float]:
+    """The numbers of a vector. Most hold only nodes, so one that begins with a node is tried the short way first."""
+    if xs and type(xs[0]) is not float:
+        try:
+            return [x._data for x in xs]
+        except AttributeError:
+            pass
+    return [x if type(x) is float else x._data for x in xs]
 
 
 def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
@@ -48,28 +64,38 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
     leaves: list[Node] = []
     interiors: list[Node] = []
     seen: set[Node] = set()
+    vectors: set[int] = set()  # those seen, by identity: a layer's neurons share one
     stack: list[Any] = list(reversed(roots))
-    pop, push, see = stack.pop, stack.append, seen.add
+    pop, push, see, place = stack.pop, stack.append, seen.add, interiors.append
     while stack:
         node = pop()
         if node is None:
-            interiors.append(pop())
+            place(pop())
         elif node not in seen:
             see(node)
             if node.primitive is None:
                 leaves.append(node)
                 continue
+            a, b = node._a, node._b
             push(node)
             push(None)
-            a, b = node._a, node._b
             if type(a) is tuple:
-                if not seen.issuperset(a):
-                    stack.extend([x for x in reversed(a) if type(x) is not float and x not in seen])
-                continue
-            if b is not None and type(b) is not float and b not in seen:
-                push(b)
-            if type(a) is not float and a not in seen:
-                push(a)
+                for x in reversed(a):
+                    if type(x) is not tuple:
+                        if type(x) is not float and x not in seen:
+                            push(x)
+                    elif id(x) not in vectors:
+                        vectors.add(id(x))
+                        if not seen.issuperset(x):
+                            stack.extend([v for v in reversed(x) if type(v) is not float and v not in seen])
+            else:
+                if b is not None and type(b) is not float and b not in seen:
+                    push(b)
+                if type(a) is not float and a not in seen:
+                    push(a)
+            if stack[-1] is None:  # nothing to wait for
+                pop()
+                place(pop())
     return leaves, interiors
 
 
@@ -89,23 +115,28 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
                     )
 
 
-def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> Sequence[Any]:
-    """For each operand the derivative of `node` by it; None where nothing flows. Beside a number operand it means nothing.
+def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> list[Any]:
+    """For each of `operands(node)` the derivative of `node` by it; None where nothing flows. For a number it means nothing.
 
     read: turns a node into what derivatives are computed with: its number, or the node itself if they are to be
     differentiated again. wanted: the operands that matter; all unless told.
     """
+
+    def value(x: Any) -> Any:
+        return x if type(x) is float else [value(v) for v in x] if type(x) is tuple else read(x)
+
     if node.primitive is None:
-        return ()
-    xs = operands(node)
-    values = [x if type(x) is float else read(x) for x in xs]
-    partials = node.primitive.partials
-    if not isinstance(partials, tuple):
-        return partials(values, read(node))  # type: ignore[no-any-return]
-    return [
-        partial(*values, read(node)) if type(x) is not float and (wanted is None or x in wanted) else None
-        for x, partial in zip(xs, partials, strict=True)
-    ]
+        return []
+    xs = arguments(node)
+    values = [value(x) for x in xs]
+    derivatives: list[Any] = []
+    for x, partial in zip(xs, node.primitive.partials, strict=True):
+        if type(x) is tuple:
+            derivatives.extend(partial(*values, read(node)) or [None] * len(x))
+        else:
+            matters = type(x) is not float and (wanted is None or x in wanted)
+            derivatives.append(partial(*values, read(node)) if matters else None)
+    return derivatives
 
 
 def data(node: Node) -> float:

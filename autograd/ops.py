@@ -8,7 +8,6 @@ Conventions at kinks and outside the domain are PyTorch's.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from . import floats
@@ -194,15 +193,10 @@ clamp = Primitive(
     doc="x held between min and max; both ends still pass the gradient.",
 )
 
-# Any number of operands: the forward rule and the one partial take them as a sequence
+# Vectors: an operand that is a tuple of numbers; its partial is the sequence of the derivatives by each of them
 
-sum = Primitive("sum", "sum", floats.sum, lambda xs, y: [1.0] * len(xs))
-
-
-def _dot_partials(xs: Sequence[Any], y: Any) -> Sequence[Any]:
-    n = len(xs) // 2
-    return [*xs[n:-1], *xs[:n], 1.0]
-
-
-dot = Primitive("dot", "dot", floats.dot, _dot_partials)
-logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, lambda xs, y: [exp(x - y) for x in xs])
+sum = Primitive("sum", "sum", floats.sum, (lambda xs, y: [1.0] * len(xs),), vectors=(0,))
+dot = Primitive(
+    "dot", "dot", floats.dot, (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0), vectors=(0, 1)
+)
+logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, (lambda xs, y: [exp(x - y) for x in xs],), vectors=(0,))

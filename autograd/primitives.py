@@ -1,5 +1,6 @@
 """A primitive: one record that holds all the engine knows of an operation, and the one hook through which it is called."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,23 +23,22 @@ class Primitive:
     symbol: str
     """What people see in a picture; nothing is ever read back out of it."""
     forward: Callable[..., float]
-    """Floats to float; with any number of operands, a sequence of floats to float. Total: it returns inf or nan rather
-    than raise."""
-    partials: tuple[Partial, ...] | Partial
-    """One function for each operand, `(operand, ..., out) -> derivative of out by this operand`, or, for a primitive with
-    any number of operands, one function `(sequence of operands, out) -> sequence of all the derivatives`.
-    They are written in primitives, so that they can be differentiated again. None says that nothing flows there."""
+    """Floats to float. Total: it returns inf or nan rather than raise."""
+    partials: tuple[Partial, ...]
+    """For each operand `(operand, ..., out) -> derivative of out by this operand`. They are written in primitives, so that
+    they can be differentiated again. None says that nothing flows there."""
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
+    vectors: tuple[int, ...] = ()
+    """Which operands are tuples of numbers, of any length. The partial of such a one is a sequence of derivatives."""
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
     module: str = __name__.rpartition(".")[0] + ".ops"
-    arity: int | None = field(init=False)
-    """The number of operands; None where any number will do."""
+    arity: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arity", len(self.partials) if isinstance(self.partials, tuple) else None)
+        object.__setattr__(self, "arity", len(self.partials))
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
         known = REGISTRY.setdefault(self.name, self)
@@ -48,29 +48,24 @@ class Primitive:
 
     @property
     def is_unary(self) -> bool:
-        """Whether one operand is enough: a function of one number, and a method of `Value`."""
-        return self.arity is not None and self.arity - len(self.parameters) == 1
+        """Whether one number is enough: a function of a number, and a method of `Value`."""
+        return self.arity - len(self.parameters) == 1 and not self.vectors
 
     def __call__(self, *operands: Any, **parameters: float) -> Any:
-        if parameters or (self.arity is not None and len(operands) != self.arity):
+        if parameters or len(operands) != self.arity:
             operands = self._bind(operands, parameters)
-        return self.apply(operands)
-
-    def apply(self, operands: tuple[Any, ...]) -> Any:
-        """The primitive of a tuple of all its operands."""
         record = hook(operands)
         if record is not None:
             return record(self, operands)
-        numbers = [as_float(x) for x in operands]
-        return self.forward(numbers) if self.arity is None else self.forward(*numbers)
+        return self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in operands])
 
     def _bind(self, operands: tuple[Any, ...], parameters: Mapping[str, float]) -> tuple[Any, ...]:
-        required = (self.arity or 0) - len(self.parameters)
+        required = self.arity - len(self.parameters)
         given = dict(zip(self.parameters, operands[required:], strict=False))
         takes = f"{self.name} takes {required} operand{'s' * (required != 1)}"
         if self.parameters:
             takes += " and optionally " + ", ".join(self.parameters)
-        if len(operands) < required or len(operands) > required + len(self.parameters):
+        if len(operands) < required or len(operands) > self.arity:
             raise TypeError(f"{takes}; got {len(operands)} operands")
         for name in parameters:
             if name not in self.parameters or name in given:
@@ -99,18 +94,21 @@ def find(name: str) -> Primitive:
 def hook(operands: Sequence[Any]) -> Callable[[Primitive, tuple[Any, ...]], Any] | None:
     """How the first node among the operands wants to be computed with; None if all are plain numbers."""
     for x in operands:
-        if type(x) is not float and (record := getattr(type(x), "_record", None)) is not None:
+        if type(x) is tuple:
+            if (record := hook(x)) is not None:
+                return record
+        elif type(x) is not float and (record := getattr(type(x), "_record", None)) is not None:
             return record  # type: ignore[no-any-return]
     return None
 
 
 def primitive(
     *partials: Partial, symbol: str | None = None, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
-) -> Callable[[Callable[..., float]], Primitive]:
+) -> Callable[[Callable[..., float]], Callable[..., Any]]:
     """Makes a function of floats into an operation of the engine, given its partial derivatives.
 
     partials: for each operand of the function one `(operand, ..., out) -> derivative`; for a function of `*operands` a
-    single `(sequence of operands, out) -> sequence of derivatives`. Write them with operators and this package's functions (no
+    single `(operands, out) -> sequence of derivatives`. Write them with operators and this package's functions (no
     `math`, no `.data`), and the operation can be differentiated as often as you like, in both modes.
     symbol: what a picture shows; the function's name unless told. domain: for each operand an interval in which it is defined.
     Raises TypeError if the number of partials does not fit the function, ValueError if the name is taken.
@@ -123,26 +121,18 @@ def primitive(
     (8.0, 12.0, 12.0)
     """
 
-    def decorate(function: Callable[..., float]) -> Primitive:
+    def decorate(function: Callable[..., float]) -> Callable[..., Any]:
         kinds = [p.kind for p in inspect.signature(function).parameters.values()]
         name = function.__name__
         variadic = inspect.Parameter.VAR_POSITIONAL in kinds
-        if variadic and (len(kinds) != 1 or len(partials) != 1):
-            raise TypeError(f"{name} takes *operands, so it needs just those and one partial that returns all derivatives")
-        if not variadic and (len(kinds) != len(partials) or not kinds):
-            raise TypeError(f"{name} has {len(kinds)} operands and needs as many partials, got {len(partials)}")
+        if len(kinds) != len(partials) or not kinds or (variadic and len(kinds) != 1):
+            raise TypeError(f"{name} takes {len(kinds)} operands and needs as many partials, got {len(partials)}; *operands count as one")
 
-        def forward(*operands: float) -> float:
-            return as_float(function(*operands))
+        def forward(*operands: Any) -> float:
+            return as_float(function(*(operands[0] if variadic else operands)))
 
-        return Primitive(
-            name,
-            symbol or name,
-            (lambda operands: forward(*operands)) if variadic else forward,
-            partials[0] if variadic else partials,
-            domain=domain,
-            doc=function.__doc__ or "",
-            module=function.__module__,
-        )
+        doc, module = function.__doc__ or "", function.__module__
+        record = Primitive(name, symbol or name, forward, partials, domain, (0,) if variadic else (), doc=doc, module=module)
+        return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 
     return decorate

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ops
 from .floats import as_float
-from .graph import Node, check_unchanged, data, describe_operation, local_derivatives, operands, topological_order
+from .graph import Node, check_unchanged, data, describe_operation, local_derivatives, numbers, operands, topological_order
 from .modes import MODE, recording
 
 NOTHING = -0.0
@@ -47,21 +47,34 @@ def propagate(nodes: Iterable[Node]) -> None:
     """Adds to each operand's `_grad` the node's own times the partial; users come before operands."""
     nothing = NOTHING
     watching = (mode := MODE.get()) is not None and mode.anomaly
+    vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
     for node in nodes:
         grad = node._grad
         if grad is nothing:
             node._grad = 0.0
             continue
-        a, b, partials = node._a, node._b, node.primitive.partials  # type: ignore[union-attr]  # only leaves have no primitive
+        a, b, out, partials = node._a, node._b, node._data, node.primitive.partials  # type: ignore[union-attr]  # no leaf is here
         if type(a) is tuple:
-            for x, partial in zip(a, partials(b, node._data) if callable(partials) else local_derivatives(node, data), strict=True):
-                if type(x) is not float and partial is not None:
+            values: list[Any] = []
+            for x in a:
+                if type(x) is tuple:
+                    if id(x) not in vectors:
+                        vectors[id(x)] = numbers(x)
+                    values.append(vectors[id(x)])
+                else:
+                    values.append(x if type(x) is float else x._data)
+            for x, by_x in zip(a, partials, strict=True):
+                if type(x) is tuple:
+                    for v, partial in zip(x, by_x(*values, out) or (), strict=False):
+                        if type(v) is not float and partial is not None:
+                            v._grad += grad * partial
+                elif type(x) is not float and (partial := by_x(*values, out)) is not None:
                     x._grad += grad * partial
         elif b is None:
-            if (partial := partials[0](a._data, node._data)) is not None:
+            if (partial := partials[0](a._data, out)) is not None:
                 a._grad += grad * partial
         else:
-            x, y, out = a if type(a) is float else a._data, b if type(b) is float else b._data, node._data
+            x, y = a if type(a) is float else a._data, b if type(b) is float else b._data
             by_a, by_b = partials
             if type(a) is not float and (partial := by_a(x, y, out)) is not None:
                 a._grad += grad * partial

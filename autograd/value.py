@@ -12,7 +12,7 @@ from typing import Any
 
 from . import copying, ops, sweeps
 from .floats import as_float
-from .graph import Note, describe_operation, operands
+from .graph import Note, describe_operation, numbers, operands
 from .modes import MODE, source_line
 from .primitives import REGISTRY, Primitive
 
@@ -123,12 +123,9 @@ class Value:
     def _record(primitive: Primitive, operands: tuple[Any, ...]) -> "Value":
         """The hook that a primitive calls when one of its operands is a Value: the general way to make a node."""
         try:
-            numbers = [x if type(x) is float else x._data for x in operands]
-        except AttributeError:  # neither: a number of another kind, or a mistake
-            operands = tuple(x if isinstance(x, Value) else as_float(x) for x in operands)
-            numbers = [x if type(x) is float else x._data for x in operands]
-        data = primitive.forward(numbers) if primitive.arity is None else primitive.forward(*numbers)
-        node = _node(primitive, *_slots(primitive, operands, numbers), data)
+            node = _apply(primitive, operands)
+        except AttributeError:  # a number of another kind, or a mistake
+            node = _apply(primitive, _operands(operands))
         now = mode()
         if now is None:
             return node
@@ -188,16 +185,25 @@ def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
     return node
 
 
-def _slots(primitive: Primitive, xs: tuple[Any, ...], numbers: list[float]) -> tuple[Any, Any]:
+def _apply(primitive: Primitive, xs: tuple[Any, ...]) -> Value:
+    """A new node, if all operands are Values and floats, or tuples of them."""
+    values = [x if type(x) is float else numbers(x) if type(x) is tuple else x._data for x in xs]
+    return _node(primitive, *_slots(primitive, xs), primitive.forward(*values))
+
+
+def _slots(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, Any]:
     """What stands in `_a` and `_b`."""
-    if primitive.arity is None or len(xs) > 2:
-        return xs, numbers
+    if primitive.vectors or len(xs) > 2:
+        return xs, None
     return (xs[0], xs[1]) if len(xs) == 2 else (xs[0], None)
 
 
+def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x if isinstance(x, Value) else _operands(x) if type(x) is tuple else as_float(x) for x in xs)
+
+
 def _rebuild(primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None) -> Value:
-    numbers = [x if type(x) is float else x._data for x in xs]
-    node = _node(primitive, *_slots(primitive, xs, numbers), data)
+    node = _node(primitive, *_slots(primitive, xs), data)
     node._grad, node._stamp, node.note = grad, stamp, note
     return node
 

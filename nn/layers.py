@@ -55,6 +55,7 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nonlin, activation=activation, rng=rng) for _ in range(nout)]
 
     def forward(self, x: Sequence[Any]) -> Any:
+        x = tuple(x)  # one object, which the sweeps recognise as shared by the neurons
         out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 

@@ -32,16 +32,20 @@ class Module:
 
     def __call__(self, *args: Any) -> Any:
         output = self.forward(*args)
-        if self._note is None:  # this is the outermost module: it names everything below
-            for name, module in self.named_modules():
-                module._note = Note(module=name or type(self).__name__)
-        for y in output if isinstance(output, list) else [output]:
+        note = self._note or self._name_all()
+        for y in output if type(output) is list else (output,):
             if isinstance(y, Value) and y.primitive is not None:
                 if y.note is None:
-                    y.note = self._note
+                    y.note = note
                 elif not y.note.module:
-                    y.note = y.note._replace(module=self._note.module)  # type: ignore[union-attr]
+                    y.note = y.note._replace(module=note.module)
         return output
+
+    def _name_all(self) -> Note:
+        """Called on the outermost module, the first time that it is used: everything below gets its path."""
+        for name, module in self.named_modules():
+            module._note = Note(module=name or type(self).__name__)
+        return Note(module=type(self).__name__)
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""
