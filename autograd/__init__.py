@@ -2,7 +2,7 @@
 
 from .checking import GradcheckError, GradcheckWarning, gradcheck
 from .drawing import draw_dot, mimebundle
-from .functions import abs, dot, log_softmax, logsumexp, mean, pow, softmax, sum
+from .functions import abs, dot, linear, log_softmax, logsumexp, mean, pow, softmax, sum
 from .modes import detect_anomaly, no_grad
 from .ops import (
     acos,
@@ -52,7 +52,7 @@ __all__ = [
     # ops and functions
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh",
     "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum", "minimum", "clamp",
-    "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "sum", "mean", "logsumexp", "softmax", "log_softmax",
+    "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "sum", "mean", "logsumexp", "softmax", "log_softmax",
     # modes
     "no_grad", "detect_anomaly",
     # transforms

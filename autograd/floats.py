@@ -5,10 +5,10 @@ Every forward rule of `ops` is either an operator that cannot raise or one of th
 
 import builtins
 import math
-import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
+from operator import mul
 
 inf, nan = math.inf, math.nan
 
@@ -172,7 +172,7 @@ def sum(xs: Sequence[float]) -> float:
 
 
 def dot(ws: Sequence[float], xs: Sequence[float], bias: float) -> float:
-    return left_to_right(map(operator.mul, ws, xs), bias)
+    return left_to_right(map(mul, ws, xs), bias)
 
 
 def logsumexp(xs: Sequence[float]) -> float:

@@ -66,6 +66,22 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     return ops.dot(tuple(ws), tuple(xs), bias)
 
 
+def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any]) -> list[Any]:
+    """[dot(w, x, b) for each row w of the weight and its b]: a layer before its activation, faster than row by row.
+
+    x: n numbers. weight: m rows of n. bias: m numbers. Raises ValueError if the lengths do not fit.
+
+    >>> linear([1.0, 2.0], [[10.0, 1.0], [0.0, 1.0]], [0.5, 0.0])
+    [12.5, 2.0]
+    """
+    if len(bias) != len(weight) or {*map(len, weight)} - {len(x)}:
+        raise ValueError(
+            f"linear expected a weight of {len(bias)} rows of {len(x)}, one for each bias, got lengths {[len(w) for w in weight][:10]}"
+        )
+    x = tuple(x)
+    return ops.dot.map([(tuple(w), x, b) for w, b in zip(weight, bias, strict=True)])
+
+
 def logsumexp(xs: Iterable[Any]) -> Any:
     """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Raises ValueError for none."""
     return ops.logsumexp(_some(xs, "logsumexp"))

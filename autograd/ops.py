@@ -106,7 +106,7 @@ tanh = Primitive("tanh", "tanh", math.tanh, (lambda x, y: 1.0 - y * y,), doc="Hy
 
 sigmoid = Primitive("sigmoid", "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow.")
 softplus = Primitive("softplus", "softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x.")
-relu = Primitive("relu", "relu", floats.relu, (lambda x, y: choose(greater(x, 0.0), 1.0),), doc="max(x, 0), with derivative 0 at 0.")
+relu = Primitive("relu", "relu", floats.relu, (lambda x, y: choose(y, 1.0),), doc="max(x, 0), with derivative 0 at 0.")
 leaky_relu = Primitive(
     "leaky_relu",
     "leaky_relu",

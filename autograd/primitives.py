@@ -36,9 +36,12 @@ class Primitive:
     doc: str = ""
     module: str = __name__.rpartition(".")[0] + ".ops"
     arity: int = field(init=False)
+    in_slots: bool = field(init=False)
+    """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arity", len(self.partials))
+        object.__setattr__(self, "in_slots", self.arity <= 2 and not self.vectors)
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
         known = REGISTRY.setdefault(self.name, self)
@@ -54,10 +57,17 @@ class Primitive:
     def __call__(self, *operands: Any, **parameters: float) -> Any:
         if parameters or len(operands) != self.arity:
             operands = self._bind(operands, parameters)
-        record = hook(operands)
-        if record is not None:
-            return record(self, operands)
-        return self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in operands])
+        for x in operands:
+            if type(x) is not float:
+                return self.map([operands])[0]
+        return self.forward(*operands)  # the short way that partials take in a float sweep
+
+    def map(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The results of several calls, each a tuple of all operands; made together they are faster than one by one."""
+        for operands in calls:
+            if (record := hook(operands)) is not None:
+                return record(self, calls)
+        return [self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in xs]) for xs in calls]
 
     def _bind(self, operands: tuple[Any, ...], parameters: Mapping[str, float]) -> tuple[Any, ...]:
         required = self.arity - len(self.parameters)
@@ -91,14 +101,13 @@ def find(name: str) -> Primitive:
         raise KeyError(f"no primitive is named {name!r}; if it is a custom one, import the module that defines it first") from None
 
 
-def hook(operands: Sequence[Any]) -> Callable[[Primitive, tuple[Any, ...]], Any] | None:
-    """How the first node among the operands wants to be computed with; None if all are plain numbers."""
+def hook(operands: Sequence[Any]) -> Callable[[Primitive, Sequence[tuple[Any, ...]]], list[Any]] | None:
+    """How the first node among the operands wants calls to be recorded; None if all are plain numbers."""
     for x in operands:
-        if type(x) is tuple:
-            if (record := hook(x)) is not None:
-                return record
-        elif type(x) is not float and (record := getattr(type(x), "_record", None)) is not None:
-            return record  # type: ignore[no-any-return]
+        if type(x) is not float:
+            record = getattr(type(x), "_record", None) if type(x) is not tuple else hook(x)
+            if record is not None:
+                return record  # type: ignore[no-any-return]
     return None
 
 

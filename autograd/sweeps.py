@@ -48,6 +48,7 @@ def propagate(nodes: Iterable[Node]) -> None:
     nothing = NOTHING
     watching = (mode := MODE.get()) is not None and mode.anomaly
     vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
+    mixed: set[int] = set()  # those that do not hold nodes only
     for node in nodes:
         grad = node._grad
         if grad is nothing:
@@ -58,15 +59,21 @@ def propagate(nodes: Iterable[Node]) -> None:
             values: list[Any] = []
             for x in a:
                 if type(x) is tuple:
-                    if id(x) not in vectors:
-                        vectors[id(x)] = numbers(x)
-                    values.append(vectors[id(x)])
+                    if (values_of_x := vectors.get(id(x))) is None:
+                        vectors[id(x)] = values_of_x = numbers(x)
+                        if float in map(type, x):
+                            mixed.add(id(x))
+                    values.append(values_of_x)
                 else:
                     values.append(x if type(x) is float else x._data)
-            for x, by_x in zip(a, partials, strict=True):
+            for x, by_x in zip(a, partials):
                 if type(x) is tuple:
-                    for v, partial in zip(x, by_x(*values, out) or (), strict=False):
-                        if type(v) is not float and partial is not None:
+                    if id(x) in mixed:
+                        for v, partial in zip(x, by_x(*values, out)):
+                            if type(v) is not float:
+                                v._grad += grad * partial
+                    else:
+                        for v, partial in zip(x, by_x(*values, out)):
                             v._grad += grad * partial
                 elif type(x) is not float and (partial := by_x(*values, out)) is not None:
                     x._grad += grad * partial

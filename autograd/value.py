@@ -6,14 +6,14 @@ training spends its time on. Operators and methods are made from the table in `o
 
 import math
 import operator as op
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
 from . import copying, ops, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
-from .modes import MODE, source_line
+from .modes import MODE, Mode, source_line
 from .primitives import REGISTRY, Primitive
 
 mode = MODE.get
@@ -120,20 +120,32 @@ class Value:
         return Value(self._data, label=self.label)
 
     @staticmethod
-    def _record(primitive: Primitive, operands: tuple[Any, ...]) -> "Value":
-        """The hook that a primitive calls when one of its operands is a Value: the general way to make a node."""
-        try:
-            node = _apply(primitive, operands)
-        except AttributeError:  # a number of another kind, or a mistake
-            node = _apply(primitive, _operands(operands))
+    def _record(primitive: Primitive, calls: Sequence[tuple[Any, ...]]) -> "list[Value]":
+        """The hook that a primitive calls when an operand is a Value: the general way to make nodes, one for each call.
+
+        The numbers of a vector that several calls share, such as a layer's input, are read only once.
+        """
         now = mode()
-        if now is None:
-            return node
-        if now.anomaly:
-            node.note = Note(source=source_line())
-            if not math.isfinite(data):
-                raise FloatingPointError(f"the forward pass made {data}: {describe_operation(node)}")
-        return node if now.recording else Value(data)
+        forward, in_slots = primitive.forward, primitive.in_slots
+        vectors: dict[int, list[float]] = {}
+        nodes = []
+        for operands in calls:
+            try:
+                values: list[Any] = []
+                for x in operands:
+                    if type(x) is tuple:
+                        if (values_of_x := vectors.get(id(x))) is None:
+                            vectors[id(x)] = values_of_x = numbers(x)
+                        values.append(values_of_x)
+                    else:
+                        values.append(x if type(x) is float else x._data)
+            except AttributeError:  # a number of another kind, or a mistake
+                nodes += Value._record(primitive, [_operands(operands)])
+                continue
+            a, b = (operands, None) if not in_slots else operands if len(operands) == 2 else (operands[0], None)
+            node = _node(primitive, a, b, forward(*values))
+            nodes.append(node if now is None else _in_mode(now, node))
+        return nodes
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
@@ -185,17 +197,12 @@ def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
     return node
 
 
-def _apply(primitive: Primitive, xs: tuple[Any, ...]) -> Value:
-    """A new node, if all operands are Values and floats, or tuples of them."""
-    values = [x if type(x) is float else numbers(x) if type(x) is tuple else x._data for x in xs]
-    return _node(primitive, *_slots(primitive, xs), primitive.forward(*values))
-
-
-def _slots(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, Any]:
-    """What stands in `_a` and `_b`."""
-    if primitive.vectors or len(xs) > 2:
-        return xs, None
-    return (xs[0], xs[1]) if len(xs) == 2 else (xs[0], None)
+def _in_mode(now: Mode, node: Value) -> Value:
+    if now.anomaly:
+        node.note = Note(source=source_line())
+        if not math.isfinite(node._data):
+            raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
+    return node if now.recording else Value(node._data)
 
 
 def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -203,7 +210,7 @@ def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _rebuild(primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None) -> Value:
-    node = _node(primitive, *_slots(primitive, xs), data)
+    node = _node(primitive, *((*xs, None)[:2] if primitive.in_slots else (xs, None)), data)
     node._grad, node._stamp, node.note = grad, stamp, note
     return node
 
@@ -238,10 +245,10 @@ def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any
         elif isinstance(other, Real):
             number = other = as_float(other)
         else:
-            return Value._record(primitive, (self, other)) if isinstance(other, Value) else NotImplemented
+            return Value._record(primitive, [(self, other)])[0] if isinstance(other, Value) else NotImplemented
         if mode() is None:
             return _node(primitive, self, other, forward(self._data, number))
-        return Value._record(primitive, (self, other))
+        return Value._record(primitive, [(self, other)])[0]
 
     def reflected(self: Value, other: Any) -> Any:
         if not isinstance(other, Real):
@@ -249,7 +256,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any
         number = as_float(other)
         if mode() is None:
             return _node(primitive, number, self, forward(number, self._data))
-        return Value._record(primitive, (number, self))
+        return Value._record(primitive, [(number, self)])[0]
 
     return operator, reflected
 
@@ -258,7 +265,7 @@ def _method(primitive: Primitive) -> Callable[..., Any]:
     forward = primitive.forward
 
     def unary(self: Value) -> Value:
-        return _node(primitive, self, None, forward(self._data)) if mode() is None else Value._record(primitive, (self,))
+        return _node(primitive, self, None, forward(self._data)) if mode() is None else Value._record(primitive, [(self,)])[0]
 
     def parametric(self: Value, *args: float, **parameters: float) -> Any:
         return primitive(self, *args, **parameters)

@@ -31,21 +31,22 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *args: Any) -> Any:
+        if self._note is None:  # the outermost module, used for the first time: everything below gets its path
+            for name, module in self.named_modules():
+                module._note = Note(module=name or type(self).__name__)
         output = self.forward(*args)
-        note = self._note or self._name_all()
-        for y in output if type(output) is list else (output,):
+        for y in output if isinstance(output, list) else (output,):
             if isinstance(y, Value) and y.primitive is not None:
-                if y.note is None:
-                    y.note = note
-                elif not y.note.module:
-                    y.note = y.note._replace(module=note.module)
+                self.sign(y)
         return output
 
-    def _name_all(self) -> Note:
-        """Called on the outermost module, the first time that it is used: everything below gets its path."""
-        for name, module in self.named_modules():
-            module._note = Note(module=name or type(self).__name__)
-        return Note(module=type(self).__name__)
+    def sign(self, y: Value) -> None:
+        """Notes on a node that it comes from this module, unless one further in has done so."""
+        assert self._note is not None
+        if y.note is None:
+            y.note = self._note
+        elif not y.note.module:
+            y.note = y.note._replace(module=self._note.module)
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""
