@@ -50,9 +50,10 @@ __all__ = [
     # value, sweeps
     "Value", "gradients",
     # ops and functions
-    "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh",
-    "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum", "minimum", "clamp",
-    "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "sum", "mean", "logsumexp", "softmax", "log_softmax",
+    "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
+    "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum",
+    "minimum", "clamp", "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "sum", "mean",
+    "logsumexp", "softmax", "log_softmax",
     # modes
     "no_grad", "detect_anomaly",
     # transforms

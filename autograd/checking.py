@@ -1,8 +1,8 @@
 """gradcheck: the engine's derivatives against finite differences, in both modes, to order 2.
 
 The slope by finite differences is a central difference at many steps, extrapolated to step zero (Richardson), and the
-entry of that table is taken that its neighbours agree with best and no finer one contradicts (after Ridders 1982). So no
-step has to be guessed, and the disagreement is an estimate of the error.
+entry of that table is taken that its neighbours agree with best and no finer one contradicts (after Ridders 1982). So
+no step has to be guessed, and the disagreement is an estimate of the error.
 """
 
 import inspect
@@ -48,8 +48,9 @@ def gradcheck(
     called with, or which it uses by itself if it takes no arguments. Their `.data` is changed and restored.
     order: 2 checks the second derivatives too. sample: check only so many of the numbers in `inputs`, drawn by `rng`.
 
-    Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance. Warns (GradcheckWarning), and
-    leaves a derivative unchecked, if two calls at one point differ or if a kink lies within the step.
+    Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance. Warns
+    (GradcheckWarning), and leaves a derivative unchecked, if two calls at one point differ or if a kink lies within
+    the step.
 
     >>> from autograd import gradcheck, tanh
     >>> gradcheck(lambda x, y: tanh(x * y) / y, (0.5, 2.0), order=2)
@@ -59,9 +60,9 @@ def gradcheck(
         raise ValueError(f"gradcheck checks order 1 or 2, got {order}")
     problem = _Problem(f, inputs)
     if problem.call() != (again := problem.call()) and not any(y != y for y in again):
-        _warn(f"{problem.name} gave two results at one point; is there dropout or other randomness in it? Nothing was checked")
+        _warn(f"{problem.name} gave two results at one point, so nothing was checked; is there dropout in it?")
         return True
-    indices = range(len(problem.point))
+    indices = list(range(len(problem.point)))
     if sample is not None and sample < len(indices):
         indices = sorted((rng or random.Random(0)).sample(indices, sample))
     for column in indices:
@@ -84,7 +85,9 @@ class _Problem:
             raise TypeError("gradcheck expected inputs that are all numbers or all leaf Values, and at least one")
         for x in self.nodes:
             if x.primitive is not None:
-                raise TypeError(f"gradcheck expected leaf Values, got the result of {x.primitive.name!r}; pass x.detach()")
+                raise TypeError(
+                    f"gradcheck expected leaf Values, got the result of {x.primitive.name!r}; pass x.detach()"
+                )
         self.in_place = bool(self.nodes)
         self.nodes = self.nodes or [Value(x) for x in entries]
         self.point = [x.data for x in self.nodes]
@@ -107,7 +110,11 @@ class _Problem:
 
     def slopes(self) -> list[float]:
         """All first derivatives, result by result, by the reverse sweep."""
-        return [g for y in self.graph() for g in (gradients(y, self.nodes) if isinstance(y, Value) else [0.0] * len(self.nodes))]
+        return [
+            g
+            for y in self.graph()
+            for g in (gradients(y, self.nodes) if isinstance(y, Value) else [0.0] * len(self.nodes))
+        ]
 
     def along(self, column: int, function: Callable[[], list[float]]) -> Callable[[float], list[float]]:
         """`function` as a function of one coordinate of the point, which is always put back."""
@@ -139,9 +146,8 @@ class _Problem:
                 self._compare(column, row, order, mode, derivative, slope)
 
     def _compare(self, column: int, row: int, order: int, mode: str, analytic: float, numeric: Slope) -> None:
-        where = f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by input {column} ({self.point[column]!r})"
-        if order == 2:
-            where += f" and input {row % len(self.point)}"
+        by = f"input {column} ({self.point[column]!r})" + (f" and input {row % len(self.point)}" if order == 2 else "")
+        where = f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by {by}"
         if math.isnan(numeric.value):
             return _warn(f"{where} was not checked: the function is not finite on both sides")
         if numeric.kink:
@@ -160,7 +166,7 @@ class _Problem:
 
 
 def _slopes_as_nodes(y: Any, nodes: Sequence[Value]) -> list[Any]:
-    return gradients(y, nodes, create_graph=True) if isinstance(y, Value) else [0.0] * len(nodes)  # type: ignore[no-any-return]
+    return gradients(y, nodes, create_graph=True) if isinstance(y, Value) else [0.0] * len(nodes)
 
 
 def _zero(x: float | None) -> float:
@@ -174,7 +180,9 @@ def _warn(text: str) -> None:
 def differentiate(function: Callable[[float], list[float]], x: float) -> list[Slope]:
     """The derivative of each of a function's results at x, by finite differences."""
     count = 1 + round(math.log2(LARGEST / SMALLEST) + math.fabs(math.log2(math.fabs(x) or 1.0)))
-    steps = [(x + max(1.0, math.fabs(x)) * LARGEST * 0.5**k) - x for k in range(min(count, 60))]  # exactly representable
+    steps = [
+        (x + max(1.0, math.fabs(x)) * LARGEST * 0.5**k) - x for k in range(min(count, 60))
+    ]  # exactly representable
     middle = function(x)
 
     def attempt(at: float) -> list[float]:
@@ -186,7 +194,8 @@ def differentiate(function: Callable[[float], list[float]], x: float) -> list[Sl
     above = [attempt(x + h) for h in steps]
     below = [attempt(x - h) for h in steps]
     return [
-        _slope(middle[i], [(h, a[i], b[i]) for h, a, b in zip(steps, above, below, strict=True) if h > 0.0]) for i in range(len(middle))
+        _slope(middle[i], [(h, a[i], b[i]) for h, a, b in zip(steps, above, below, strict=True) if h > 0.0])
+        for i in range(len(middle))
     ]
 
 

@@ -1,7 +1,7 @@
 """Copies of a graph: `copy.deepcopy` and `pickle` without recursion, however deep it is.
 
-`pickle` stores a graph flat: its leaves as objects of their own, so that graphs share them, and a record for every other
-node. Times of assignment are kept, so a copy still knows whether a leaf was changed after it was used.
+`pickle` stores a graph flat: its leaves as objects of their own, so that graphs share them, and a record for every
+other node. Times of assignment are kept, so a copy still knows whether a leaf was changed after it was used.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,5 @@
-"""Arithmetic on plain floats that never raises: where Python raises, these return IEEE 754's inf and nan, as NumPy does.
+"""Arithmetic on plain floats that never raises: where Python raises, these return IEEE 754's inf and nan, as NumPy
+does.
 
 Every forward rule of `ops` is either an operator that cannot raise or one of the functions below.
 """
@@ -49,7 +50,9 @@ def _describe(x: object) -> str:
     return f"{type(x).__name__}"
 
 
-def total(function: Callable[[float], float], overflow: Callable[[float], float] = lambda x: inf) -> Callable[[float], float]:
+def total(
+    function: Callable[[float], float], overflow: Callable[[float], float] = lambda x: inf
+) -> Callable[[float], float]:
     """`function` with nan where it is not defined and `overflow(x)` where its result is too large for a float."""
 
     def rule(x: float) -> float:

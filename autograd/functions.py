@@ -17,7 +17,8 @@ def abs(x: Any, /) -> Any:
 
 
 def pow(base: Any, exp: Any, mod: Any = None) -> Any:
-    """base ** exp. With a Value a fractional power of a negative number is nan; with plain numbers this is the built-in.
+    """base ** exp. With a Value a fractional power of a negative number is nan; with plain numbers this is the
+    built-in.
 
     Raises TypeError for a Value together with `mod`.
     """
@@ -76,7 +77,8 @@ def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any
     """
     if len(bias) != len(weight) or {*map(len, weight)} - {len(x)}:
         raise ValueError(
-            f"linear expected a weight of {len(bias)} rows of {len(x)}, one for each bias, got lengths {[len(w) for w in weight][:10]}"
+            f"linear expected, for {len(x)} numbers and {len(bias)} biases, {len(bias)} rows of {len(x)} weights, "
+            f"got {len(weight)} rows of {sorted({*map(len, weight)})}"
         )
     x = tuple(x)
     return ops.dot.map([(tuple(w), x, b) for w, b in zip(weight, bias, strict=True)])
@@ -88,7 +90,8 @@ def logsumexp(xs: Iterable[Any]) -> Any:
 
 
 def softmax(xs: Iterable[Any]) -> list[Any]:
-    """[exp(x1), ..., exp(xn)] divided by their sum: n >= 1 probabilities that add up to 1. Raises ValueError for none."""
+    """[exp(x1), ..., exp(xn)] divided by their sum: n >= 1 probabilities that add up to 1. Raises ValueError for
+    none."""
     return [ops.exp(x) for x in log_softmax(xs)]
 
 

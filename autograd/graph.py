@@ -1,8 +1,8 @@
 """The graph: what a node is, the one function that orders it, and a snapshot of it as plain data.
 
-A node with one or two operands is a single object: operands stand in the slots `_a` and `_b`, a number operand as a plain
-float. Where an operand is a vector, or there are three, `_a` is the tuple of the operands, vectors as tuples in it. A leaf
-has no primitive. Nothing here recurses over a graph.
+A node with one or two operands is a single object: operands stand in the slots `_a` and `_b`, a number operand as a
+plain float. Where an operand is a vector, or there are three, `_a` is the tuple of the operands, vectors as tuples in
+it. A leaf has no primitive. Nothing here recurses over a graph.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -57,7 +57,8 @@ def numbers(xs: tuple[Any, ...]) -> list[float]:
 
 
 def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
-    """All nodes below the roots, once each: the leaves, and the others in an order in which operands precede their users.
+    """All nodes below the roots, once each: the leaves, and the others in an order in which operands precede their
+    users.
 
     Depth first, with a stack of our own: None on it means that all operands of the node beneath have been placed.
     """
@@ -110,13 +111,14 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
             for x in operands(node):
                 if type(x) is not float and x._stamp > node._stamp:
                     raise RuntimeError(
-                        f"the .data of the leaf {describe(x)} was assigned after {describe_operation(node)} was computed from it, so "
-                        f"gradients would be wrong; compute the expression again after changing a leaf"
+                        f"the .data of the leaf {describe(x)} was assigned after {describe_operation(node)} was "
+                        f"computed from it, so gradients would be wrong; compute the expression again after changing a leaf"
                     )
 
 
 def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> list[Any]:
-    """For each of `operands(node)` the derivative of `node` by it; None where nothing flows. For a number it means nothing.
+    """For each of `operands(node)` the derivative of `node` by it; None where nothing flows. For a number it means
+    nothing.
 
     read: turns a node into what derivatives are computed with: its number, or the node itself if they are to be
     differentiated again. wanted: the operands that matter; all unless told.

@@ -38,7 +38,11 @@ class _Switch:
         MODE.reset(self._tokens.pop())
 
     def __call__(self, function: F) -> F:
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        if (
+            inspect.iscoroutinefunction(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
             raise TypeError(
                 f"{function.__name__} runs piece by piece, so a decorator cannot hold a mode around its body; "
                 f"write the `with` statement inside it"
@@ -75,9 +79,11 @@ def is_recording() -> bool:
 
 
 def detect_anomaly() -> _Switch:
-    """Within `with detect_anomaly():` the first nan or inf, in the forward pass or in a sweep, raises FloatingPointError.
+    """Within `with detect_anomaly():` the first nan or inf, in the forward pass or in a sweep, raises
+    FloatingPointError.
 
-    The error names the node, the numbers it was made from and the line of source that made it. Slow: for finding a fault.
+    The error names the node, the numbers it was made from and the line of source that made it. Slow: for finding a
+    fault.
 
     >>> from autograd import Value, detect_anomaly
     >>> with detect_anomaly():

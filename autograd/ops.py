@@ -18,7 +18,8 @@ positive = (0.1, 3.0)
 
 
 def choose(condition: Any, a: Any, b: Any = None) -> Any:
-    """One of two partials, either of which may be None: nothing flows. Unlike `where` it multiplies nothing with zero."""
+    """One of two partials, either of which may be None: nothing flows. Unlike `where` it multiplies nothing with
+    zero."""
     return a if condition else b
 
 
@@ -48,7 +49,9 @@ neg = Primitive("neg", "neg", lambda x: -x, (lambda x, y: -1.0,))
 identity = Primitive("identity", "id", lambda x: x, (lambda x, y: 1.0,))
 abs = Primitive("abs", "abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")
 sign = Primitive("sign", "sign", floats.sign, (nothing,), doc="-1, 0 or 1; no derivative.")
-sqrt = Primitive("sqrt", "sqrt", floats.sqrt, (lambda x, y: div(0.5, y),), domain=(positive,), doc="The square root; nan below 0.")
+sqrt = Primitive(
+    "sqrt", "sqrt", floats.sqrt, (lambda x, y: div(0.5, y),), domain=(positive,), doc="The square root; nan below 0."
+)
 hypot = Primitive(
     "hypot",
     "hypot",
@@ -61,16 +64,30 @@ hypot = Primitive(
 
 exp = Primitive("exp", "exp", floats.exp, (lambda x, y: y,), doc="e**x; inf above 709.78.")
 expm1 = Primitive("expm1", "expm1", floats.expm1, (lambda x, y: exp(x),), doc="e**x - 1, exact for small x.")
-log = Primitive("log", "log", floats.log, (lambda x, y: div(1.0, x),), domain=(positive,), doc="Natural logarithm; log(0) = -inf, nan below 0.")
+log = Primitive(
+    "log",
+    "log",
+    floats.log,
+    (lambda x, y: div(1.0, x),),
+    domain=(positive,),
+    doc="Natural logarithm; log(0) = -inf, nan below 0.",
+)
 log1p = Primitive(
-    "log1p", "log1p", floats.log1p, (lambda x, y: div(1.0, 1.0 + x),), domain=((-0.9, 3.0),), doc="log(1 + x), exact for small x."
+    "log1p",
+    "log1p",
+    floats.log1p,
+    (lambda x, y: div(1.0, 1.0 + x),),
+    domain=((-0.9, 3.0),),
+    doc="log(1 + x), exact for small x.",
 )
 
 # Trigonometry
 
 sin = Primitive("sin", "sin", floats.sin, (lambda x, y: cos(x),), doc="Sine of x in radians.")
 cos = Primitive("cos", "cos", floats.cos, (lambda x, y: -sin(x),), doc="Cosine of x in radians.")
-tan = Primitive("tan", "tan", floats.tan, (lambda x, y: 1.0 + y * y,), domain=((-1.4, 1.4),), doc="Tangent of x in radians.")
+tan = Primitive(
+    "tan", "tan", floats.tan, (lambda x, y: 1.0 + y * y,), domain=((-1.4, 1.4),), doc="Tangent of x in radians."
+)
 asin = Primitive(
     "asin",
     "asin",
@@ -104,8 +121,12 @@ tanh = Primitive("tanh", "tanh", math.tanh, (lambda x, y: 1.0 - y * y,), doc="Hy
 
 # Activations
 
-sigmoid = Primitive("sigmoid", "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow.")
-softplus = Primitive("softplus", "softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x.")
+sigmoid = Primitive(
+    "sigmoid", "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow."
+)
+softplus = Primitive(
+    "softplus", "softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x."
+)
 relu = Primitive("relu", "relu", floats.relu, (lambda x, y: choose(y, 1.0),), doc="max(x, 0), with derivative 0 at 0.")
 leaky_relu = Primitive(
     "leaky_relu",
@@ -143,15 +164,33 @@ silu = Primitive(
     (lambda x, y: sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),),
     doc="x * sigmoid(x), also known as swish.",
 )
-erf = Primitive("erf", "erf", math.erf, (lambda x, y: (2 / math.sqrt(math.pi)) * exp(-(x * x)),), doc="The error function.")
+erf = Primitive(
+    "erf", "erf", math.erf, (lambda x, y: (2 / math.sqrt(math.pi)) * exp(-(x * x)),), doc="The error function."
+)
 
 # Choosing: the partial of what was not chosen is None
 
-greater = Primitive("greater", ">", lambda a, b: 1.0 if a > b else 0.0, (nothing, nothing), doc="1.0 where a > b, else 0.0; no derivative.")
-greater_equal = Primitive(
-    "greater_equal", ">=", lambda a, b: 1.0 if a >= b else 0.0, (nothing, nothing), doc="1.0 where a >= b, else 0.0; no derivative."
+greater = Primitive(
+    "greater",
+    ">",
+    lambda a, b: 1.0 if a > b else 0.0,
+    (nothing, nothing),
+    doc="1.0 where a > b, else 0.0; no derivative.",
 )
-equal = Primitive("equal", "==", lambda a, b: 1.0 if a == b else 0.0, (nothing, nothing), doc="1.0 where a == b, else 0.0; no derivative.")
+greater_equal = Primitive(
+    "greater_equal",
+    ">=",
+    lambda a, b: 1.0 if a >= b else 0.0,
+    (nothing, nothing),
+    doc="1.0 where a >= b, else 0.0; no derivative.",
+)
+equal = Primitive(
+    "equal",
+    "==",
+    lambda a, b: 1.0 if a == b else 0.0,
+    (nothing, nothing),
+    doc="1.0 where a == b, else 0.0; no derivative.",
+)
 where = Primitive(
     "where",
     "where",
@@ -197,6 +236,12 @@ clamp = Primitive(
 
 sum = Primitive("sum", "sum", floats.sum, (lambda xs, y: [1.0] * len(xs),), vectors=(0,))
 dot = Primitive(
-    "dot", "dot", floats.dot, (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0), vectors=(0, 1)
+    "dot",
+    "dot",
+    floats.dot,
+    (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0),
+    vectors=(0, 1),
 )
-logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, (lambda xs, y: [exp(x - y) for x in xs],), vectors=(0,))
+logsumexp = Primitive(
+    "logsumexp", "logsumexp", floats.logsumexp, (lambda xs, y: [exp(x - y) for x in xs],), vectors=(0,)
+)

@@ -1,4 +1,5 @@
-"""A primitive: one record that holds all the engine knows of an operation, and the one hook through which it is called."""
+"""A primitive: one record that holds all the engine knows of an operation, and the one hook through which it is
+called."""
 
 import functools
 import inspect
@@ -25,8 +26,8 @@ class Primitive:
     forward: Callable[..., float]
     """Floats to float. Total: it returns inf or nan rather than raise."""
     partials: tuple[Partial, ...]
-    """For each operand `(operand, ..., out) -> derivative of out by this operand`. They are written in primitives, so that
-    they can be differentiated again. None says that nothing flows there."""
+    """For each operand `(operand, ..., out) -> derivative of out by this operand`. They are written in primitives, so
+    that they can be differentiated again. None says that nothing flows there."""
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
     vectors: tuple[int, ...] = ()
@@ -67,7 +68,9 @@ class Primitive:
         for operands in calls:
             if (record := hook(operands)) is not None:
                 return record(self, calls)
-        return [self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in xs]) for xs in calls]
+        return [
+            self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in xs]) for xs in calls
+        ]
 
     def _bind(self, operands: tuple[Any, ...], parameters: Mapping[str, float]) -> tuple[Any, ...]:
         required = self.arity - len(self.parameters)
@@ -98,7 +101,9 @@ def find(name: str) -> Primitive:
     try:
         return REGISTRY[name]
     except KeyError:
-        raise KeyError(f"no primitive is named {name!r}; if it is a custom one, import the module that defines it first") from None
+        raise KeyError(
+            f"no primitive is named {name!r}; if it is a custom one, import the module that defines it first"
+        ) from None
 
 
 def hook(operands: Sequence[Any]) -> Callable[[Primitive, Sequence[tuple[Any, ...]]], list[Any]] | None:
@@ -107,7 +112,7 @@ def hook(operands: Sequence[Any]) -> Callable[[Primitive, Sequence[tuple[Any, ..
         if type(x) is not float:
             record = getattr(type(x), "_record", None) if type(x) is not tuple else hook(x)
             if record is not None:
-                return record  # type: ignore[no-any-return]
+                return record
     return None
 
 
@@ -119,8 +124,8 @@ def primitive(
     partials: for each operand of the function one `(operand, ..., out) -> derivative`; for a function of `*operands` a
     single `(operands, out) -> sequence of derivatives`. Write them with operators and this package's functions (no
     `math`, no `.data`), and the operation can be differentiated as often as you like, in both modes.
-    symbol: what a picture shows; the function's name unless told. domain: for each operand an interval in which it is defined.
-    Raises TypeError if the number of partials does not fit the function, ValueError if the name is taken.
+    symbol: what a picture shows; the function's name unless told. domain: for each operand an interval in which it is
+    defined. Raises TypeError if the number of partials does not fit the function, ValueError if the name is taken.
 
     >>> from autograd import grad, primitive
     >>> @primitive(lambda x, out: 3 * x**2)
@@ -135,13 +140,18 @@ def primitive(
         name = function.__name__
         variadic = inspect.Parameter.VAR_POSITIONAL in kinds
         if len(kinds) != len(partials) or not kinds or (variadic and len(kinds) != 1):
-            raise TypeError(f"{name} takes {len(kinds)} operands and needs as many partials, got {len(partials)}; *operands count as one")
+            raise TypeError(
+                f"{name} takes {len(kinds)} operands and needs as many partials, got {len(partials)} "
+                f"(*operands count as one, and stand alone)"
+            )
 
         def forward(*operands: Any) -> float:
             return as_float(function(*(operands[0] if variadic else operands)))
 
         doc, module = function.__doc__ or "", function.__module__
-        record = Primitive(name, symbol or name, forward, partials, domain, (0,) if variadic else (), doc=doc, module=module)
+        record = Primitive(
+            name, symbol or name, forward, partials, domain, (0,) if variadic else (), doc=doc, module=module
+        )
         return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 
     return decorate

@@ -1,7 +1,7 @@
 """The sweeps: one walk over the ordered graph, in reverse for gradients or forwards for tangents.
 
-`backward` is the float sweep that training uses: it gathers gradients in the nodes' own `_grad`. The other two hold what
-is pending in a map and compute with floats or, where derivatives are to be differentiated again, with nodes.
+`backward` is the float sweep that training uses: it gathers gradients in the nodes' own `_grad`. The other two hold
+what is pending in a map and compute with floats or, where derivatives are to be differentiated again, with nodes.
 """
 
 import math
@@ -10,11 +10,21 @@ from typing import Any
 
 from . import ops
 from .floats import as_float
-from .graph import Node, check_unchanged, data, describe_operation, local_derivatives, numbers, operands, topological_order
+from .graph import (
+    Node,
+    check_unchanged,
+    data,
+    describe_operation,
+    local_derivatives,
+    numbers,
+    operands,
+    topological_order,
+)
 from .modes import MODE, recording
 
 NOTHING = -0.0
-"""The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is x."""
+"""The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is
+x."""
 
 
 def backward(root: Node, seed: float) -> None:
@@ -114,7 +124,8 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
 
 
 def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
-    """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing flows."""
+    """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
+    flows."""
     read, watching = _reader(create_graph)
     active, path = active_path([root for root, _ in seeds], inputs)
     pending: dict[Node, Any] = {}
@@ -133,7 +144,7 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     return [pending.get(x) for x in inputs]
 
 
-def push(tangents: Mapping[Node, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
+def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The forward sweep: for each output the sum over the inputs of derivative x tangent; None if nothing flows."""
     read, watching = _reader(create_graph)
     active, path = active_path(outputs, tangents)

@@ -30,8 +30,8 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     """The function that returns df/dx for a function `f` with one number as its result.
 
     argnums: the position of x among f's arguments, or several; then the result is a tuple. x is a number or a nested
-    list of numbers, and the gradient has its shape. has_aux: f returns (result, auxiliary), the new function (gradient, auxiliary).
-    Raises TypeError if f's result is not one number.
+    list of numbers, and the gradient has its shape. has_aux: f returns (result, auxiliary), the new function
+    (gradient, auxiliary). Raises TypeError if f's result is not one number.
 
     >>> grad(lambda w, x: (w[0] * x + w[1]) ** 2)([3.0, 1.0], 2.0)
     [28.0, 14.0]
@@ -50,7 +50,9 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     def both(*args: Any, **kwargs: Any) -> Any:
         call = _call(f, args, kwargs, argnums, has_aux)
         if isinstance(call.out, list | tuple):
-            raise TypeError(f"grad expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian")
+            raise TypeError(
+                f"grad expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian"
+            )
         result = call.pull([1.0])
         value = call.settle(call.out)
         return ((value, call.settle(call.aux)) if has_aux else value), result
@@ -88,14 +90,16 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), its derivative in the direction of the tangents), by a forward sweep.
 
-    primals, tangents: f's arguments and, in the same shape, the direction. With has_aux, (result, derivative, auxiliary).
-    Raises TypeError if the shapes differ.
+    primals, tangents: f's arguments and, in the same shape, the direction. With has_aux, (result, derivative,
+    auxiliary). Raises TypeError if the shapes differ.
 
     >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (6.0, 3.0)
     """
     if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
-        raise TypeError("jvp expected a tuple of primals and one of tangents, one entry for each argument: jvp(f, (x,), (v,))")
+        raise TypeError(
+            "jvp expected a tuple of primals and one of tangents, one entry for each argument: jvp(f, (x,), (v,))"
+        )
     call = _call(f, tuple(primals), {}, tuple(range(len(primals))), has_aux, along=tangents)
     result = (call.settle(call.out), call.push(_like(tuple(primals), tuple(tangents), "jvp", "tangents")))
     return (*result, call.settle(call.aux)) if has_aux else result
@@ -187,7 +191,9 @@ class _Call:
     def pull(self, cotangents: Sequence[Any]) -> Any:
         """The reverse sweep from the results, in the shape of the arguments."""
         create_graph = self.create_graph or (is_recording() and any(isinstance(c, Value) for c in cotangents))
-        seeds = [(y, _number(c, create_graph)) for y, c in zip(self.outputs, cotangents, strict=True) if isinstance(y, Value)]
+        seeds = [
+            (y, _number(c, create_graph)) for y, c in zip(self.outputs, cotangents, strict=True) if isinstance(y, Value)
+        ]
         found = pull(seeds, self.fresh, create_graph)
         return rebuild(self.arguments, [_number(g, create_graph or self.as_values) for g in found])
 
@@ -195,7 +201,9 @@ class _Call:
         """The forward sweep from the arguments, in the shape of the results."""
         moved = {x: _number(v, self.create_graph) for x, v in zip(self.fresh, tangents, strict=True)}
         found = iter(push(moved, [y for y in self.outputs if isinstance(y, Value)], self.create_graph))
-        return rebuild(self.out, [_number(next(found) if isinstance(y, Value) else 0.0, self.as_values) for y in self.outputs])
+        return rebuild(
+            self.out, [_number(next(found) if isinstance(y, Value) else 0.0, self.as_values) for y in self.outputs]
+        )
 
     def settle(self, tree: Any) -> Any:
         """What f returned, with numbers in the place of Values where plain numbers went in."""
@@ -216,13 +224,21 @@ def _number(x: Any, as_value: bool) -> Any:
 
 
 def _call(
-    f: Function, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | Sequence[int], has_aux: bool, along: Any = ()
+    f: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    along: Any = (),
 ) -> _Call:
-    """Calls f with fresh nodes for the arguments at `argnums`. Values among the arguments, or `along`, make Values the result."""
+    """Calls f with fresh nodes for the arguments at `argnums`. Values among the arguments, or `along`, make Values
+    the result."""
     positions = [argnums] if isinstance(argnums, int) else list(argnums)
     for i in positions:
         if not -len(args) <= i < len(args):
-            raise TypeError(f"cannot differentiate by argument {i}: the function was called with {len(args)} positional arguments")
+            raise TypeError(
+                f"cannot differentiate by argument {i}: the function was called with {len(args)} positional arguments"
+            )
     fresh: list[Value] = []
 
     def link(x: Any) -> Value:
@@ -240,7 +256,9 @@ def _call(
         finally:
             ENCLOSING.reset(token)
     if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-        raise TypeError(f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}")
+        raise TypeError(
+            f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}"
+        )
     out, aux = result if has_aux else (result, None)
     as_values = any(isinstance(x, Value) for x in leaves([*args, *kwargs.values(), along]))
     if enclosing and not as_values:

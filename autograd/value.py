@@ -8,7 +8,7 @@ import math
 import operator as op
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import copying, ops, sweeps
 from .floats import as_float
@@ -46,6 +46,20 @@ class Value:
     note: Note | None
     primitive: Primitive | None
 
+    if TYPE_CHECKING:  # made from the table, at the end of this file
+
+        def _operator(self, other: "Value | Real | float") -> "Value": ...
+        def _comparison(self, other: "Value | Real | float") -> bool: ...
+        def _method(self, *args: float, **parameters: float) -> "Value": ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
+        __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _operator
+        __lt__ = __le__ = __gt__ = __ge__ = _comparison
+        __neg__ = __abs__ = neg = abs = sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = (
+            _method
+        )
+        atan = sinh = cosh = tanh = sigmoid = softplus = relu = leaky_relu = elu = gelu = silu = erf = clamp = _method
+
     def __init__(self, data: Any, *, label: str = "") -> None:
         self._data = as_float(data)
         self._grad = 0.0
@@ -56,7 +70,8 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be differentiated."""
+        """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be
+        differentiated."""
         return self._data
 
     @data.setter
@@ -129,10 +144,10 @@ class Value:
         forward, in_slots = primitive.forward, primitive.in_slots
         vectors: dict[int, list[float]] = {}
         nodes = []
-        for operands in calls:
+        for xs in calls:
             try:
                 values: list[Any] = []
-                for x in operands:
+                for x in xs:
                     if type(x) is tuple:
                         if (values_of_x := vectors.get(id(x))) is None:
                             vectors[id(x)] = values_of_x = numbers(x)
@@ -140,9 +155,9 @@ class Value:
                     else:
                         values.append(x if type(x) is float else x._data)
             except AttributeError:  # a number of another kind, or a mistake
-                nodes += Value._record(primitive, [_operands(operands)])
+                nodes += Value._record(primitive, [_operands(xs)])
                 continue
-            a, b = (operands, None) if not in_slots else operands if len(operands) == 2 else (operands[0], None)
+            a, b = (xs, None) if not in_slots else xs if len(xs) == 2 else (xs[0], None)
             node = _node(primitive, a, b, forward(*values))
             nodes.append(node if now is None else _in_mode(now, node))
         return nodes
@@ -163,7 +178,7 @@ class Value:
             "write v.data for the number, or autograd.sin(v) rather than math.sin(v)"
         )
 
-    __int__ = __complex__ = __float__  # type: ignore[assignment]  # all three only raise
+    __int__ = __complex__ = __float__
 
     def __pos__(self) -> "Value":
         result: Value = ops.identity(self)
@@ -209,8 +224,11 @@ def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(x if isinstance(x, Value) else _operands(x) if type(x) is tuple else as_float(x) for x in xs)
 
 
-def _rebuild(primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None) -> Value:
-    node = _node(primitive, *((*xs, None)[:2] if primitive.in_slots else (xs, None)), data)
+def _rebuild(
+    primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None
+) -> Value:
+    a, b = (xs, None) if not primitive.in_slots else xs if len(xs) == 2 else (xs[0], None)
+    node = _node(primitive, a, b, data)
     node._grad, node._stamp, node.note = grad, stamp, note
     return node
 
@@ -265,7 +283,11 @@ def _method(primitive: Primitive) -> Callable[..., Any]:
     forward = primitive.forward
 
     def unary(self: Value) -> Value:
-        return _node(primitive, self, None, forward(self._data)) if mode() is None else Value._record(primitive, [(self,)])[0]
+        return (
+            _node(primitive, self, None, forward(self._data))
+            if mode() is None
+            else Value._record(primitive, [(self,)])[0]
+        )
 
     def parametric(self: Value, *args: float, **parameters: float) -> Any:
         return primitive(self, *args, **parameters)
@@ -295,5 +317,5 @@ for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.item
 for _primitive in REGISTRY.values():
     if _primitive.is_unary:
         setattr(Value, _primitive.name, _method(_primitive))
-Value.__neg__ = Value.neg  # type: ignore[attr-defined]
-Value.__abs__ = Value.abs  # type: ignore[attr-defined]
+Value.__neg__ = Value.neg
+Value.__abs__ = Value.abs

@@ -11,9 +11,12 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"
 
 
 def activation_function(activation: str | Activation) -> Activation:
-    """A function of a Value: the activation of that name, or the function itself. Raises ValueError for an unknown name."""
+    """A function of a Value: the activation of that name, or the function itself. Raises ValueError for an unknown
+    name."""
     if callable(activation):
         return activation
     if activation not in ACTIVATIONS:
-        raise ValueError(f"unknown activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}, or pass a function")
-    return getattr(Value, activation) if activation != "linear" else lambda x: x  # type: ignore[no-any-return]
+        raise ValueError(
+            f"unknown activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}, or pass a function"
+        )
+    return getattr(Value, activation) if activation != "linear" else lambda x: x

@@ -36,7 +36,9 @@ def train_validation_test_split(
     if len(X) != len(Y):
         raise ValueError(f"expected as many targets as examples, got {len(X)} examples and {len(Y)} targets")
     if not (validation > 0 and test > 0 and validation + test < 1):
-        raise ValueError(f"the shares of validation and test are above 0 and together below 1, got {validation} and {test}")
+        raise ValueError(
+            f"the shares of validation and test are above 0 and together below 1, got {validation} and {test}"
+        )
     rng = random.Random(seed)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     classes: dict[Any, list[int]] = {}

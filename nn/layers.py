@@ -25,9 +25,11 @@ class Neuron(Module):
     Raises ValueError if the length of x is not nin.
     """
 
-    def __init__(self, nin: int, nonlin: bool = True, *, activation: str | Activation | None = None, rng: Rng = None) -> None:
-        rng = as_rng(rng)
-        self.w = [Value(rng.uniform(-1, 1)) for _ in range(nin)]
+    def __init__(
+        self, nin: int, nonlin: bool = True, *, activation: str | Activation | None = None, rng: Rng = None
+    ) -> None:
+        source = as_rng(rng)
+        self.w = [Value(source.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
         self.activation = activation or ("relu" if nonlin else "linear")
         self._activate = activation_function(self.activation)

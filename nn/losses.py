@@ -4,7 +4,6 @@ Names and conventions are PyTorch's; `reduction` ("mean", "sum" or "none") works
 """
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 from autograd import logsumexp, mean, relu, softplus, sum
@@ -16,14 +15,17 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "mean") -> Any:
-    """-log of the probability that sigmoid(logit) gives to the target, in the form log(1 + exp(x)) - t x, which cannot overflow.
+    """-log of the probability that sigmoid(logit) gives to the target, in the form log(1 + exp(x)) - t x, which
+    cannot overflow.
 
     target: 0 or 1, or a probability in between. Raises ValueError outside [0, 1].
     """
 
     def loss(x: Any, t: Any) -> Any:
         if not 0 <= t <= 1:
-            raise ValueError(f"binary_cross_entropy_with_logits expected targets in [0, 1], got {t}; map classes -1 and 1 to 0 and 1")
+            raise ValueError(
+                f"binary_cross_entropy_with_logits expected targets in [0, 1], got {t}; map classes -1 and 1 to 0 and 1"
+            )
         return softplus(x) - t * x
 
     return _elementwise(loss, logit, target, reduction)
@@ -35,11 +37,11 @@ def cross_entropy(logits: Sequence[Any], target: int) -> Any:
     logits: a list of C >= 1 numbers, not probabilities. target: the index of the right class, 0 to C - 1.
     Raises TypeError if the target is no integer, and ValueError if it is no index.
     """
-    if not isinstance(target, Integral):
+    if not hasattr(target, "__index__"):
         raise TypeError(f"cross_entropy expected a class index, got {target!r} ({type(target).__name__})")
     if not 0 <= target < len(logits):
         raise ValueError(f"cross_entropy expected a class from 0 to {len(logits) - 1}, got {target}")
-    return logsumexp(logits) - logits[int(target)]
+    return logsumexp(logits) - logits[target]
 
 
 def hinge_loss(score: Any, target: float) -> Any:
@@ -55,7 +57,9 @@ def _elementwise(loss: Callable[[Any, Any], Any], prediction: Any, target: Any, 
     many = hasattr(prediction, "__len__")
     if many != hasattr(target, "__len__") or (many and len(prediction) != len(target)):
         sizes = [f"{len(x)} numbers" if hasattr(x, "__len__") else "one number" for x in (prediction, target)]
-        raise ValueError(f"a loss expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target")
+        raise ValueError(
+            f"a loss expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target"
+        )
     if not many:
         return loss(prediction, target)
     losses = [loss(p, t) for p, t in zip(prediction, target, strict=True)]

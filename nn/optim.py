@@ -12,7 +12,9 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
         self.parameters = list(parameters)
         if not self.parameters:
-            raise ValueError(f"{type(self).__name__} expected parameters, got none; does the model keep them in its attributes?")
+            raise ValueError(
+                f"{type(self).__name__} expected parameters, got none; does the model keep them in its attributes?"
+            )
         for p in self.parameters:
             if not isinstance(p, Value) or p.primitive is not None:
                 raise TypeError(f"{type(self).__name__} expected leaf Values such as model.parameters(), got {p!r}")
@@ -43,7 +45,9 @@ class SGD(Optimizer):
     lr >= 0. momentum >= 0; 0 is plain p = p - lr * g. Raises ValueError otherwise, and for nesterov without momentum.
     """
 
-    def __init__(self, parameters: Iterable[Value], lr: float = 1e-3, momentum: float = 0.0, *, nesterov: bool = False) -> None:
+    def __init__(
+        self, parameters: Iterable[Value], lr: float = 1e-3, momentum: float = 0.0, *, nesterov: bool = False
+    ) -> None:
         super().__init__(parameters, lr)
         if not momentum >= 0:
             raise ValueError(f"momentum is a number >= 0, got {momentum!r}")

@@ -50,8 +50,8 @@ class History:
 class Trainer:
     """Trains a model on examples with a loss of one example, averaged over mini-batches.
 
-    loss: (output, target) -> Value. metrics: names of functions (output, target) -> float, averaged over validation data.
-    seed: decides the order of the examples.
+    loss: (output, target) -> Value. metrics: names of functions (output, target) -> float, averaged over validation
+    data. seed: decides the order of the examples.
 
     >>> from nn import MLP, SGD, mse_loss
     >>> model = MLP(1, [1], rng=0)
@@ -62,7 +62,13 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Module, loss: Loss, optimizer: Optimizer, *, metrics: Mapping[str, Metric] | None = None, seed: int = 0
+        self,
+        model: Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        metrics: Mapping[str, Metric] | None = None,
+        seed: int = 0,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -88,7 +94,8 @@ class Trainer:
         validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
         progress: bool = True,
     ) -> History:
-        """Trains for `epochs` passes over the examples in shuffled mini-batches. Ctrl-C stops and keeps everything so far.
+        """Trains for `epochs` passes over the examples in shuffled mini-batches. Ctrl-C stops and keeps everything so
+        far.
 
         X, Y: as many examples as targets, at least one. validation: (examples, targets) to evaluate after each epoch.
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan.
@@ -109,7 +116,9 @@ class Trainer:
                 history.interrupted = True
         return history
 
-    def _epoch(self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, history: History, bar: Any) -> None:
+    def _epoch(
+        self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, history: History, bar: Any
+    ) -> None:
         total = 0.0
         self.model.train()
         for indices in batches(len(X), batch_size, rng):
@@ -133,7 +142,9 @@ class Trainer:
         _check(X, Y)
         outputs = self.predict(X)
         losses = [_number(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
-        means = {name: sum(m(o, y) for o, y in zip(outputs, Y, strict=True)) / len(X) for name, m in self.metrics.items()}
+        means = {
+            name: sum(m(o, y) for o, y in zip(outputs, Y, strict=True)) / len(X) for name, m in self.metrics.items()
+        }
         return sum(losses) / len(X), means
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
@@ -142,7 +153,9 @@ class Trainer:
         self.model.eval()
         try:
             with no_grad():
-                return [[_number(y) for y in out] if isinstance(out, list) else _number(out) for out in self.model.batch(X)]
+                return [
+                    [_number(y) for y in out] if isinstance(out, list) else _number(out) for out in self.model.batch(X)
+                ]
         finally:
             self.model.train(was_training)
 
@@ -157,4 +170,6 @@ def _curves(history: History) -> dict[str, list[float]]:
 
 def _check(X: Sequence[Any], Y: Sequence[Any]) -> None:
     if len(X) != len(Y) or not len(X):
-        raise ValueError(f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets")
+        raise ValueError(
+            f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
+        )

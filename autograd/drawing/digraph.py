@@ -18,7 +18,8 @@ def draw_dot(root: Node, format: str = "svg", rankdir: str = "LR") -> graphviz.D
     """A picture of the graph below `root`: label, operation, data and grad of every node, edges in operand order.
 
     format: what `render` and `pipe` make, such as "svg", "png" or "pdf". rankdir: "LR" from left to right, "TB" from
-    top to bottom. The result's `.source` is DOT; to make a picture of it, Graphviz's `dot` or the extra `draw` is needed.
+    top to bottom. The result's `.source` is DOT; to make a picture of it, Graphviz's `dot` or the extra `draw` is
+    needed.
 
     >>> from autograd import Value, draw_dot
     >>> print(draw_dot(Value(2.0) * Value(3.0)).source.count("->"))
@@ -45,7 +46,8 @@ def digraph(graph: Snapshot, format: str = "svg", rankdir: str = "LR") -> graphv
 
 
 def find_engine() -> bool:
-    """Whether something on this machine computes positions: Graphviz's `dot`, else `graphviz-pure` from the extra `draw`."""
+    """Whether something on this machine computes positions: Graphviz's `dot`, else `graphviz-pure` from the extra
+    `draw`."""
     if shutil.which("dot"):
         return True
     beside = Path(sysconfig.get_path("scripts")) / "graphviz-pure"
@@ -62,11 +64,16 @@ def escape(text: str, length: int = 60) -> str:
 
 
 def _card(node: SnapshotNode) -> str:
-    def row(name: str, number: float | None, colour: str) -> str:
-        return f'<tr><td align="left">{name}</td><td align="right"><font face="Courier" color="{colour}">{number:.4g}</font></td></tr>'
+    def row(left: str, right: str) -> str:
+        return f'<tr><td align="left">{left}</td><td align="right">{right}</td></tr>'
 
-    return (
-        f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="3" bgcolor="{FILL[node.role]}" style="rounded">'
-        f'<tr><td align="left"><b>{escape(node.label)}</b></td><td align="right">{escape(node.symbol)}</td></tr>'
-        f"{row('data', node.data, BLUE)}{row('grad', node.grad, ORANGE)}</table>>"
+    def number(x: float | None, colour: str) -> str:
+        return f'<font face="Courier" color="{colour}">{x:.4g}</font>'
+
+    rows = (
+        row(f"<b>{escape(node.label)}</b>", escape(node.symbol))
+        + row("data", number(node.data, BLUE))
+        + row("grad", number(node.grad, ORANGE))
     )
+    look = f'border="0" cellborder="0" cellspacing="0" cellpadding="3" bgcolor="{FILL[node.role]}" style="rounded"'
+    return f"<<table {look}>{rows}</table>>"

@@ -22,4 +22,8 @@ def mimebundle(root: Node, include: Any = None, exclude: Any = None) -> dict[str
         return {"text/plain": f"{text}\n\nFor a picture: pip install 'scalar-autograd[draw]'"}
     svg: str = digraph(graph).pipe(format="svg", encoding="utf-8")
     source = base64.b64encode(svg.encode()).decode()
-    return {"text/html": f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"/>', "image/svg+xml": svg, "text/plain": text}
+    return {
+        "text/html": f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"/>',
+        "image/svg+xml": svg,
+        "text/plain": text,
+    }

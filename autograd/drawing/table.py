@@ -27,7 +27,10 @@ def table(graph: Snapshot, limit: int = 60) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for row in rows:
-        cells = [f"{cell:>{w}}" if column in (2, 3) else f"{cell:<{w}}" for column, (cell, w) in enumerate(zip(row, widths, strict=False))]
+        cells = [
+            f"{cell:>{w}}" if column in (2, 3) else f"{cell:<{w}}"
+            for column, (cell, w) in enumerate(zip(row, widths, strict=False))
+        ]
         lines.append("  ".join([*cells, row[4]]).rstrip())
     if left_out > 0:
         lines.insert(1, f"... {left_out} more nodes ...")
