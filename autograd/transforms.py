@@ -160,9 +160,10 @@ def rebuild(tree: Any, numbers: Iterable[Any]) -> Any:
 
 def _like(tree: Any, other: Any, who: str, what: str) -> list[Any]:
     """The numbers of `other`, which has to have the shape of `tree`."""
-    if isinstance(tree, list | tuple):
-        if not isinstance(other, list | tuple) or len(other) != len(tree):
-            raise TypeError(f"{who} expected {what} in the shape of {_shape(tree)}, got {_shape(other)}")
+    branching = isinstance(tree, list | tuple)
+    if isinstance(other, list | tuple) != branching or (branching and len(other) != len(tree)):
+        raise TypeError(f"{who} expected {what} in the shape of {_shape(tree)}, got {_shape(other)}")
+    if branching:
         return [x for pair in zip(tree, other, strict=True) for x in _like(*pair, who, what)]
     return [other if isinstance(other, Value) else as_float(other)]
 

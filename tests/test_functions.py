@@ -1,0 +1,85 @@
+import builtins
+import itertools
+import math
+
+import pytest
+
+import autograd
+from autograd import Value, dot, gradcheck, linear, log_softmax, logsumexp, mean, softmax
+
+
+def test_on_plain_numbers_the_built_ins_results():
+    for x in (3, -3, -2.5, True, 1 + 1j):
+        assert autograd.abs(x) == builtins.abs(x)
+        assert type(autograd.abs(x)) is type(builtins.abs(x))
+    assert type(autograd.sum([1, 2])) is int
+    assert autograd.sum([]) == 0
+    assert autograd.sum([[1], [2]], start=[]) == [1, 2]
+    assert autograd.sum([1, 2], 3) == 6
+    assert autograd.pow(2, 10) == 1024
+    assert autograd.pow(2, -1) == 0.5
+    assert autograd.pow(2, 5, 5) == 2
+    assert autograd.pow(-8, 1 / 3) == (-8) ** (1 / 3)
+    with pytest.raises(TypeError):
+        autograd.sum(["a", "b"])
+
+
+def test_with_values_they_record():
+    x, y = Value(-2.0), Value(3.0)
+    assert autograd.abs(x).data == 2.0
+    assert autograd.pow(x, 3).data == -8.0
+    assert autograd.pow(2, y).data == 8.0
+    with pytest.raises(TypeError, match="pow of a Value takes no modulus"):
+        autograd.pow(x, 2, 3)
+    total = autograd.sum([x, 1, y], start=x)
+    assert total.inputs == (x, x, 1.0, y)
+    total.backward()
+    assert (x.grad, y.grad) == (2.0, 1.0)
+    assert autograd.sum(v for v in [x, y]).data == 1.0
+
+
+def test_mean_and_dot():
+    x, y = Value(2.0), Value(4.0)
+    m = mean([x, y, 3])
+    m.backward()
+    assert m.data == 3.0
+    assert x.grad == pytest.approx(1 / 3)
+    assert mean([1, 2]) == 1.5
+    assert dot([1, 2], (3, 4)) == 11.0
+    assert dot([], [], 2.0) == 2.0
+    d = dot([x, 2.0], [y, x], bias=y)
+    assert d.inputs == (x, 2.0, y, x, y)
+    assert d.data == 16.0
+    x.grad = y.grad = 0
+    d.backward()
+    assert (x.grad, y.grad) == (6.0, 3.0)
+    with pytest.raises(ValueError, match="dot expected two sequences of the same length, got 1 and 2"):
+        dot([1.0], [1.0, 2.0])
+
+
+def test_linear_is_a_dot_for_each_row():
+    w, b, x = [[Value(1.0), Value(2.0)], [Value(3.0), 4.0]], [Value(0.5), 0.0], [Value(10.0), 5.0]
+    together = linear(x, w, b)
+    alone = [dot(row, x, bias) for row, bias in zip(w, b, strict=True)]
+    assert [y.data for y in together] == [y.data for y in alone] == [20.5, 50.0]
+    assert [y.inputs for y in together] == [y.inputs for y in alone]
+    with pytest.raises(ValueError, match=r"linear expected, for 1 numbers and 2 biases, 2 rows of 1 weights, got 2 rows of \[2\]"):
+        linear([1.0], w, b)
+
+
+def test_logsumexp_and_softmax_do_not_overflow_and_shift():
+    assert logsumexp([1000.0, 1000.0]) == 1000.0 + math.log(2)
+    assert softmax([1000.0, 0.0]) == [1.0, 0.0]
+    assert log_softmax([1000.0, 0.0]) == [0.0, -1000.0]
+    assert logsumexp([-math.inf, -math.inf]) == -math.inf
+    a, b = softmax([0.1, 0.7, -2.0]), softmax([5.1, 5.7, 3.0])
+    assert a == pytest.approx(b, rel=1e-14)
+    assert sum(a) == pytest.approx(1.0)
+    for f, i in itertools.product((softmax, log_softmax), range(3)):
+        assert gradcheck(lambda xs, f=f, i=i: f(xs)[i], ([0.3, -1.0, 2.0],), order=2)
+
+
+@pytest.mark.parametrize("f", [mean, logsumexp, softmax, log_softmax])
+def test_nothing_is_refused(f):
+    with pytest.raises(ValueError, match="expected at least one number, got none"):
+        f([])

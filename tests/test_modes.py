@@ -1,0 +1,94 @@
+import re
+
+import pytest
+
+import autograd
+from autograd import Value, detect_anomaly, grad, gradients, no_grad
+
+
+def test_no_grad_computes_and_records_nothing():
+    x = Value(3.0)
+
+    @no_grad()
+    def f(x):
+        """Doc."""
+        return x * x + autograd.exp(x)
+
+    assert f.__doc__ == "Doc."
+    assert f(x).inputs == ()
+    with no_grad():
+        y = 2 * x + x.tanh() + x / x
+        assert y.inputs == ()
+        assert autograd.dot([x], [2.0]).inputs == ()
+        with no_grad():
+            pass
+        assert (x * x).inputs == ()
+    assert (x * x).inputs == (x, x)
+
+
+def test_a_mode_ends_with_an_error():
+    with pytest.raises(ZeroDivisionError), no_grad():
+        1 / 0  # noqa: B018
+    x = Value(1.0)
+    assert (x * x).inputs == (x, x)
+
+
+def test_a_decorator_on_what_runs_piece_by_piece_is_refused():
+    async def task():
+        pass
+
+    def generator():
+        yield
+
+    for function in (task, generator):
+        with pytest.raises(TypeError, match="runs piece by piece, so a decorator cannot hold a mode"):
+            no_grad()(function)
+
+
+def test_transforms_and_differentiable_sweeps_record_even_under_no_grad():
+    x = Value(3.0)
+    y = x**3
+    with no_grad():
+        assert grad(lambda x: x * x)(3.0) == 6.0
+        slope = grad(lambda x: x * x)(Value(3.0))
+        assert slope.inputs == ()
+        assert gradients(gradients(y, x, create_graph=True), x) == 18.0
+    assert grad(lambda x: x * no_grad()(lambda: x * x)())(3.0) == 9.0
+
+
+def test_anomaly_in_the_forward_pass_names_node_numbers_and_line():
+    x = Value(0.0, label="x")
+    with pytest.raises(FloatingPointError) as info, detect_anomaly():
+        x.log()  # the line
+    assert re.search(r"the forward pass made -inf: log\(x = 0\.0\) = -inf, at .*test_modes\.py:\d+: ", str(info.value))
+    assert "x.log()  # the line" in str(info.value)
+    with pytest.raises(FloatingPointError, match=r"made inf: mul\(1e\+308, 10\.0\)"), detect_anomaly():
+        Value(1e308) * 10
+    with pytest.raises(FloatingPointError, match="forward pass"), detect_anomaly(), no_grad():
+        Value(0.0).log()
+
+
+def test_anomaly_in_each_sweep_names_node_and_line():
+    x = Value(0.0, label="x")
+    with detect_anomaly():
+        y = x.sqrt() * 1.0  # the guilty line
+    for sweep in (
+        y.backward,
+        lambda: gradients(y, x),
+        lambda: autograd.jvp(autograd.sqrt, (0.0,), (1.0,)),
+    ):
+        with pytest.raises(FloatingPointError, match=r"the backward pass made inf at sqrt\(.*0\.0\) = 0\.0"), detect_anomaly():
+            sweep()
+    with pytest.raises(FloatingPointError, match=r"test_modes\.py:\d+: y = x\.sqrt"), detect_anomaly():
+        y.backward()
+    assert x.grad == 0.0
+    with pytest.raises(FloatingPointError), detect_anomaly():
+        gradients(y, x, create_graph=True)
+
+
+def test_healthy_numbers_pass():
+    with detect_anomaly():
+        x = Value(2.0)
+        y = autograd.logsumexp([x, x * 2, 1.0])
+        y.backward()
+    assert 0 < x.grad < 2

@@ -1,0 +1,137 @@
+import copy
+import pickle
+
+import pytest
+
+import autograd
+from autograd import Value, grad, gradcheck, gradients, hessian, jvp, primitive
+from autograd.extend import REGISTRY, Primitive, find
+
+
+@primitive(lambda x, y: 3 * x**2, symbol="³", domain=((-2.0, 2.0),))
+def cubed(x):
+    """x to the third."""
+    return x * x * x
+
+
+@primitive(lambda xs, y: [2 * x for x in xs])
+def squares(*xs):
+    return sum(x * x for x in xs)
+
+
+def test_a_custom_operation_works_in_every_transform():
+    assert cubed(2.0) == 8.0
+    assert type(cubed(2)) is float
+    assert cubed.__doc__ == "x to the third."
+    x = Value(2.0)
+    y = cubed(x) * 2
+    y.backward()
+    assert x.grad == 24.0
+    assert y.inputs[0]._op == "³"
+    assert grad(grad(grad(cubed)))(2.0) == 6.0
+    assert hessian(cubed)(2.0) == 12.0
+    assert jvp(cubed, (2.0,), (1.0,)) == (8.0, 12.0)
+    assert gradients(gradients(cubed(x), x, create_graph=True), x) == 12.0
+    assert gradcheck(cubed, 1.5, order=2)
+    assert pickle.loads(pickle.dumps(y)).data == 16.0
+    assert copy.deepcopy(cubed) is cubed
+
+
+def test_an_operation_of_any_number_of_operands():
+    assert squares(1.0, 2.0, 3.0) == 14.0
+    assert squares(2) == 4.0
+    xs = [Value(1.0), Value(2.0)]
+    y = squares(*xs, 3.0)
+    y.backward()
+    assert [x.grad for x in xs] == [2.0, 4.0]
+    assert hessian(lambda xs: squares(*xs))([1.0, 2.0]) == [[2.0, 0.0], [0.0, 2.0]]
+    assert gradcheck(squares, (0.5, 1.5, -2.0), order=2)
+
+
+def test_a_partial_that_gives_none_stops_the_flow():
+    @primitive(lambda x, y: None)
+    def stop(x):
+        return x
+
+    x = Value(3.0)
+    assert gradients(x * stop(x), x) == 3.0
+
+
+def test_the_number_of_partials_has_to_fit():
+    with pytest.raises(TypeError, match="f takes 2 operands and needs as many partials, got 1"):
+
+        @primitive(lambda x, y, out: 1.0)
+        def f(x, y):
+            return x + y
+
+
+def test_a_rule_that_returns_no_number_is_named_by_what_it_returned():
+    @primitive(lambda x, y: 1.0)
+    def broken(x):
+        return None
+
+    with pytest.raises(TypeError, match="expected one real number, got None"):
+        broken(Value(1.0))
+
+
+def test_a_partial_with_math_teaches():
+    import math
+
+    @primitive(lambda x, y: math.cos(x))
+    def my_sin(x):
+        return math.sin(x)
+
+    assert grad(my_sin)(0.5) == math.cos(0.5)
+    with pytest.raises(TypeError, match=r"autograd\.sin\(v\) rather than math\.sin\(v\)"):
+        grad(grad(my_sin))(0.5)
+
+
+def test_names_are_taken_once_but_a_cell_may_run_again():
+    with pytest.raises(ValueError, match=r"a primitive named 'exp' already exists in autograd\.ops; choose another name"):
+
+        @primitive(lambda x, y: y)
+        def exp(x):
+            return x
+
+    for slope in (1.0, 2.0):
+
+        @primitive(lambda x, y, slope=slope: slope)
+        def again(x):
+            return slope * x
+
+    assert grad(again)(1.0) == 2.0
+    assert REGISTRY["exp"] is autograd.exp
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (lambda: autograd.exp(), "exp takes 1 operand; got 0 operands"),
+        (lambda: autograd.exp(1.0, 2.0), "exp takes 1 operand; got 2 operands"),
+        (lambda: autograd.maximum(1.0), "maximum takes 2 operands; got 1 operands"),
+        (lambda: autograd.elu(1.0, beta=2.0), "elu takes 1 operand and optionally alpha; got 'beta' as a keyword"),
+        (lambda: autograd.elu(1.0, 2.0, alpha=2.0), "elu takes 1 operand and optionally alpha; got 'alpha' twice"),
+        (lambda: autograd.exp("1"), "expected one real number, got the string '1'"),
+        (lambda: autograd.maximum(Value(1.0), [1.0]), "expected one real number, got a list"),
+    ],
+)
+def test_wrong_calls_say_what_is_taken(attempt, text):
+    with pytest.raises(TypeError, match=text):
+        attempt()
+
+
+def test_defaults_and_keywords_of_parameters():
+    assert autograd.leaky_relu(-2.0) == -0.02
+    assert autograd.leaky_relu(-2.0, 0.5) == -1.0
+    assert autograd.clamp(5.0, max=1) == 1.0
+    assert autograd.clamp(-5.0, min=-1) == -1.0
+    slope = Value(0.5)
+    assert gradients(autograd.leaky_relu(-2.0, slope), slope) == -2.0
+
+
+def test_the_registry_finds_and_names_what_is_missing():
+    assert find("exp") is autograd.exp
+    assert isinstance(autograd.exp, Primitive)
+    assert repr(autograd.exp) == "<primitive exp>"
+    with pytest.raises(KeyError, match="no primitive is named 'nope'; if it is a custom one, import the module"):
+        find("nope")

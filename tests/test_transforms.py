@@ -1,0 +1,183 @@
+import math
+
+import numpy as np
+import pytest
+from support import same
+
+import autograd
+from autograd import Value, grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+
+def cube(x):
+    return x**3
+
+
+def test_perturbation_confusion():
+    assert grad(lambda x: x * grad(lambda y: x * y)(x))(3.0) == 6.0
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(5.0) == 1.0
+    assert jvp(lambda x: x * jvp(lambda y: x * y, (x,), (1.0,))[1], (3.0,), (1.0,))[1] == 6.0
+    assert grad(lambda x: x * jvp(lambda y: x * y, (2.0,), (1.0,))[1])(3.0) == 6.0
+
+
+def test_closures_over_an_outer_variable():
+    assert grad(lambda x: grad(lambda y: x * x * y)(2.0))(3.0) == 6.0
+    assert grad(lambda x: grad(lambda y: grad(lambda z: x * y * z)(1.0) * y)(2.0))(3.0) == 4.0
+    assert grad(lambda x: value_and_grad(lambda y: x * y)(2.0)[0])(3.0) == 2.0
+    assert grad(lambda x: vjp(lambda y: x * y, 2.0)[1](10.0)[0])(3.0) == 10.0
+    assert grad(lambda x: jacobian(lambda y: [x * y, y])(2.0)[0])(3.0) == 1.0
+
+
+def test_what_does_not_depend_on_the_outer_variable_is_a_float():
+    inner = []
+    grad(lambda x: inner.append(grad(cube)(2.0)) or x)(3.0)
+    assert inner == [12.0]
+
+
+def test_the_modes_nest_in_any_order():
+    assert jvp(grad(cube), (2.0,), (1.0,)) == (12.0, 12.0)
+    assert grad(lambda x: jvp(cube, (x,), (1.0,))[1])(2.0) == 12.0
+    assert jvp(lambda x: jvp(cube, (x,), (1.0,))[1], (2.0,), (1.0,)) == (12.0, 12.0)
+    assert grad(grad(grad(cube)))(2.0) == 6.0
+    assert grad(grad(grad(grad(cube))))(2.0) == 0.0
+
+
+def test_floats_in_floats_out_and_values_in_values_out():
+    assert type(grad(cube)(2.0)) is float
+    assert type(grad(cube)(2)) is float
+    x = Value(2.0)
+    slope = grad(cube)(x)
+    assert isinstance(slope, Value)
+    assert gradients(slope, x) == 12.0
+    w = Value(5.0)
+    assert grad(lambda x: w * x)(2.0) == 5.0
+    value, gradient = value_and_grad(lambda x, w: w * x)(2.0, w)
+    assert isinstance(value, Value)
+    assert gradients(gradient, w) == 1.0
+
+
+def test_f_gets_fresh_nodes_and_no_grad_is_written_or_read():
+    x, got = Value(2.0), []
+    x.grad = 7.0
+
+    def f(y):
+        got.append(y)
+        y.grad = 100.0
+        return y * y
+
+    assert grad(f)(x).data == 4.0
+    assert got[0] is not x
+    assert x.grad == 7.0
+    assert grad(f)(2.0) == 4.0
+
+
+def test_a_constant_function_has_gradient_zero():
+    assert grad(lambda x: 7)(3.0) == 0.0
+    assert grad(lambda x: Value(7.0))([1.0, [2.0]]) == [0.0, [0.0]]
+    assert jvp(lambda x: 7.0, (3.0,), (1.0,)) == (7.0, 0.0)
+    assert jacobian(lambda x: [1.0, x])(3.0) == [0.0, 1.0]
+    assert grad(lambda x: 7)(Value(3.0)).data == 0.0
+    assert vjp(lambda x: 7.0, 3.0)[1](1.0) == (0.0,)
+    assert hessian(lambda x: 3.0 * x)(2.0) == 0.0
+
+
+def test_argnums_and_has_aux_as_in_jax():
+    def f(x, y, scale=1.0):
+        return scale * x * y[0] + y[1], {"x": x, "list": [y[0]], "text": "aux"}
+
+    y = [3.0, 4.0]
+    assert grad(f, has_aux=True)(2.0, y) == (3.0, {"x": 2.0, "list": [3.0], "text": "aux"})
+    assert grad(f, argnums=1, has_aux=True)(2.0, y, scale=10.0)[0] == [20.0, 1.0]
+    assert grad(f, argnums=(0, 1), has_aux=True)(2.0, y)[0] == (3.0, [2.0, 1.0])
+    assert grad(f, argnums=-1, has_aux=True)(2.0, y)[0] == [2.0, 1.0]
+    assert value_and_grad(f, has_aux=True)(2.0, y) == ((10.0, {"x": 2.0, "list": [3.0], "text": "aux"}), 3.0)
+    assert jacobian(f, argnums=(1,), has_aux=True)(2.0, y)[0] == ([2.0, 1.0],)
+    assert jvp(f, (2.0, y), (1.0, [0.0, 0.0]), has_aux=True)[:2] == (10.0, 3.0)
+    out, pullback, aux = vjp(f, 2.0, y, has_aux=True)
+    assert (out, pullback(1.0), aux["text"]) == (10.0, (3.0, [2.0, 1.0]), "aux")
+    assert hessian(f, has_aux=True)(2.0, y)[0] == 0.0
+    assert hessian(lambda x, y: x * y * y, argnums=(0, 1))(2.0, 3.0) == ((0.0, 6.0), (6.0, 4.0))
+
+
+def test_shapes_are_the_result_s_and_in_it_the_argument_s():
+    matrix = [[1.0, 2.0], [3.0, 4.0]]
+    assert grad(lambda m: m[0][0] * m[1][1] - m[0][1] * m[1][0])(matrix) == [[4.0, -3.0], [-2.0, 1.0]]
+    rows = jacobian(lambda m: [m[0][0] ** 2, (m[1][1],)])(matrix)
+    assert rows == [[[2.0, 0.0], [0.0, 0.0]], ([[0.0, 0.0], [0.0, 1.0]],)]
+    assert hessian(lambda x: x[0] * x[1] ** 2)([3.0, 2.0]) == [[0.0, 4.0], [4.0, 6.0]]
+
+
+def test_against_jax():
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    jnp = jax.numpy
+
+    def f(m, x, y):
+        return m.sin(x[0] * y) * m.exp(x[1]) + m.tanh(x[2]) / (1 + y * y) + x[0] ** 3
+
+    def ours(x, y):
+        return f(autograd, x, y)
+
+    def theirs(x, y):
+        return f(jnp, x, y)
+
+    x, y, v = [0.3, -0.7, 1.2], 0.5, [1.0, -2.0, 0.5]
+    jx = jnp.array(x)
+    value, (gx, gy) = value_and_grad(ours, (0, 1))(x, y)
+    jvalue, (jgx, jgy) = jax.value_and_grad(theirs, (0, 1))(jx, y)
+    assert same(value, float(jvalue))
+    np.testing.assert_allclose([*gx, gy], [*jgx, jgy], rtol=1e-13)
+    np.testing.assert_allclose(hessian(ours)(x, y), jax.hessian(theirs)(jx, y), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        jacobian(lambda x: [ours(x, 1.0), ours(x, 2.0)])(x),
+        jax.jacobian(lambda x: jnp.stack([theirs(x, 1.0), theirs(x, 2.0)]))(jx),
+        rtol=1e-12,
+    )
+    expected = jax.jvp(jax.grad(theirs), (jx, y), (jnp.array(v), 0.0))[1]
+    np.testing.assert_allclose(hvp(lambda x: ours(x, y), x, v), expected, rtol=1e-12)
+    out, pullback = vjp(ours, x, y)
+    jout, jpullback = jax.vjp(theirs, jx, y)
+    assert same(out, float(jout))
+    np.testing.assert_allclose(pullback(2.0)[0], jpullback(2.0)[0], rtol=1e-13)
+    third = grad(lambda t: hessian(ours)([t, 0.1, 0.2], y)[0][0])(0.3)
+    assert same(third, float(jax.grad(lambda t: jax.hessian(theirs)(jnp.array([t, 0.1, 0.2]), y)[0][0])(0.3)))
+
+
+def test_a_hessian_vector_product_of_a_model_s_parameters():
+    w = [Value(0.5), Value(-0.3)]
+    loss = (w[0] * 2 + w[1]).tanh() ** 2
+    slopes = gradients(loss, w, create_graph=True)
+    product = gradients(slopes[0] * 1.0 + slopes[1] * 2.0, w)
+    expected = hvp(lambda w: (w[0] * 2 + w[1]).tanh() ** 2, [0.5, -0.3], [1.0, 2.0])
+    assert product == pytest.approx(expected, rel=1e-13)
+
+
+def test_a_pullback_may_be_called_again_and_takes_values():
+    _, pullback = vjp(lambda x: [x * x, x], 3.0)
+    assert pullback([1.0, 0.0]) == (6.0,)
+    assert pullback([0.0, 2.0]) == (2.0,)
+    u = Value(2.0)
+    (g,) = pullback([u, 0.0])
+    assert gradients(g, u) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (lambda: grad(lambda x: [x])(1.0), "grad expected a function with one number as its result, got a list; use jacobian"),
+        (lambda: grad(lambda x: None)(1.0), "expected one real number, got None"),
+        (lambda: grad(cube)("a"), "expected one real number, got the string"),
+        (lambda: grad(cube, argnums=1)(1.0), "cannot differentiate by argument 1: .* called with 1 positional"),
+        (lambda: grad(cube, has_aux=True)(1.0), r"with has_aux=True the function returns a pair \(result, auxiliary\)"),
+        (lambda: jvp(cube, 1.0, 1.0), r"jvp expected a tuple of primals and one of tangents.*jvp\(f, \(x,\), \(v,\)\)"),
+        (lambda: jvp(cube, (1.0,), (1.0, 2.0)), "jvp expected tangents in the shape of a tuple of 1, got a tuple of 2"),
+        (lambda: vjp(cube, 1.0)[1]([1.0]), "the pullback expected cotangent in the shape of one number"),
+        (lambda: grad(lambda x: x[0])(np.array([1.0])), r"make one Value for each number: .*tolist\(\)"),
+    ],
+)
+def test_errors(attempt, text):
+    with pytest.raises(TypeError, match=text):
+        attempt()
+
+
+def test_the_step_is_math():
+    assert grad(autograd.sin)(1.0) == math.cos(1.0)
