@@ -68,7 +68,9 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
     vectors: set[int] = set()  # those seen, by identity: a layer's neurons share one
     stack: list[Any] = list(reversed(roots))
     pop, push, see, place = stack.pop, stack.append, seen.add, interiors.append
-    while stack:
+    while True:  # CPython 3.11 does not specialise a loop over `while stack` before the eighth call; this one at once
+        if not stack:
+            return leaves, interiors
         node = pop()
         if node is None:
             place(pop())
@@ -97,7 +99,6 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
             if stack[-1] is None:  # nothing to wait for
                 pop()
                 place(pop())
-    return leaves, interiors
 
 
 def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:

@@ -60,7 +60,8 @@ def find_engine() -> bool:
 def escape(text: str, length: int = 60) -> str:
     """Text from a user, for an HTML-like label: shortened, without control characters, with nothing that is markup."""
     text = text if len(text) <= length else text[: length - 1] + "…"
-    return html.escape("".join(c if c.isprintable() else " " for c in text)) or " "
+    shown = html.escape("".join(c if c.isprintable() else " " for c in text)) or " "
+    return shown.replace("\\", "\\\\")  # of a single one dot would make an escape, such as the name of the node
 
 
 def _card(node: SnapshotNode) -> str:

@@ -1,0 +1,77 @@
+"""Every line that a reader is shown runs: the README's Python, the notebooks, the tour."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.strip().splitlines()[0][:40])
+def test_readme_blocks_run_and_print_what_they_say(code, capsys, tmp_path, monkeypatch):
+    """A line `# -> text` stands behind a print and says what that prints."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    expected = re.findall(r"# -> (.*)", code)
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_the_readme_has_two_set_up_lines():
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
+    assert len(lines) == 2
+    assert "-m autograd" in lines[0]
+    assert "-m pytest" in lines[1]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_run(path):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_committed_without_output(path):
+    result = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", str(path)], check=False, capture_output=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_there_is_a_notebook():
+    assert NOTEBOOKS
+
+
+def test_the_tour_runs_and_writes_its_pictures(tmp_path):
+    command = [sys.executable, "-m", "autograd", "--epochs", "2", "--hidden", "16", "--output", str(tmp_path / "out")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"product +a \* b +-6 ", result.stdout)
+    assert re.search(r"d/dproduct 1, d/dc 1", result.stdout)
+    accuracy = float(re.search(r"Test accuracy: ([\d.]+)%", result.stdout).group(1))
+    assert accuracy > 70
+    assert "epoch 2/2" in result.stderr
+    assert (tmp_path / "out" / "graph.svg").read_text().rstrip().endswith("</svg>")
+    assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["graph.svg", "learning_curves.png"]
+
+
+def test_the_tour_reaches_95_percent_on_real_digits(tmp_path):
+    command = [sys.executable, "-m", "autograd", "--output", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(re.search(r"Test accuracy: ([\d.]+)%", result.stdout).group(1)) >= 95.0
+
+
+def test_the_tour_explains_its_options():
+    result = subprocess.run([sys.executable, "-m", "autograd", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for option in ("--output", "--epochs", "--hidden", "--batch-size", "--lr", "--seed"):
+        assert option in result.stdout
+    result = subprocess.run([sys.executable, "-m", "autograd", "--epochs", "0"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "--epochs is at least 1" in result.stderr

@@ -1,0 +1,138 @@
+import copy
+import pickle
+import random
+
+import pytest
+
+from autograd import Value
+from autograd.extend import topological_order
+from nn import MLP, Layer, Module, Neuron
+
+
+class Odd(Module):
+    def __init__(self):
+        shared = Value(1.0)
+        self.b = [Value(2.0), (Value(3.0), {"x": shared, "layer": Layer(2, 1, rng=0)})]
+        self.a = shared
+        self._private = Value(9.0)
+        self.result = shared * 2
+        self.name = "odd"
+
+    def forward(self, x):
+        return [x * self.a, x * self.b[0]]
+
+
+def test_parameters_are_found_in_order_of_assignment_each_once():
+    names = [name for name, _ in Odd().named_parameters()]
+    layer = "b.1.1.layer.neurons.0"
+    assert names == ["b.0", "b.1.0", "b.1.1.x", f"{layer}.w.0", f"{layer}.w.1", f"{layer}.b"]
+    assert len(Odd().parameters()) == 6
+
+
+def test_modules_are_named_by_their_path():
+    assert [name for name, _ in MLP(2, [2, 1]).named_modules()][:4] == ["", "layers.0", "layers.0.neurons.0", "layers.0.neurons.1"]
+
+
+def test_train_and_eval_reach_every_module_and_return_the_model():
+    model = MLP(2, [2, 1])
+    assert model.training
+    assert model.eval() is model
+    assert not any(m.training for _, m in model.named_modules())
+    assert model.train() is model
+    assert all(m.training for _, m in model.named_modules())
+
+
+def test_zero_grad():
+    model = MLP(2, [2, 1], rng=0)
+    model([1.0, 2.0]).backward()
+    assert any(p.grad for p in model.parameters())
+    model.zero_grad()
+    assert not any(p.grad for p in model.parameters())
+
+
+def test_outputs_are_noted_with_the_module_that_made_them():
+    model = MLP(2, [3, 2], rng=0)
+    for _ in range(2):
+        out = model([1.0, 2.0])
+        notes = {node.note.module for node in topological_order(*out)[1] if node.note}
+        assert notes == {f"layers.{i}.neurons.{j}" for i, n in ((0, 3), (1, 2)) for j in range(n)}
+    module = Odd()
+    y = module(Value(2.0, label="x"))[0]
+    y.label = "y"
+    assert (y.note.label, y.note.module) == ("y", "Odd")
+    assert module.a.note is None
+
+
+def test_repr_shows_the_architecture():
+    assert repr(MLP(64, [32, 10])) == (
+        "MLP(\n  (layers.0): Layer(64, 32, activation='relu')\n  (layers.1): Layer(32, 10, activation='linear')\n)"
+    )
+    assert repr(Neuron(3, activation="tanh")) == "Neuron(3, activation='tanh')"
+    assert repr(Module()) == "Module()"
+
+
+def test_activations_by_name_and_by_function():
+    x = [0.3, -0.2]
+    plain = Neuron(2, nonlin=False, rng=1)(x).data
+    assert Neuron(2, activation="tanh", rng=1)(x).data == Value(plain).tanh().data
+    assert Neuron(2, activation=lambda v: v * v, rng=1)(x).data == plain * plain
+    assert MLP(2, [2, 1], activation="sigmoid").layers[0].neurons[0].activation == "sigmoid"
+    with pytest.raises(ValueError, match="unknown activation 'sine'; choose one of linear, relu"):
+        Neuron(2, activation="sine")
+
+
+def test_rng_is_a_seed_or_a_source_and_the_same_seed_gives_the_same_weights():
+    def weights(model):
+        return [p.data for p in model.parameters()]
+
+    assert weights(MLP(2, [3, 1], rng=5)) == weights(MLP(2, [3, 1], rng=random.Random(5)))
+    assert weights(MLP(2, [3, 1], rng=5)) != weights(MLP(2, [3, 1], rng=6))
+
+
+def test_a_layer_equals_its_neurons_one_by_one():
+    layer, x = Layer(3, 4, activation="tanh", rng=0), [Value(0.1), 0.2, Value(-0.3)]
+    together, alone = layer(x), [neuron(x) for neuron in layer.neurons]
+    assert [y.data for y in together] == [y.data for y in alone]
+    layer.neurons[1] = Odd()
+    layer.neurons[1].forward = lambda x: x[0] * 5.0
+    assert layer(x)[1].data == 0.5
+    assert layer(x)[0].data == together[0].data
+
+
+def test_weights_may_be_replaced():
+    layer = Layer(2, 2, nonlin=False, rng=0)
+    layer([1.0, 1.0])
+    layer.neurons[0].w = [Value(10.0), Value(20.0)]
+    layer.neurons[1].w[1] = Value(5.0)
+    first, second = layer([1.0, 1.0])
+    assert first.data == 30.0
+    assert second.data == layer.neurons[1].w[0].data + 5.0
+    second.backward()
+    assert layer.neurons[1].w[1].grad == 1.0
+
+
+def test_wrong_length_names_the_layer():
+    for module in (Neuron(3), Layer(3, 2), MLP(3, [2, 1])):
+        with pytest.raises(ValueError, match=r"(Neuron|Layer)\(3, .*\) expected 3 numbers, got 2"):
+            module([1.0, 2.0])
+
+
+def test_forward_has_to_be_written():
+    with pytest.raises(NotImplementedError, match=r"Module needs a method forward\(self, x\)"):
+        Module()(1.0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_models_can_be_copied(copied):
+    model = MLP(2, [3, 1], rng=0)
+    model([1.0, 2.0])
+    twin = copied(model)
+    assert twin([1.0, 2.0]).data == model([1.0, 2.0]).data
+    twin.parameters()[0].data = 100.0
+    assert twin.parameters()[0] is twin.layers[0].neurons[0].w[0]
+    assert model.parameters()[0].data != 100.0
+
+
+def test_batch_is_a_list_of_outputs():
+    model = MLP(2, [1], rng=0)
+    assert [y.data for y in model.batch([[1.0, 2.0], [0.0, 0.0]])] == [model([1.0, 2.0]).data, 0.0]
