@@ -113,7 +113,7 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
                 if type(x) is not float and x._stamp > node._stamp:
                     raise RuntimeError(
                         f"the .data of the leaf {describe(x)} was assigned after {describe_operation(node)} was "
-                        f"computed from it, so gradients would be wrong; compute the expression again after changing a leaf"
+                        f"computed from it, so gradients would be wrong; compute the expression again"
                     )
 
 

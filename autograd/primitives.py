@@ -10,6 +10,8 @@ from typing import Any
 from .floats import as_float
 
 Partial = Callable[..., Any]
+TABLE = "autograd.ops"
+"""The module that holds this package's own primitives; their names are taken."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +37,7 @@ class Primitive:
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
-    module: str = __name__.rpartition(".")[0] + ".ops"
+    module: str = TABLE
     arity: int = field(init=False)
     in_slots: bool = field(init=False)
     """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
@@ -45,10 +47,9 @@ class Primitive:
         object.__setattr__(self, "in_slots", self.arity <= 2 and not self.vectors)
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
-        known = REGISTRY.setdefault(self.name, self)
-        if known.module != self.module:
-            raise ValueError(f"a primitive named {self.name!r} already exists in {known.module}; choose another name")
-        REGISTRY[self.name] = self  # a notebook cell that defines a primitive may be run again
+        if self.name in REGISTRY and self.module != TABLE and REGISTRY[self.name].module == TABLE:
+            raise ValueError(f"a primitive named {self.name!r} already exists in {TABLE}; choose another name")
+        REGISTRY[self.name] = self  # a custom one replaces its like, since a notebook cell may be run again
 
     @property
     def is_unary(self) -> bool:

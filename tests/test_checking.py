@@ -59,7 +59,9 @@ def test_the_failure_prints_function_point_argument_analytic_numeric_and_toleran
 
 
 def test_warns_when_two_calls_differ():
-    with pytest.warns(GradcheckWarning, match="gave two results at one point, so nothing was checked; is there dropout"):
+    with pytest.warns(
+        GradcheckWarning, match="gave two results at one point, so nothing was checked; is there dropout"
+    ):
         assert gradcheck(lambda x: x * random.random(), 2.0)
 
 

@@ -41,7 +41,9 @@ def test_notebooks_run(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebooks_are_committed_without_output(path):
-    result = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", str(path)], check=False, capture_output=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", str(path)], check=False, capture_output=True
+    )
     assert result.returncode == 0, result.stdout
 
 
@@ -69,9 +71,13 @@ def test_the_tour_reaches_95_percent_on_real_digits(tmp_path):
 
 
 def test_the_tour_explains_its_options():
-    result = subprocess.run([sys.executable, "-m", "autograd", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "autograd", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     for option in ("--output", "--epochs", "--hidden", "--batch-size", "--lr", "--seed"):
         assert option in result.stdout
-    result = subprocess.run([sys.executable, "-m", "autograd", "--epochs", "0"], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "autograd", "--epochs", "0"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2
     assert "--epochs is at least 1" in result.stderr

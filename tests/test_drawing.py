@@ -52,7 +52,18 @@ def test_a_wrong_direction_is_refused():
         draw_dot(Value(1.0), rankdir="XX")
 
 
-HOSTILE = ['</table>><b onload="x">', '"];evil[label="', "<script>alert(1)</script>", "a|b{c}", "x\ny\0z", "\\N\\G", "שלום", "🎉", "&amp;", "a" * 10_000]
+HOSTILE = [
+    '</table>><b onload="x">',
+    '"];evil[label="',
+    "<script>alert(1)</script>",
+    "a|b{c}",
+    "x\ny\0z",
+    "\\N\\G",
+    "שלום",
+    "🎉",
+    "&amp;",
+    "a" * 10_000,
+]
 
 
 @pytest.mark.parametrize("label", HOSTILE)
@@ -121,7 +132,7 @@ def test_an_engine_is_found_on_the_path_or_beside_python(monkeypatch):
     places = {"dot": "/somewhere/dot"}
     monkeypatch.setattr(shutil, "which", lambda name: places.get(str(name)))
     assert find_engine()
-    assert graphviz.backend.dot_command.DOT_BINARY == binary
+    assert binary == graphviz.backend.dot_command.DOT_BINARY
     beside = str(Path(sysconfig.get_path("scripts")) / "graphviz-pure")
     places.clear()
     assert not find_engine()

@@ -63,7 +63,9 @@ def test_linear_is_a_dot_for_each_row():
     alone = [dot(row, x, bias) for row, bias in zip(w, b, strict=True)]
     assert [y.data for y in together] == [y.data for y in alone] == [20.5, 50.0]
     assert [y.inputs for y in together] == [y.inputs for y in alone]
-    with pytest.raises(ValueError, match=r"linear expected, for 1 numbers and 2 biases, 2 rows of 1 weights, got 2 rows of \[2\]"):
+    with pytest.raises(
+        ValueError, match=r"linear expected, for 1 numbers and 2 biases, 2 rows of 1 weights, got 2 rows of \[2\]"
+    ):
         linear([1.0], w, b)
 
 

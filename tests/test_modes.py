@@ -28,7 +28,7 @@ def test_no_grad_computes_and_records_nothing():
 
 def test_a_mode_ends_with_an_error():
     with pytest.raises(ZeroDivisionError), no_grad():
-        1 / 0  # noqa: B018
+        1 / 0
     x = Value(1.0)
     assert (x * x).inputs == (x, x)
 
@@ -77,7 +77,10 @@ def test_anomaly_in_each_sweep_names_node_and_line():
         lambda: gradients(y, x),
         lambda: autograd.jvp(autograd.sqrt, (0.0,), (1.0,)),
     ):
-        with pytest.raises(FloatingPointError, match=r"the backward pass made inf at sqrt\(.*0\.0\) = 0\.0"), detect_anomaly():
+        with (
+            pytest.raises(FloatingPointError, match=r"the backward pass made inf at sqrt\(.*0\.0\) = 0\.0"),
+            detect_anomaly(),
+        ):
             sweep()
     with pytest.raises(FloatingPointError, match=r"test_modes\.py:\d+: y = x\.sqrt"), detect_anomaly():
         y.backward()

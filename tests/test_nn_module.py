@@ -30,7 +30,12 @@ def test_parameters_are_found_in_order_of_assignment_each_once():
 
 
 def test_modules_are_named_by_their_path():
-    assert [name for name, _ in MLP(2, [2, 1]).named_modules()][:4] == ["", "layers.0", "layers.0.neurons.0", "layers.0.neurons.1"]
+    assert [name for name, _ in MLP(2, [2, 1]).named_modules()][:4] == [
+        "",
+        "layers.0",
+        "layers.0.neurons.0",
+        "layers.0.neurons.1",
+    ]
 
 
 def test_train_and_eval_reach_every_module_and_return_the_model():

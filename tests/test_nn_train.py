@@ -54,7 +54,13 @@ def test_batches_hold_each_index_once_and_the_last_one_is_kept():
 
 def test_the_split_is_stratified_complete_and_seeded():
     X, Y = load_digits()
-    assert (len(X), len(X[0]), min(map(min, X)), max(map(max, X)), sorted(set(Y))) == (1797, 64, 0.0, 1.0, list(range(10)))
+    assert (len(X), len(X[0]), min(map(min, X)), max(map(max, X)), sorted(set(Y))) == (
+        1797,
+        64,
+        0.0,
+        1.0,
+        list(range(10)),
+    )
     parts = split(X, Y, seed=1)
     assert len(parts.x_train) + len(parts.x_validation) + len(parts.x_test) == 1797
     for digit in range(10):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mpmath
 import pytest
-from support import builtin_primitives, call, sample, same
+from support import builtin_primitives, call, same, sample
 
 from autograd import Value, gradcheck, gradients, jvp
 from autograd.extend import REGISTRY
@@ -48,7 +48,7 @@ def test_value_and_gradient_equal_mpmath_at_fifty_digits(primitive):
             for i, leaf in enumerate(leaves):
                 for k, x in enumerate(leaf if isinstance(leaf, list) else [leaf]):
 
-                    def along(t, i=i, k=k):
+                    def along(t, i=i, k=k, xs=xs):
                         moved = [as_mpf(x) for x in xs]
                         if isinstance(xs[i], list):
                             moved[i][k] = t

@@ -38,6 +38,10 @@ def test_the_core_under_another_python(tmp_path):
     subprocess.run([inside, "-m", "pip", "install", "-q", f"{ROOT}[core-test]"], check=True, capture_output=True)
     tests = [str(ROOT / "tests" / name) for name in CORE]
     result = subprocess.run(
-        [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], cwd=ROOT, capture_output=True, text=True, check=False
+        [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]

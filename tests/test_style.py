@@ -14,5 +14,7 @@ ROOT = Path(__file__).parents[1]
 )
 def test_style(package, command):
     pytest.importorskip(package)
-    result = subprocess.run([sys.executable, "-m", package, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", package, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr

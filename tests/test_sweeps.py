@@ -58,7 +58,9 @@ def test_a_leaf_changed_after_it_was_recorded_is_named_and_nothing_is_changed():
     (y * 1).backward()
     before = (x.grad, w.grad, y.grad)
     w.data = 5.0
-    with pytest.raises(RuntimeError, match=r"the \.data of the leaf w = 5\.0 was assigned after mul\(x = 3\.0, w = 5\.0\) ="):
+    with pytest.raises(
+        RuntimeError, match=r"the \.data of the leaf w = 5\.0 was assigned after mul\(x = 3\.0, w = 5\.0\) ="
+    ):
         y.backward()
     for attempt in (lambda: gradients(y, [x]), lambda: gradients(y, x, create_graph=True)):
         with pytest.raises(RuntimeError, match="was assigned after"):

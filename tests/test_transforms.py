@@ -163,7 +163,10 @@ def test_a_pullback_may_be_called_again_and_takes_values():
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (lambda: grad(lambda x: [x])(1.0), "grad expected a function with one number as its result, got a list; use jacobian"),
+        (
+            lambda: grad(lambda x: [x])(1.0),
+            "grad expected a function with one number as its result, got a list; use jacobian",
+        ),
         (lambda: grad(lambda x: None)(1.0), "expected one real number, got None"),
         (lambda: grad(cube)("a"), "expected one real number, got the string"),
         (lambda: grad(cube, argnums=1)(1.0), "cannot differentiate by argument 1: .* called with 1 positional"),

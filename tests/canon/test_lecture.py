@@ -1,4 +1,4 @@
-"""What Karpathy's lecture on micrograd does by hand: a neuron, `_backward` node by node, the order, the bug of `a + a`."""
+"""What Karpathy's lecture on micrograd does by hand: a neuron, `_backward` node by node, the order, `a + a`."""
 
 import math
 

@@ -42,7 +42,15 @@ def main():
     table = {name: [evaluate(f, [x]) for x in GRID] for name, f in UNARY.items()}
     table |= {name: [evaluate(f, pair) for pair in itertools.product(GRID, repeat=2)] for name, f in BINARY.items()}
     table["clamp"] = [evaluate(lambda x: torch.clamp(x, 0.0, 1.0), [x]) for x in GRID]
-    vectors = [[0.0, 0.0], [1000.0, 1000.0], [1000.0, 0.0], [-1000.0, 0.0], [math.inf, 0.0], [-math.inf, 0.0], [math.nan, 0.0]]
+    vectors = [
+        [0.0, 0.0],
+        [1000.0, 1000.0],
+        [1000.0, 0.0],
+        [-1000.0, 0.0],
+        [math.inf, 0.0],
+        [-math.inf, 0.0],
+        [math.nan, 0.0],
+    ]
     table["logsumexp"] = [evaluate(lambda *xs: torch.logsumexp(torch.stack(xs), 0), xs) for xs in vectors]
     path = Path(__file__).with_name("torch.json")
     rows = ",\n".join(f'"{name}": {json.dumps(rows, allow_nan=False)}' for name, rows in table.items())
