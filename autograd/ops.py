@@ -40,11 +40,18 @@ pow = Primitive(
     "**",
     floats.pow,
     (
-        lambda a, b, y: choose(equal(b, 0.0), None, b * pow(a, b - 1.0)),
+        lambda a, b, y: _slope_of_power(b, b * pow(a, b - 1.0)),
         lambda a, b, y: choose(equal(a, 0.0) * greater_equal(b, 0.0), None, y * log(a)),
     ),
     domain=(positive, any_number),
 )
+
+
+def _slope_of_power(b: Any, slope: Any) -> Any:
+    """At exponent 0 nothing flows where the slope is undefined, as 0 * inf is; elsewhere it still varies with b."""
+    return choose(b, slope, choose(equal(slope, slope), slope))
+
+
 neg = Primitive("neg", "neg", lambda x: -x, (lambda x, y: -1.0,))
 identity = Primitive("identity", "id", lambda x: x, (lambda x, y: 1.0,))
 abs = Primitive("abs", "abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")

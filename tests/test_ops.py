@@ -7,7 +7,7 @@ import mpmath
 import pytest
 from support import builtin_primitives, call, same, sample
 
-from autograd import Value, gradcheck, gradients, jvp
+from autograd import Value, gradcheck, gradients, hessian, jvp
 from autograd.extend import REGISTRY
 
 ALL = builtin_primitives() + builtin_primitives(vectors=True)
@@ -149,6 +149,12 @@ def test_nothing_overflows_that_need_not(name):
         y.backward()
         assert math.isfinite(y.data)
         assert math.isfinite(v.grad)
+
+
+def test_the_slope_of_a_power_still_varies_with_the_exponent_at_zero():
+    assert hessian(lambda v: v[0] ** v[1])([2.0, 0.0]) == [[0.0, 0.5], [0.5, math.log(2) ** 2]]
+    assert hessian(lambda v: v[0] ** v[1])([0.0, 0.0])[0][0] == 0.0
+    assert hessian(lambda x: x**0)(2.0) == 0.0
 
 
 def test_softplus_is_exact_far_out():

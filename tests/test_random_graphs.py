@@ -55,12 +55,10 @@ def at_a_kink(y):
             return True
         if node.primitive.name in ("maximum", "minimum") and xs[0] == xs[1]:
             return True
-        if node.primitive.name == "hypot" and xs[0] * xs[0] + xs[1] * xs[1] == 0.0:
-            return True
     return False
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps, inputs, inputs, numbers)
 def test_forward_and_reverse_are_transposes(steps, xs, vs, u):
     def f(*xs):
@@ -92,6 +90,8 @@ def test_the_hessian_is_symmetric(steps, xs):
     def f(xs):
         return evaluate(steps, xs, ours())
 
+    if at_a_kink(f([Value(x) for x in xs])):
+        return
     rows = [hvp(f, xs, [1.0 if i == j else 0.0 for j in range(3)]) for i in range(3)]
     for i in range(3):
         for j in range(i):
