@@ -135,7 +135,7 @@ def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[
     derivatives: list[Any] = []
     for x, partial in zip(xs, node.primitive.partials, strict=True):
         if type(x) is tuple:
-            derivatives.extend(partial(*values, read(node)) or [None] * len(x))
+            derivatives.extend(partial(*values, read(node)))
         else:
             matters = type(x) is not float and (wanted is None or x in wanted)
             derivatives.append(partial(*values, read(node)) if matters else None)

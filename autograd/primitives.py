@@ -33,7 +33,8 @@ class Primitive:
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
     vectors: tuple[int, ...] = ()
-    """Which operands are tuples of numbers, of any length. The partial of such a one is a sequence of derivatives."""
+    """Which operands are tuples of numbers, of any length. The partial of such a one is a sequence of derivatives, each
+    of which may be None."""
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
@@ -149,9 +150,32 @@ def primitive(
         def forward(*operands: Any) -> float:
             return as_float(function(*(operands[0] if variadic else operands)))
 
+        def check(derivative: Any, operands: Sequence[Any]) -> Any:
+            if derivative is None or type(derivative) is float:
+                return derivative
+            if hook((derivative,)) is None:
+                return as_float(derivative)
+            if hook(operands) is None:
+                raise TypeError(
+                    f"a partial of {name} uses a Value that is none of its operands; use its number, v.data"
+                )
+            return derivative
+
+        def checked(partial: Partial) -> Partial:
+            if variadic:
+                return lambda xs, out: [check(d, (*xs, out)) for d in partial(xs, out) or [None] * len(xs)]
+            return lambda *xs: check(partial(*xs), xs)
+
         doc, module = function.__doc__ or "", function.__module__
         record = Primitive(
-            name, symbol or name, forward, partials, domain, (0,) if variadic else (), doc=doc, module=module
+            name,
+            symbol or name,
+            forward,
+            tuple(map(checked, partials)),
+            domain,
+            (0,) if variadic else (),
+            doc=doc,
+            module=module,
         )
         return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 

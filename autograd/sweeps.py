@@ -80,11 +80,12 @@ def propagate(nodes: Iterable[Node]) -> None:
                 if type(x) is tuple:
                     if id(x) in mixed:
                         for v, partial in zip(x, by_x(*values, out)):
-                            if type(v) is not float:
+                            if type(v) is not float and partial is not None:
                                 v._grad += grad * partial
                     else:
                         for v, partial in zip(x, by_x(*values, out)):
-                            v._grad += grad * partial
+                            if partial is not None:
+                                v._grad += grad * partial
                 elif type(x) is not float and (partial := by_x(*values, out)) is not None:
                     x._grad += grad * partial
         elif b is None:

@@ -1,6 +1,8 @@
 import copy
 import pickle
+from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import autograd
@@ -84,6 +86,39 @@ def test_a_partial_with_math_teaches():
     assert grad(my_sin)(0.5) == math.cos(0.5)
     with pytest.raises(TypeError, match=r"autograd\.sin\(v\) rather than math\.sin\(v\)"):
         grad(grad(my_sin))(0.5)
+
+
+def test_whatever_number_a_partial_returns_grad_is_a_float():
+    for slope in (2, Fraction(2), np.float64(2.0), np.int64(2)):
+
+        @primitive(lambda x, y, slope=slope: slope)
+        def double(x):
+            return 2 * x
+
+        @primitive(lambda xs, y, slope=slope: (slope, None))
+        def double_first(*xs):
+            return 2 * xs[0]
+
+        x = Value(1.0)
+        (double(x) + double_first(x, x)).backward()
+        assert type(x.grad) is float
+        assert x.grad == 4.0
+        assert grad(lambda x: double(x) * double_first(x, 1.0))(3.0) == 24.0
+
+
+def test_a_partial_that_uses_a_value_from_elsewhere_is_refused():
+    w = Value(2.0)
+
+    @primitive(lambda x, y: w)
+    def scaled(x):
+        return w.data * x
+
+    x = Value(1.0)
+    with pytest.raises(
+        TypeError, match=r"a partial of scaled uses a Value that is none of its operands; use .* v\.data"
+    ):
+        scaled(x).backward()
+    assert x.grad == 0.0
 
 
 def test_names_are_taken_once_but_a_cell_may_run_again():
