@@ -43,7 +43,7 @@ from .sweeps import gradients
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .value import Value
 
-Value._repr_mimebundle_ = mimebundle  # type: ignore[attr-defined]  # a notebook shows a Value as its picture
+Value._repr_mimebundle_ = mimebundle  # a notebook shows a Value as its picture
 
 # fmt: off
 __all__ = [

@@ -11,7 +11,7 @@ from nn import MLP, SGD, History, Trainer, cross_entropy, load_digits, train_val
 
 from . import Value
 from .drawing import draw_dot, table
-from .drawing.digraph import find_engine
+from .drawing.digraph import use_dot
 from .graph import snapshot
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     train_digits(options)
     print("\nWhere to go next")
     print("  notebooks/01_value_and_chain_rule.ipynb   the same step by step, from the slope of a function")
-    print("  autograd/                                 the engine: read value.py, then sweeps.py")
+    print("  autograd/                                 the engine; README says in which order to read it")
     print("  python -m autograd --help                 other sizes, rates and seeds")
 
 
@@ -52,7 +52,7 @@ def show_expression(output: Path) -> None:
     loss.backward()
     print(table(snapshot(loss)))
     print("\nEach gradient is the gradient of the user times the local derivative there, summed over all users.")
-    if find_engine():
+    if use_dot():
         path = output / "graph.svg"
         write(path, draw_dot(loss).pipe(format="svg", quiet=True))
         print(f"Picture: {path}")

@@ -12,9 +12,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from .floats import as_float
 from .modes import recording
 from .sweeps import gradients, pull, push
-from .transforms import leaves, rebuild
+from .transforms import entries, rebuild
 from .value import Value
 
 RELATIVE = 1e-6
@@ -22,6 +23,7 @@ RELATIVE = 1e-6
 LARGEST, SMALLEST = 2.0**-6, 2.0**-17
 """Steps are halved from the largest, relative to max(1, |x|), to the smallest, relative to min(1, |x|)."""
 ROUNDING = 2.0**-50
+"""How far a function's value is taken to be off, relative to its size: four units in the last place."""
 
 
 class GradcheckError(AssertionError):
@@ -33,6 +35,8 @@ class GradcheckWarning(UserWarning):
 
 
 class Slope(NamedTuple):
+    """A derivative by finite differences, an estimate of its error, and whether the function has a kink there."""
+
     value: float
     error: float
     kink: bool
@@ -48,27 +52,31 @@ def gradcheck(
     called with, or which it uses by itself if it takes no arguments. Their `.data` is changed and restored.
     order: 2 checks the second derivatives too. sample: check only so many of the numbers in `inputs`, drawn by `rng`.
 
-    Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance. Warns
-    (GradcheckWarning), and leaves a derivative unchecked, if two calls at one point differ or if a kink lies within
-    the step.
+    Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance; ValueError or TypeError
+    for inputs that it cannot work with. Warns (GradcheckWarning), and leaves a derivative unchecked, if two calls at
+    one point differ or if a kink lies within the step.
 
     >>> from autograd import gradcheck, tanh
     >>> gradcheck(lambda x, y: tanh(x * y) / y, (0.5, 2.0), order=2)
     True
     """
     if order not in (1, 2):
-        raise ValueError(f"gradcheck checks order 1 or 2, got {order}")
+        raise ValueError(f"gradcheck expected order 1 or 2, got {order}")
+    if sample is not None and sample < 1:
+        raise ValueError(f"gradcheck expected sample >= 1, got {sample}; leave it out to check all")
     problem = _Problem(f, inputs)
-    if problem.call() != (again := problem.call()) and not any(y != y for y in again):
-        _warn(f"{problem.name} gave two results at one point, so nothing was checked; is there dropout in it?")
-        return True
     indices = list(range(len(problem.point)))
     if sample is not None and sample < len(indices):
         indices = sorted((rng or random.Random(0)).sample(indices, sample))
+    if any(a != b and a == a for a, b in zip(problem.call(), problem.call(), strict=True)):
+        problem.unchecked = [f"{problem.name} gave two results at one point, so nothing was checked; is there dropout?"]
+        indices = []
     for column in indices:
         problem.check_column(column, 1)
         if order == 2:
             problem.check_column(column, 2)
+    for text in problem.unchecked:
+        warnings.warn(text, GradcheckWarning, stacklevel=2)
     return True
 
 
@@ -77,11 +85,12 @@ class _Problem:
 
     def __init__(self, f: Callable[..., Any], inputs: Any) -> None:
         self.f = f
+        self.unchecked: list[str] = []
         self.name = getattr(f, "__name__", None) or repr(f)
         self.inputs = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
-        self.nodes = [x for x in leaves(self.inputs) if isinstance(x, Value)]
-        entries = list(leaves(self.inputs))
-        if not entries or (self.nodes and len(self.nodes) != len(entries)):
+        self.nodes = [x for x in entries(self.inputs) if isinstance(x, Value)]
+        numbers = list(entries(self.inputs))
+        if not numbers or (self.nodes and len(self.nodes) != len(numbers)):
             raise TypeError("gradcheck expected inputs that are all numbers or all leaf Values, and at least one")
         for x in self.nodes:
             if x.primitive is not None:
@@ -89,7 +98,7 @@ class _Problem:
                     f"gradcheck expected leaf Values, got the result of {x.primitive.name!r}; pass x.detach()"
                 )
         self.in_place = bool(self.nodes)
-        self.nodes = self.nodes or [Value(x) for x in entries]
+        self.nodes = self.nodes or [Value(x) for x in numbers]
         self.point = [x.data for x in self.nodes]
         signature = inspect.signature(f)
         self.arguments: tuple[Any, ...] = self.inputs if self.in_place else rebuild(self.inputs, self.nodes)
@@ -103,18 +112,15 @@ class _Problem:
     def graph(self) -> list[Any]:
         """The results as nodes of a new graph on the inputs."""
         with recording():
-            return list(leaves(self.f(*self.arguments)))
+            return list(entries(self.f(*self.arguments)))
 
     def call(self) -> list[float]:
-        return [y.data if isinstance(y, Value) else float(y) for y in self.graph()]
+        return [y.data if isinstance(y, Value) else as_float(y) for y in self.graph()]
 
-    def slopes(self) -> list[float]:
+    def slopes(self, create_graph: bool = False) -> list[Any]:
         """All first derivatives, result by result, by the reverse sweep."""
-        return [
-            g
-            for y in self.graph()
-            for g in (gradients(y, self.nodes) if isinstance(y, Value) else [0.0] * len(self.nodes))
-        ]
+        rows = [gradients(y, self.nodes, create_graph=create_graph) for y in self.graph() if isinstance(y, Value)]
+        return [slope for row in rows for slope in row]
 
     def along(self, column: int, function: Callable[[], list[float]]) -> Callable[[float], list[float]]:
         """`function` as a function of one coordinate of the point, which is always put back."""
@@ -132,49 +138,45 @@ class _Problem:
     def analytic(self, column: int, order: int) -> Iterator[tuple[str, list[float]]]:
         """By each route the derivatives by one input: of the results, or of all first derivatives."""
         x = self.nodes[column]
-        ys = self.graph()
-        if order == 2:
-            ys = [g for y in ys for g in _slopes_as_nodes(y, self.nodes)]
+        ys = self.graph() if order == 1 else self.slopes(create_graph=True)
         yield "reverse", [_zero(pull([(y, 1.0)], [x], False)[0]) if isinstance(y, Value) else 0.0 for y in ys]
         moved = iter(push({x: 1.0}, [y for y in ys if isinstance(y, Value)], False))
         yield "forward", [_zero(next(moved)) if isinstance(y, Value) else 0.0 for y in ys]
 
     def check_column(self, column: int, order: int) -> None:
         numeric = differentiate(self.along(column, self.call if order == 1 else self.slopes), self.point[column])
+        for row, slope in enumerate(numeric):
+            if math.isnan(slope.value):
+                reason = "the function is not finite on both sides"
+                self.unchecked.append(f"{self.where(column, row, order)} was not checked: {reason}")
+            elif slope.kink:
+                self.unchecked.append(f"{self.where(column, row, order)} was not checked: a kink lies within the step")
         for mode, found in self.analytic(column, order):
             for row, (slope, derivative) in enumerate(zip(numeric, found, strict=True)):
-                self._compare(column, row, order, mode, derivative, slope)
+                if not (math.isnan(slope.value) or slope.kink):
+                    self.compare(self.where(column, row, order), mode, derivative, slope)
 
-    def _compare(self, column: int, row: int, order: int, mode: str, analytic: float, numeric: Slope) -> None:
-        by = f"input {column} ({self.point[column]!r})" + (f" and input {row % len(self.point)}" if order == 2 else "")
-        where = f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by {by}"
-        if math.isnan(numeric.value):
-            return _warn(f"{where} was not checked: the function is not finite on both sides")
-        if numeric.kink:
-            return _warn(f"{where} was not checked: a kink lies within the step")
+    def compare(self, where: str, mode: str, analytic: float, numeric: Slope) -> None:
+        """GradcheckError if they differ by more than the tolerance."""
         tolerance = RELATIVE * max(math.fabs(analytic), math.fabs(numeric.value)) + 8.0 * numeric.error
         if not math.fabs(analytic - numeric.value) <= tolerance:
             raise GradcheckError(
                 f"{where} is wrong.\n  analytic ({mode} sweep): {analytic!r}\n  numeric:  {numeric.value!r}\n"
                 f"  tolerance: {tolerance:.2g}\nCheck the partial derivatives of the operations that it is made of."
             )
-        return None
+
+    def where(self, column: int, row: int, order: int) -> str:
+        """What is being checked, in words."""
+        by = f"input {column} ({self.point[column]!r})" + (f" and input {row % len(self.point)}" if order == 2 else "")
+        return f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by {by}"
 
     def arguments_text(self) -> str:
         text = ", ".join(f"{x:.6g}" for x in self.point[:8])
         return f"({text}, ...)" if len(self.point) > 8 else f"({text})"
 
 
-def _slopes_as_nodes(y: Any, nodes: Sequence[Value]) -> list[Any]:
-    return gradients(y, nodes, create_graph=True) if isinstance(y, Value) else [0.0] * len(nodes)
-
-
 def _zero(x: float | None) -> float:
     return 0.0 if x is None else x
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, GradcheckWarning, stacklevel=5)
 
 
 def differentiate(function: Callable[[float], list[float]], x: float) -> list[Slope]:

@@ -19,6 +19,7 @@ Build = Callable[..., Any]
 
 
 def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
+    """A copy of the graph below `root`; `memo` holds what has been copied before, by identity."""
     leaves, interiors = topological_order(root)
     for leaf in leaves:
         if id(leaf) not in memo:
@@ -31,6 +32,7 @@ def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
 
 
 def flatten(root: Node) -> tuple[list[Node], list[Record]]:
+    """The leaves below `root`, and a record for every other node; an index counts the leaves first."""
     leaves, interiors = topological_order(root)
     index: dict[Node, int] = {node: i for i, node in enumerate(leaves + interiors)}
     records: list[Record] = []
@@ -42,6 +44,7 @@ def flatten(root: Node) -> tuple[list[Node], list[Record]]:
 
 
 def unflatten(leaves: Sequence[Node], records: Sequence[Record], build: Build) -> Any:
+    """The root of the graph that `flatten` took apart."""
     nodes: list[Any] = list(leaves)
     for name, xs, data, grad, stamp, note in records:
         nodes.append(build(find(name), _replace(xs, nodes.__getitem__), data, grad, stamp, note))

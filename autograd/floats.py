@@ -1,7 +1,7 @@
 """Arithmetic on plain floats that never raises: where Python raises, these return IEEE 754's inf and nan, as NumPy
 does.
 
-Every forward rule of `ops` is either an operator that cannot raise or one of the functions below.
+Every forward rule of `ops` is an operator or a function of `math` that never raises, or one of the functions below.
 """
 
 import builtins
@@ -32,14 +32,19 @@ def as_float(x: object) -> float:
     raise TypeError(f"expected one real number, got {_describe(x)}")
 
 
+def is_node(x: object) -> bool:
+    """Whether x is a node of a graph: its type has the hook through which primitives record."""
+    return hasattr(type(x), "_record")
+
+
 def _describe(x: object) -> str:
     if x is None:
-        return "None; does a function miss its return?"
+        return "None; did a function end without `return`?"
     if isinstance(x, str):
         return f"the string {x[:20]!r}; convert it first with float(...)"
     if isinstance(x, complex):
         return f"the complex number {x}; the engine is real: use its .real and .imag"
-    if hasattr(x, "_record"):
+    if is_node(x):
         return "a Value; use it as it is, or its number: v.data"
     if isinstance(x, list | tuple | set | dict):
         return f"a {type(x).__name__}; make one Value for each number: [Value(x) for x in xs]"

@@ -7,7 +7,7 @@ it. A leaf has no primitive. Nothing here recurses over a graph.
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .primitives import Primitive
 
@@ -16,7 +16,7 @@ class Note(NamedTuple):
     """What somebody said about a node. Nodes that nobody said anything about have None; a note may be shared."""
 
     label: str = ""
-    source: str = ""  # file:line: the line of code that made the node
+    line: str = ""  # file:line: source, of the code that made the node
     module: str = ""  # the path of the module whose output the node is
 
 
@@ -118,20 +118,20 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
 
 
 def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> list[Any]:
-    """For each of `operands(node)` the derivative of `node` by it; None where nothing flows. For a number it means
-    nothing.
+    """For each of `operands(node)` the derivative of `node` by it, or None where nothing flows. Ignore the entry of a
+    number operand.
 
     read: turns a node into what derivatives are computed with: its number, or the node itself if they are to be
     differentiated again. wanted: the operands that matter; all unless told.
     """
 
-    def value(x: Any) -> Any:
-        return x if type(x) is float else [value(v) for v in x] if type(x) is tuple else read(x)
+    def argument(x: Any) -> Any:
+        return x if type(x) is float else [argument(v) for v in x] if type(x) is tuple else read(x)
 
     if node.primitive is None:
         return []
     xs = arguments(node)
-    values = [value(x) for x in xs]
+    values = [argument(x) for x in xs]
     derivatives: list[Any] = []
     for x, partial in zip(xs, node.primitive.partials, strict=True):
         if type(x) is tuple:
@@ -157,23 +157,27 @@ def describe_operation(node: Node) -> str:
     if node.primitive is None:
         return describe(node)
     xs = ", ".join(repr(x) if type(x) is float else describe(x) for x in operands(node))
-    source = node.note.source if node.note else ""
-    return f"{node.primitive.name}({xs}) = {node._data!r}" + (f", at {source}" if source else "")
+    line = node.note.line if node.note else ""
+    return f"{node.primitive.name}({xs}) = {node._data!r}" + (f", at {line}" if line else "")
 
 
 @dataclass(frozen=True)
 class SnapshotNode:
-    role: str  # "leaf", "operation" or "constant"
+    """A node, or a number that is an operand."""
+
+    role: Literal["leaf", "operation", "constant"]
     symbol: str  # of the operation, else ""
     data: float
     grad: float | None  # None for a constant
     label: str = ""
     module: str = ""
-    source: str = ""
+    line: str = ""
 
 
 @dataclass(frozen=True)
 class SnapshotEdge:
+    """One use of an operand."""
+
     source: int  # index of the operand
     target: int  # index of the node computed from it
     position: int  # which operand of the target it is, from 0
@@ -204,7 +208,17 @@ def snapshot(root: Node) -> Snapshot:
                 inputs.append((index[x], local))
         index[node] = target = len(nodes)
         note = node.note or Note()
-        role, symbol = ("operation", node.primitive.symbol) if node.primitive else ("leaf", "")
-        nodes.append(SnapshotNode(role, symbol, node._data, node._grad, note.label, note.module, note.source))
+        symbol = node.primitive.symbol if node.primitive else ""
+        nodes.append(
+            SnapshotNode(
+                "operation" if node.primitive else "leaf",
+                symbol,
+                node._data,
+                node._grad,
+                note.label,
+                note.module,
+                note.line,
+            )
+        )
         edges.extend(SnapshotEdge(source, target, i, local) for i, (source, local) in enumerate(inputs))
     return Snapshot(tuple(nodes), tuple(edges))

@@ -9,9 +9,10 @@ import linecache
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Mode(NamedTuple):
@@ -37,7 +38,7 @@ class _Switch:
     def __exit__(self, *error: object) -> None:
         MODE.reset(self._tokens.pop())
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if (
             inspect.iscoroutinefunction(function)
             or inspect.isgeneratorfunction(function)
@@ -49,11 +50,11 @@ class _Switch:
             )
 
         @functools.wraps(function)
-        def in_mode(*args: Any, **kwargs: Any) -> Any:
+        def in_mode(*args: P.args, **kwargs: P.kwargs) -> R:
             with type(self)(**self._changes):
                 return function(*args, **kwargs)
 
-        return in_mode  # type: ignore[return-value]  # wraps keeps the signature, which mypy cannot see
+        return in_mode
 
 
 def no_grad() -> _Switch:
@@ -94,7 +95,7 @@ def detect_anomaly() -> _Switch:
     return _Switch(anomaly=True)
 
 
-def source_line() -> str:
+def line_of_user() -> str:
     """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("autograd", "nn"):

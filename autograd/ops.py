@@ -1,8 +1,8 @@
 """THE TABLE: every primitive, once, with its symbol, forward rule, partial derivatives and domain.
 
 A partial gets the operands and the result `y`. It is written in primitives itself, so it works on floats in the float
-sweeps, on nodes when derivatives are differentiated again, and on symbols in a compiler. Where something could raise or
-branch stands a primitive (`div`, `pow`, `where`); `+ - *` cannot, and are plain operators.
+sweeps and on nodes when derivatives are differentiated again. Where something could raise stands a primitive (`div`,
+`pow`, `log`); `+ - *` cannot, and are plain operators; a branch between two partials is `choose`.
 
 Conventions at kinks and outside the domain are PyTorch's.
 """

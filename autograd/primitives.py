@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .floats import as_float
+from .floats import as_float, is_node
 
 Partial = Callable[..., Any]
 TABLE = "autograd.ops"
@@ -150,33 +150,32 @@ def primitive(
         def forward(*operands: Any) -> float:
             return as_float(function(*(operands[0] if variadic else operands)))
 
-        def check(derivative: Any, operands: Sequence[Any]) -> Any:
-            if derivative is None or type(derivative) is float:
-                return derivative
-            if hook((derivative,)) is None:
-                return as_float(derivative)
-            if hook(operands) is None:
-                raise TypeError(
-                    f"a partial of {name} uses a Value that is none of its operands; use its number, v.data"
-                )
-            return derivative
-
         def checked(partial: Partial) -> Partial:
             if variadic:
-                return lambda xs, out: [check(d, (*xs, out)) for d in partial(xs, out) or [None] * len(xs)]
-            return lambda *xs: check(partial(*xs), xs)
+                return lambda xs, out: [_derivative(name, d, (*xs, out)) for d in partial(xs, out) or [None] * len(xs)]
+            return lambda *xs: _derivative(name, partial(*xs), xs)
 
-        doc, module = function.__doc__ or "", function.__module__
         record = Primitive(
-            name,
-            symbol or name,
-            forward,
-            tuple(map(checked, partials)),
-            domain,
-            (0,) if variadic else (),
-            doc=doc,
-            module=module,
+            name=name,
+            symbol=symbol or name,
+            forward=forward,
+            partials=tuple(map(checked, partials)),
+            domain=domain,
+            vectors=(0,) if variadic else (),
+            doc=function.__doc__ or "",
+            module=function.__module__,
         )
         return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 
     return decorate
+
+
+def _derivative(name: str, derivative: Any, operands: Sequence[Any]) -> Any:
+    """What a custom partial returned, as a float, None or a node; a node from elsewhere is not its to return."""
+    if derivative is None or type(derivative) is float:
+        return derivative
+    if not is_node(derivative):
+        return as_float(derivative)
+    if hook(operands) is None:
+        raise TypeError(f"a partial of {name} uses a Value that is none of its operands; use its number, v.data")
+    return derivative

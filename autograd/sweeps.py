@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import ops
-from .floats import as_float
+from .floats import as_float, is_node
 from .graph import (
     Node,
     check_unchanged,
@@ -53,8 +53,8 @@ def backward(root: Node, seed: float) -> None:
         raise
 
 
-def propagate(nodes: Iterable[Node]) -> None:
-    """Adds to each operand's `_grad` the node's own times the partial; users come before operands."""
+def propagate(nodes: Iterable[Any]) -> None:
+    """Adds to each operand's `_grad` the node's own times the partial. No leaf is among the nodes; users come first."""
     nothing = NOTHING
     watching = (mode := MODE.get()) is not None and mode.anomaly
     vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
@@ -64,7 +64,7 @@ def propagate(nodes: Iterable[Node]) -> None:
         if grad is nothing:
             node._grad = 0.0
             continue
-        a, b, out, partials = node._a, node._b, node._data, node.primitive.partials  # type: ignore[union-attr]  # no leaf is here
+        a, b, out, partials = node._a, node._b, node._data, node.primitive.partials
         if type(a) is tuple:
             values: list[Any] = []
             for x in a:
@@ -101,18 +101,21 @@ def propagate(nodes: Iterable[Node]) -> None:
         if watching:
             for operand, partial in zip(operands(node), local_derivatives(node, data), strict=True):
                 if type(operand) is not float and partial is not None:
-                    watch(node, partial)
-                    watch(node, operand._grad)
+                    watch(node, partial, "reverse")
+                    watch(node, operand._grad, "reverse")
 
 
-def watch(node: Node, number: float) -> None:
+def watch(node: Node, number: float, sweep: str) -> None:
     """FloatingPointError if a number that a sweep made at `node` is nan or inf."""
     if not math.isfinite(number):
-        raise FloatingPointError(f"the backward pass made {number} at {describe_operation(node)}")
+        raise FloatingPointError(f"the {sweep} sweep made {number} at {describe_operation(node)}")
 
 
 def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node], list[Node]]:
-    """The nodes through which `inputs` reach the roots, as a set, and those of them that are not leaves in order."""
+    """The nodes through which `inputs` reach the roots, as a set, and those of them that are not leaves in order.
+
+    RuntimeError if a leaf was changed after one of them was computed from it.
+    """
     leaves, interiors = topological_order(*roots)
     active = set(inputs)
     path = []
@@ -141,7 +144,7 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
                         flow = _times(adjoint, partial)
                         pending[x] = ops.add(pending[x], flow) if x in pending else flow
                         if watching:
-                            watch(node, pending[x])
+                            watch(node, pending[x], "reverse")
     return [pending.get(x) for x in inputs]
 
 
@@ -159,7 +162,7 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
                     flow = _times(moved[x], partial)
                     moved[node] = ops.add(moved[node], flow) if node in moved else flow
                     if watching:
-                        watch(node, moved[node])
+                        watch(node, moved[node], "forward")
     return [moved.get(x) for x in outputs]
 
 
@@ -174,12 +177,13 @@ def _times(adjoint: Any, partial: Any) -> Any:
 
 
 def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool = False) -> Any:
-    """seed x d output / d input for each input. Reads and writes no `.grad`.
+    """seed x d output / d input: a list with a gradient for each input, or just the gradient if `inputs` is one Value.
+
+    Reads and writes no `.grad`. An input that `output` does not depend on has gradient 0.
 
     output: a Value. inputs: a list of Values, or one. seed: a number, or a Value if create_graph.
     create_graph: return Values that can be differentiated again, rather than floats.
-    An input that `output` does not depend on has gradient 0. Raises TypeError for anything but Values, and RuntimeError
-    if a leaf's `.data` was assigned after `output` was computed.
+    Raises TypeError for anything but Values, and RuntimeError if a leaf's `.data` was assigned after it was used.
 
     >>> from autograd import Value, gradients
     >>> x = Value(3.0)
@@ -192,9 +196,9 @@ def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool =
     single = not isinstance(inputs, list | tuple)
     nodes = [inputs] if single else list(inputs)
     for x in (output, *nodes):
-        if not hasattr(x, "_record"):
+        if not is_node(x):
             raise TypeError(f"gradients expected a Value, or a list of Values as inputs, got {type(x).__name__}")
-    start = seed if hasattr(seed, "_record") and create_graph else as_float(seed)
+    start = seed if is_node(seed) and create_graph else as_float(seed)
     if create_graph and type(start) is float:
         start = type(output)(start)
     found = pull([(output, start)], nodes, create_graph)

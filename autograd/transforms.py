@@ -11,7 +11,7 @@ Value too. So transforms nest as JAX's do:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import ops
@@ -48,12 +48,12 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     """The function that returns (f(x), df/dx); with has_aux, ((f(x), auxiliary), df/dx). See `grad`."""
 
     def both(*args: Any, **kwargs: Any) -> Any:
-        call = _call(f, args, kwargs, argnums, has_aux)
+        call = _run(f, args, kwargs, argnums, has_aux)
         if isinstance(call.out, list | tuple):
             raise TypeError(
-                f"grad expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian"
+                f"expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian"
             )
-        result = call.pull([1.0])
+        result = call.reverse([1.0])
         value = call.settle(call.out)
         return ((value, call.settle(call.aux)) if has_aux else value), result
 
@@ -70,16 +70,16 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     """
 
     def rows(*args: Any, **kwargs: Any) -> Any:
-        call = _call(f, args, kwargs, argnums, has_aux)
+        call = _run(f, args, kwargs, argnums, has_aux)
         unit = [[1.0 if i == j else 0.0 for j in range(len(call.outputs))] for i in range(len(call.outputs))]
-        result = rebuild(call.out, [call.pull(row) for row in unit])  # each number of the result gives way to a tree
+        result = rebuild(call.out, [call.reverse(row) for row in unit])  # each number of the result gives way to a tree
         return (result, call.settle(call.aux)) if has_aux else result
 
     return rows
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The function that returns all second derivatives: the jacobian of the jacobian.
+    """The function that returns all second derivatives: the jacobian of the jacobian. See `grad`.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
@@ -100,32 +100,35 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
         raise TypeError(
             "jvp expected a tuple of primals and one of tangents, one entry for each argument: jvp(f, (x,), (v,))"
         )
-    call = _call(f, tuple(primals), {}, tuple(range(len(primals))), has_aux, along=tangents)
-    result = (call.settle(call.out), call.push(_like(tuple(primals), tuple(tangents), "jvp", "tangents")))
+    direction = _like(tuple(primals), tuple(tangents), "jvp", "tangents")
+    call = _run(f, tuple(primals), {}, tuple(range(len(primals))), has_aux, along=tangents)
+    result = (call.settle(call.out), call.forward(direction))
     return (*result, call.settle(call.aux)) if has_aux else result
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), pullback): the pullback takes a cotangent in the shape of f's result and returns a tuple, for each
-    argument the sum over f's results of cotangent x derivative. With has_aux, (result, pullback, auxiliary).
+    argument the sum over f's results of cotangent x derivative. It raises TypeError for a cotangent of another shape.
+    With has_aux, (result, pullback, auxiliary).
 
     >>> y, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
     >>> y, pullback(10.0)
     (6.0, (30.0, 20.0))
     """
-    call = _call(f, primals, {}, tuple(range(len(primals))), has_aux)
+    call = _run(f, primals, {}, tuple(range(len(primals))), has_aux)
 
     def pullback(cotangent: Any) -> Any:
-        return call.pull(_like(call.out, cotangent, "the pullback", "cotangent"))
+        return call.reverse(_like(call.out, cotangent, "the pullback", "cotangent"))
 
     result = (call.settle(call.out), pullback)
     return (*result, call.settle(call.aux)) if has_aux else result
 
 
 def hvp(f: Function, x: Any, v: Any) -> Any:
-    """The Hessian of f at x times the vector v, without building the Hessian: a forward sweep over a reverse one.
+    """H(x) v, the Hessian of f at x times the vector v, without building H: a forward sweep over a reverse one.
 
-    x, v: numbers, or nested lists of numbers of one shape.
+    f: a function with one number as its result. x, v: numbers, or nested lists of numbers of one shape.
+    Raises TypeError if the shapes differ or f's result is not one number.
 
     >>> hvp(lambda x: x[0] ** 2 * x[1], [2.0, 3.0], [1.0, 0.0])
     [6.0, 4.0]
@@ -136,11 +139,11 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
 # Trees: a number, or lists and tuples of trees
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def entries(tree: Any) -> Iterator[Any]:
     """The numbers of a tree, from left to right."""
     if isinstance(tree, list | tuple):
         for branch in tree:
-            yield from leaves(branch)
+            yield from entries(branch)
     else:
         yield tree
 
@@ -185,11 +188,14 @@ class _Call:
     aux: Any
     as_values: bool
 
+    outputs: list[Any] = field(init=False)  # the numbers of out: Values and floats
+    create_graph: bool = field(init=False)
+
     def __post_init__(self) -> None:
-        self.outputs = [y if isinstance(y, Value) else as_float(y) for y in leaves(self.out)]
+        self.outputs = [y if isinstance(y, Value) else as_float(y) for y in entries(self.out)]
         self.create_graph = self.as_values and is_recording()
 
-    def pull(self, cotangents: Sequence[Any]) -> Any:
+    def reverse(self, cotangents: Sequence[Any]) -> Any:
         """The reverse sweep from the results, in the shape of the arguments."""
         create_graph = self.create_graph or (is_recording() and any(isinstance(c, Value) for c in cotangents))
         seeds = [
@@ -198,7 +204,7 @@ class _Call:
         found = pull(seeds, self.fresh, create_graph)
         return rebuild(self.arguments, [_number(g, create_graph or self.as_values) for g in found])
 
-    def push(self, tangents: Sequence[Any]) -> Any:
+    def forward(self, tangents: Sequence[Any]) -> Any:
         """The forward sweep from the arguments, in the shape of the results."""
         moved = {x: _number(v, self.create_graph) for x, v in zip(self.fresh, tangents, strict=True)}
         found = iter(push(moved, [y for y in self.outputs if isinstance(y, Value)], self.create_graph))
@@ -211,7 +217,7 @@ class _Call:
         if isinstance(tree, dict):
             return {key: self.settle(x) for key, x in tree.items()}
         if isinstance(tree, list | tuple):
-            return rebuild(tree, [self.settle(x) for x in leaves(tree)])
+            return rebuild(tree, [self.settle(x) for x in entries(tree)])
         if isinstance(tree, Value) and not self.create_graph:
             return tree.detach() if self.as_values else tree.data
         return tree
@@ -224,7 +230,7 @@ def _number(x: Any, as_value: bool) -> Any:
     return x.data if isinstance(x, Value) else x
 
 
-def _call(
+def _run(
     f: Function,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -250,7 +256,7 @@ def _call(
     with recording():
         linked = list(args)
         for i in positions:
-            linked[i] = rebuild(args[i], [link(x) for x in leaves(args[i])])
+            linked[i] = rebuild(args[i], [link(x) for x in entries(args[i])])
         token = ENCLOSING.set(enclosing.union(fresh))
         try:
             result = f(*linked, **kwargs)
@@ -261,9 +267,9 @@ def _call(
             f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}"
         )
     out, aux = result if has_aux else (result, None)
-    as_values = any(isinstance(x, Value) for x in leaves([*args, *kwargs.values(), along]))
+    as_values = any(isinstance(x, Value) for x in entries([*args, *kwargs.values(), along]))
     if enclosing and not as_values:
-        below = topological_order(*(y for y in leaves(out) if isinstance(y, Value)))
+        below = topological_order(*(y for y in entries(out) if isinstance(y, Value)))
         as_values = any(node in enclosing for nodes in below for node in nodes)
     arguments = args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in positions)
     return _Call(arguments, fresh, out, aux, as_values)

@@ -8,18 +8,18 @@ import math
 import operator as op
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import copying, ops, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
-from .modes import MODE, Mode, source_line
+from .modes import MODE, Mode, line_of_user
 from .primitives import REGISTRY, Primitive
 
-mode = MODE.get
-_new = object.__new__
+current_mode = MODE.get
+new = object.__new__
 clock = 0
-"""Ticks whenever a leaf's data is assigned. A leaf's stamp is the time of that, a node's the time of its birth."""
+"""Ticks whenever a leaf's data is assigned. A leaf's stamp is when it was made or last assigned, a node's its birth."""
 
 
 class Value:
@@ -46,7 +46,8 @@ class Value:
     note: Note | None
     primitive: Primitive | None
 
-    if TYPE_CHECKING:  # made from the table, at the end of this file
+    if TYPE_CHECKING:  # made from the table, at the end of this file; the notebook's display by the front door
+        _repr_mimebundle_: ClassVar[Callable[..., dict[str, str]]]
 
         def _operator(self, other: "Value | Real | float") -> "Value": ...
         def _comparison(self, other: "Value | Real | float") -> bool: ...
@@ -55,9 +56,8 @@ class Value:
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _operator
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
-        __neg__ = __abs__ = neg = abs = sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = (
-            _method
-        )
+        __pos__ = __neg__ = __abs__ = identity = neg = abs = sign = sqrt = exp = expm1 = log = log1p = _method
+        sin = cos = tan = asin = acos = _method
         atan = sinh = cosh = tanh = sigmoid = softplus = relu = leaky_relu = elu = gelu = silu = erf = clamp = _method
 
     def __init__(self, data: Any, *, label: str = "") -> None:
@@ -103,7 +103,7 @@ class Value:
     @label.setter
     def label(self, text: str) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"a label is a string, got {type(text).__name__}")
+            raise TypeError(f"label expected a string, got {type(text).__name__}; write str(...) around it")
         self.note = (self.note or Note())._replace(label=text)
 
     @property
@@ -140,7 +140,7 @@ class Value:
 
         The numbers of a vector that several calls share, such as a layer's input, are read only once.
         """
-        now = mode()
+        mode = current_mode()
         forward, in_slots = primitive.forward, primitive.in_slots
         vectors: dict[int, list[float]] = {}
         nodes = []
@@ -155,11 +155,11 @@ class Value:
                     else:
                         values.append(x if type(x) is float else x._data)
             except AttributeError:  # a number of another kind, or a mistake
-                nodes += Value._record(primitive, [_operands(xs)])
+                nodes += Value._record(primitive, [_converted(xs)])
                 continue
             a, b = (xs, None) if not in_slots else xs if len(xs) == 2 else (xs[0], None)
             node = _node(primitive, a, b, forward(*values))
-            nodes.append(node if now is None else _in_mode(now, node))
+            nodes.append(node if mode is None else _in_mode(mode, node))
         return nodes
 
     def __repr__(self) -> str:
@@ -180,13 +180,9 @@ class Value:
 
     __int__ = __complex__ = __float__
 
-    def __pos__(self) -> "Value":
-        result: Value = ops.identity(self)
-        return result
-
     def __copy__(self) -> "Value":
-        node = object.__new__(type(self))
-        for slot in ("_a", "_b", "_data", "_grad", "_stamp", "note", "primitive"):
+        node = new(type(self))
+        for slot in Value.__slots__[1:]:  # all but __weakref__
             setattr(node, slot, getattr(self, slot))
         return node
 
@@ -201,7 +197,7 @@ class Value:
 
 
 def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
-    node: Value = _new(Value)
+    node: Value = new(Value)
     node._data = data
     node._grad = 0.0
     node.primitive = primitive
@@ -212,16 +208,16 @@ def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
     return node
 
 
-def _in_mode(now: Mode, node: Value) -> Value:
-    if now.anomaly:
-        node.note = Note(source=source_line())
+def _in_mode(mode: Mode, node: Value) -> Value:
+    if mode.anomaly:
+        node.note = Note(line=line_of_user())
         if not math.isfinite(node._data):
             raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
-    return node if now.recording else Value(node._data)
+    return node if mode.recording else Value(node._data)
 
 
-def _operands(xs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(x if isinstance(x, Value) else _operands(x) if type(x) is tuple else as_float(x) for x in xs)
+def _converted(xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x if isinstance(x, Value) else _converted(x) if type(x) is tuple else as_float(x) for x in xs)
 
 
 def _rebuild(
@@ -236,7 +232,7 @@ def _rebuild(
 def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Note | None) -> Value:
     global clock
     clock = max(clock, stamp)  # later nodes must be younger than what is loaded
-    leaf = cls.__new__(cls)
+    leaf = new(cls)
     leaf._data, leaf._grad, leaf._stamp, leaf.note = data, grad, stamp, note
     leaf.primitive = leaf._a = leaf._b = None
     return leaf
@@ -264,7 +260,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any
             number = other = as_float(other)
         else:
             return Value._record(primitive, [(self, other)])[0] if isinstance(other, Value) else NotImplemented
-        if mode() is None:
+        if current_mode() is None:
             return _node(primitive, self, other, forward(self._data, number))
         return Value._record(primitive, [(self, other)])[0]
 
@@ -272,7 +268,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any
         if not isinstance(other, Real):
             return NotImplemented
         number = as_float(other)
-        if mode() is None:
+        if current_mode() is None:
             return _node(primitive, number, self, forward(number, self._data))
         return Value._record(primitive, [(number, self)])[0]
 
@@ -285,7 +281,7 @@ def _method(primitive: Primitive) -> Callable[..., Any]:
     def unary(self: Value) -> Value:
         return (
             _node(primitive, self, None, forward(self._data))
-            if mode() is None
+            if current_mode() is None
             else Value._record(primitive, [(self,)])[0]
         )
 
@@ -317,5 +313,6 @@ for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.item
 for _primitive in REGISTRY.values():
     if _primitive.is_unary:
         setattr(Value, _primitive.name, _method(_primitive))
+Value.__pos__ = Value.identity
 Value.__neg__ = Value.neg
 Value.__abs__ = Value.abs

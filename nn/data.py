@@ -17,9 +17,12 @@ class Split(NamedTuple):
 
 
 def batches(size: int, batch_size: int, rng: random.Random | None = None) -> Iterator[list[int]]:
-    """The indices 0 to size - 1 in lists of `batch_size`, the last one shorter; shuffled if there is an rng."""
+    """The indices 0 to size - 1 in lists of `batch_size`, the last one shorter; shuffled if there is an rng.
+
+    Raises ValueError for a batch_size below 1.
+    """
     if batch_size < 1:
-        raise ValueError(f"batch_size is at least 1, got {batch_size}")
+        raise ValueError(f"batches expected a batch_size of at least 1, got {batch_size}")
     order = list(range(size))
     if rng is not None:
         rng.shuffle(order)
@@ -29,7 +32,7 @@ def batches(size: int, batch_size: int, rng: random.Random | None = None) -> Ite
 def train_validation_test_split(
     X: Sequence[Any], Y: Sequence[Any], *, validation: float = 0.15, test: float = 0.15, seed: int = 0
 ) -> Split:
-    """A shuffled split in which each class has the same share of every part. Needs class indices in Y.
+    """A shuffled split in which each class has the same share of every part. Y holds a hashable class for each example.
 
     validation, test: their shares of all examples, above 0 and together below 1.
     """
@@ -37,7 +40,7 @@ def train_validation_test_split(
         raise ValueError(f"expected as many targets as examples, got {len(X)} examples and {len(Y)} targets")
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise ValueError(
-            f"the shares of validation and test are above 0 and together below 1, got {validation} and {test}"
+            f"expected shares of validation and test above 0 and together below 1, got {validation} and {test}"
         )
     rng = random.Random(seed)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])

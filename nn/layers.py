@@ -76,8 +76,7 @@ class Layer(Module):
         out = []
         for neuron, y in zip(self.neurons, sums, strict=True):
             y = neuron._activate(y)
-            if y.note is None:
-                y.note = neuron._note
+            neuron.leave_note(y)
             out.append(y)
         return out
 
@@ -106,6 +105,8 @@ class MLP(Module):
         self, nin: int, nouts: Sequence[int], *, activation: str | Activation | None = None, rng: Rng = None
     ) -> None:
         rng = as_rng(rng)
+        if not isinstance(nouts, Sequence):
+            raise TypeError(f"MLP expected nouts as a list of widths, got {nouts!r}; write MLP({nin}, [{nouts}])")
         sizes = [nin, *nouts]
         last = len(nouts) - 1
         self.layers = [

@@ -10,8 +10,11 @@ from autograd import logsumexp, mean, relu, softplus, sum
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """Squared error (prediction - target)**2."""
-    return _elementwise(lambda p, t: (p - t) ** 2, prediction, target, reduction)
+    """The mean of (prediction_i - target_i)**2 over the elements.
+
+    prediction, target: one number each, or lists of the same length. Raises ValueError otherwise.
+    """
+    return _elementwise("mse_loss", lambda p, t: (p - t) ** 2, prediction, target, reduction)
 
 
 def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "mean") -> Any:
@@ -28,7 +31,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
             )
         return softplus(x) - t * x
 
-    return _elementwise(loss, logit, target, reduction)
+    return _elementwise("binary_cross_entropy_with_logits", loss, logit, target, reduction)
 
 
 def cross_entropy(logits: Sequence[Any], target: int) -> Any:
@@ -51,14 +54,14 @@ def hinge_loss(score: Any, target: float) -> Any:
     return relu(1 - target * score)
 
 
-def _elementwise(loss: Callable[[Any, Any], Any], prediction: Any, target: Any, reduction: str) -> Any:
+def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, target: Any, reduction: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
+        raise ValueError(f"{name} expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
     many = hasattr(prediction, "__len__")
     if many != hasattr(target, "__len__") or (many and len(prediction) != len(target)):
         sizes = [f"{len(x)} numbers" if hasattr(x, "__len__") else "one number" for x in (prediction, target)]
         raise ValueError(
-            f"a loss expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target"
+            f"{name} expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target"
         )
     if not many:
         return loss(prediction, target)

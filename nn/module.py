@@ -37,16 +37,15 @@ class Module:
         output = self.forward(*args)
         for y in output if isinstance(output, list) else (output,):
             if isinstance(y, Value) and y.primitive is not None:
-                self.sign(y)
+                self.leave_note(y)
         return output
 
-    def sign(self, y: Value) -> None:
-        """Notes on a node that it comes from this module, unless one further in has done so."""
-        assert self._note is not None
-        if y.note is None:
-            y.note = self._note
-        elif not y.note.module:
-            y.note = y.note._replace(module=self._note.module)
+    def leave_note(self, output: Value) -> None:
+        """Notes on a node that it is this module's output, unless a module further in has done so."""
+        if output.note is None:
+            output.note = self._note
+        elif not output.note.module and self._note is not None:
+            output.note = output.note._replace(module=self._note.module)
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""
@@ -61,9 +60,11 @@ class Module:
         return [(name, x) for name, x in _walk("", self, set()) if isinstance(x, Value)]
 
     def parameters(self) -> list[Value]:
+        """The parameters in the order of `named_parameters`."""
         return [x for _, x in self.named_parameters()]
 
     def zero_grad(self) -> None:
+        """Sets every parameter's `.grad` to 0."""
         for p in self.parameters():
             p.grad = 0.0
 

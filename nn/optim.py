@@ -19,7 +19,7 @@ class Optimizer:
             if not isinstance(p, Value) or p.primitive is not None:
                 raise TypeError(f"{type(self).__name__} expected leaf Values such as model.parameters(), got {p!r}")
         if not lr >= 0:
-            raise ValueError(f"the learning rate is a number >= 0, got {lr!r}")
+            raise ValueError(f"{type(self).__name__} expected a learning rate >= 0, got {lr!r}")
         self.lr = lr
         self.state: list[Any] = [None] * len(self.parameters)
 
@@ -34,6 +34,7 @@ class Optimizer:
             self.parameters[i].data, self.state[i] = data, state
 
     def zero_grad(self) -> None:
+        """Sets every parameter's `.grad` to 0."""
         for p in self.parameters:
             p.grad = 0.0
 
@@ -50,9 +51,9 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(parameters, lr)
         if not momentum >= 0:
-            raise ValueError(f"momentum is a number >= 0, got {momentum!r}")
+            raise ValueError(f"SGD expected a momentum >= 0, got {momentum!r}")
         if nesterov and not momentum:
-            raise ValueError("nesterov needs a momentum above 0")
+            raise ValueError("SGD expected a momentum above 0 with nesterov=True, got 0")
         self.momentum = momentum
         self.nesterov = nesterov
 

@@ -1,5 +1,6 @@
 """Trainer: the loop of mini-batch training, and the History it leaves."""
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,9 +78,16 @@ class Trainer:
         self.seed = seed
 
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
-        """One update on a batch: mean loss, backward pass, optimizer. Returns the mean loss before the update."""
+        """One update on a batch: mean loss, backward pass, optimizer. Returns the mean loss before the update.
+
+        Raises FloatingPointError, and updates nothing, if the loss is nan.
+        """
         self.optimizer.zero_grad()
         loss: Value = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        if math.isnan(loss.data):
+            raise FloatingPointError(
+                "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
+            )
         loss.backward()
         self.optimizer.step()
         return loss.data
@@ -101,9 +109,11 @@ class Trainer:
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan.
         """
         _check(X, Y)
+        if epochs < 0 or batch_size < 1:
+            raise ValueError(f"fit expected epochs >= 0 and batch_size >= 1, got {epochs} and {batch_size}")
         history = History(metrics={name: [] for name in self.metrics} if validation else {})
         rng = random.Random(self.seed)
-        steps = -(-len(X) // batch_size)
+        steps = math.ceil(len(X) / batch_size)
         with tqdm(total=epochs * steps, disable=not progress, unit="batch") as bar:
             try:
                 for epoch in range(1, epochs + 1):
@@ -123,10 +133,6 @@ class Trainer:
         self.model.train()
         for indices in batches(len(X), batch_size, rng):
             loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
-            if loss != loss:
-                raise FloatingPointError(
-                    "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
-                )
             total += loss * len(indices)
             bar.update()
         history.train_loss.append(total / len(X))

@@ -2,6 +2,7 @@ import copy
 import pickle
 
 import pytest
+from support import COPIES
 
 import autograd
 from autograd import Value
@@ -14,7 +15,7 @@ def build():
     return x, w, y
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+@pytest.mark.parametrize("copied", COPIES)
 def test_a_copy_computes_the_same_and_is_apart(copied):
     x, w, y = build()
     x2, w2, y2 = copied((x, w, y))
@@ -40,7 +41,7 @@ def test_pickle_keeps_the_sharing_of_leaves_between_roots():
     assert b.inputs[0] is b.inputs[1]
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+@pytest.mark.parametrize("copied", COPIES)
 def test_a_copy_still_knows_that_a_leaf_was_changed(copied):
     x = Value(2.0)
     y = x * x

@@ -12,7 +12,7 @@ import autograd
 from autograd import Value, draw_dot
 from autograd.drawing import mimebundle, table
 from autograd.drawing import notebook as display
-from autograd.drawing.digraph import find_engine
+from autograd.drawing.digraph import use_dot
 from autograd.extend import snapshot
 
 
@@ -47,7 +47,9 @@ def test_the_same_graph_gives_the_same_bytes():
     assert draw_dot(graph()).source == draw_dot(graph()).source
 
 
-def test_a_wrong_direction_is_refused():
+def test_what_is_no_graph_and_a_wrong_direction_are_refused():
+    with pytest.raises(TypeError, match="draw_dot expected a Value, got float"):
+        draw_dot(3.0)
     with pytest.raises(ValueError, match="draw_dot expected rankdir 'LR' or 'TB', got 'XX'"):
         draw_dot(Value(1.0), rankdir="XX")
 
@@ -111,7 +113,7 @@ def test_a_notebook_shows_picture_and_table():
 
 
 def test_a_notebook_shows_a_table_where_nothing_computes_positions(monkeypatch):
-    monkeypatch.setattr(display, "find_engine", lambda: False)
+    monkeypatch.setattr(display, "use_dot", lambda: False)
     bundle = mimebundle(graph())
     assert set(bundle) == {"text/plain"}
     assert "a - b" in bundle["text/plain"]
@@ -131,11 +133,11 @@ def test_an_engine_is_found_on_the_path_or_beside_python(monkeypatch):
     monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", binary)
     places = {"dot": "/somewhere/dot"}
     monkeypatch.setattr(shutil, "which", lambda name: places.get(str(name)))
-    assert find_engine()
+    assert use_dot()
     assert binary == graphviz.backend.dot_command.DOT_BINARY
     beside = str(Path(sysconfig.get_path("scripts")) / "graphviz-pure")
     places.clear()
-    assert not find_engine()
+    assert not use_dot()
     places[beside] = beside
-    assert find_engine()
+    assert use_dot()
     assert Path(beside) == graphviz.backend.dot_command.DOT_BINARY

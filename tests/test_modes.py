@@ -72,15 +72,13 @@ def test_anomaly_in_each_sweep_names_node_and_line():
     x = Value(0.0, label="x")
     with detect_anomaly():
         y = x.sqrt() * 1.0  # the guilty line
-    for sweep in (
-        y.backward,
-        lambda: gradients(y, x),
-        lambda: autograd.jvp(autograd.sqrt, (0.0,), (1.0,)),
+    for name, sweep in (
+        ("reverse", y.backward),
+        ("reverse", lambda: gradients(y, x)),
+        ("forward", lambda: autograd.jvp(autograd.sqrt, (0.0,), (1.0,))),
     ):
-        with (
-            pytest.raises(FloatingPointError, match=r"the backward pass made inf at sqrt\(.*0\.0\) = 0\.0"),
-            detect_anomaly(),
-        ):
+        text = rf"the {name} sweep made inf at sqrt\(.*0\.0\) = 0\.0"
+        with pytest.raises(FloatingPointError, match=text), detect_anomaly():
             sweep()
     with pytest.raises(FloatingPointError, match=r"test_modes\.py:\d+: y = x\.sqrt"), detect_anomaly():
         y.backward()

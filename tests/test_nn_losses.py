@@ -65,7 +65,11 @@ def test_gradcheck(f):
         (lambda: binary_cross_entropy_with_logits(0.5, -1), ValueError, r"targets in \[0, 1\], got -1; map classes"),
         (lambda: mse_loss([1.0], [1.0, 2.0]), ValueError, "got 1 numbers predicted and 2 numbers as target"),
         (lambda: mse_loss(Value(1.0), [1.0]), ValueError, "got one number predicted and 1 numbers as target"),
-        (lambda: mse_loss(1.0, 1.0, reduction="max"), ValueError, "reduction is 'mean', 'sum' or 'none', got 'max'"),
+        (
+            lambda: mse_loss(1.0, 1.0, reduction="max"),
+            ValueError,
+            "mse_loss expected reduction 'mean', 'sum' or 'none', got 'max'",
+        ),
     ],
 )
 def test_errors(attempt, error, text):

@@ -1,10 +1,9 @@
-import copy
-import pickle
 import random
 
 import pytest
+from support import COPIES
 
-from autograd import Value
+from autograd import Value, detect_anomaly
 from autograd.extend import topological_order
 from nn import MLP, Layer, Module, Neuron
 
@@ -61,6 +60,8 @@ def test_outputs_are_noted_with_the_module_that_made_them():
         out = model([1.0, 2.0])
         notes = {node.note.module for node in topological_order(*out)[1] if node.note}
         assert notes == {f"layers.{i}.neurons.{j}" for i, n in ((0, 3), (1, 2)) for j in range(n)}
+    with detect_anomaly():
+        assert {y.note.module for y in model([1.0, 2.0])} == {"layers.1.neurons.0", "layers.1.neurons.1"}
     module = Odd()
     y = module(Value(2.0, label="x"))[0]
     y.label = "y"
@@ -122,12 +123,17 @@ def test_wrong_length_names_the_layer():
             module([1.0, 2.0])
 
 
+def test_a_width_that_is_no_list_is_refused():
+    with pytest.raises(TypeError, match=r"MLP expected nouts as a list of widths, got 3; write MLP\(2, \[3\]\)"):
+        MLP(2, 3)
+
+
 def test_forward_has_to_be_written():
     with pytest.raises(NotImplementedError, match=r"Module needs a method forward\(self, x\)"):
         Module()(1.0)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+@pytest.mark.parametrize("copied", COPIES)
 def test_models_can_be_copied(copied):
     model = MLP(2, [3, 1], rng=0)
     model([1.0, 2.0])

@@ -30,13 +30,13 @@ def test_sgd_equals_pytorch_at_every_step(row):
         (lambda: SGD([], lr=0.1), ValueError, "SGD expected parameters, got none; does the model keep them"),
         (lambda: SGD([Value(1.0) * 2], lr=0.1), TypeError, "SGD expected leaf Values such as model.parameters"),
         (lambda: SGD([1.0], lr=0.1), TypeError, "SGD expected leaf Values"),
-        (lambda: SGD([Value(1.0)], lr=-1), ValueError, "the learning rate is a number >= 0, got -1"),
-        (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "momentum is a number >= 0, got -1"),
-        (lambda: SGD([Value(1.0)], nesterov=True), ValueError, "nesterov needs a momentum above 0"),
+        (lambda: SGD([Value(1.0)], lr=-1), ValueError, "SGD expected a learning rate >= 0, got -1"),
+        (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "SGD expected a momentum >= 0, got -1"),
+        (lambda: SGD([Value(1.0)], nesterov=True), ValueError, "SGD expected a momentum above 0 with nesterov=True"),
         (lambda: Optimizer([Value(1.0)], 0.1).step(), NotImplementedError, "Optimizer needs a method rule"),
-        (lambda: batches(3, 0), ValueError, "batch_size is at least 1, got 0"),
+        (lambda: batches(3, 0), ValueError, "batches expected a batch_size of at least 1, got 0"),
         (lambda: split([1], [1, 2]), ValueError, "got 1 examples and 2 targets"),
-        (lambda: split([1], [1], test=1.0), ValueError, "the shares of validation and test are above 0"),
+        (lambda: split([1], [1], test=1.0), ValueError, "expected shares of validation and test above 0"),
     ],
 )
 def test_errors(attempt, error, text):
@@ -145,6 +145,10 @@ def test_nan_and_bad_data_are_named():
     t = Trainer(model, lambda out, y: out, SGD(model.parameters(), lr=0.1))
     with pytest.raises(FloatingPointError, match="the loss became nan; lower the learning rate"):
         t.fit([[1.0]], [1.0], epochs=1, progress=False)
+    assert model.w.data == -1.0
+    for options in ({"epochs": 1, "batch_size": 0}, {"epochs": -1}):
+        with pytest.raises(ValueError, match="fit expected epochs >= 0 and batch_size >= 1, got"):
+            trainer().fit([[1.0, 2.0]], [1], **options)
     for X, Y in (([], []), ([[1.0]], [1, 2])):
         with pytest.raises(ValueError, match="expected as many targets as examples, and at least one, got"):
             trainer().fit(X, Y, epochs=1)

@@ -149,7 +149,7 @@ def test_gradients_refuse_what_is_not_a_value():
             gradients(output, inputs)
 
 
-def test_topological_order_counter_example():
+def test_a_node_waits_for_all_its_users():
     a = Value(2.0)
     b = a + a
     c = b + b

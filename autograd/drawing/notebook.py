@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from ..graph import Node, snapshot, topological_order
-from .digraph import digraph, find_engine
+from .digraph import digraph, use_dot
 from .table import table
 
 LARGEST = 120
@@ -21,7 +21,7 @@ def mimebundle(root: Node, include: Any = None, exclude: Any = None) -> dict[str
         return {"text/plain": f"{root!r}\n\nA graph too large to draw: {summary}. Draw a part of it: draw_dot(node)."}
     graph = snapshot(root)
     text = f"{root!r}\n\n{table(graph)}"
-    if not find_engine():
+    if not use_dot():
         return {"text/plain": f"{text}\n\nFor a picture: pip install 'scalar-autograd[draw]'"}
     svg: str = digraph(graph).pipe(format="svg", encoding="utf-8", quiet=True)
     source = base64.b64encode(svg.encode()).decode()

@@ -14,25 +14,21 @@ def table(graph: Snapshot, limit: int = 60) -> str:
     inputs: dict[int, list[tuple[str, float | None]]] = {}
     for edge in graph.edges:
         inputs.setdefault(edge.target, []).append((names[edge.source], edge.local))
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for i, node in enumerate(graph.nodes):
         if node.role != "constant":
             xs = [name for name, _ in inputs.get(i, [])]
             local = ", ".join(f"d/d{name} {number:.6g}" for name, number in inputs.get(i, []) if number is not None)
             rows.append((names[i], _operation(node.symbol, xs), f"{node.data:.6g}", f"{node.grad:.6g}", local))
-    left_out = len(rows) - 1 - limit
-    if left_out > 0:
-        rows[1 : 1 + left_out] = []
-    rows = [tuple(_one_line(cell) for cell in row) for row in rows]  # type: ignore[misc]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = []
-    for row in rows:
-        cells = [
-            f"{cell:>{w}}" if column in (2, 3) else f"{cell:<{w}}"
-            for column, (cell, w) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*cells, row[4]]).rstrip())
-    if left_out > 0:
+    left_out = max(0, len(rows) - 1 - limit)
+    rows[1 : 1 + left_out] = []
+    rows = [tuple(one_line(cell, 48) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, "<<>><", widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    if left_out:
         lines.insert(1, f"... {left_out} more nodes ...")
     return "\n".join(lines)
 
@@ -43,6 +39,7 @@ def _operation(symbol: str, xs: list[str]) -> str:
     return f"{symbol}({', '.join(xs)})" if symbol else "leaf"
 
 
-def _one_line(text: str, length: int = 48) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)
+def one_line(text: str, length: int) -> str:
+    """Text from a user: without control characters, and shortened."""
+    text = "".join(c if c.isprintable() else " " for c in text[: length + 1])
     return text if len(text) <= length else text[: length - 1] + "…"
