@@ -162,6 +162,7 @@ def test_defaults_and_keywords_of_parameters():
     assert autograd.leaky_relu(-2.0, 0.5) == -1.0
     assert autograd.clamp(5.0, max=1) == 1.0
     assert autograd.clamp(-5.0, min=-1) == -1.0
+    assert autograd.clamp(-5.0, max=1) == -5.0
     slope = Value(0.5)
     assert gradients(autograd.leaky_relu(-2.0, slope), slope) == -2.0
 

@@ -69,6 +69,18 @@ def test_a_leaf_changed_after_it_was_recorded_is_named_and_nothing_is_changed():
     (x * w + 1).backward()
 
 
+def test_leaves_that_were_assigned_before_they_were_used_are_fine():
+    a, b, c = Value(2.0), Value(3.0), Value(4.0)
+    early = a * b
+    c.data = 5.0
+    late = early * c
+    b2 = Value(1.0)
+    b2.data = 7.0
+    y = late + b2
+    y.backward()
+    assert (a.grad, b.grad, c.grad, b2.grad) == (15.0, 10.0, 6.0, 1.0)
+
+
 def test_the_usual_loop_stays_silent():
     w = Value(5.0)
     for _ in range(200):
@@ -86,13 +98,14 @@ def test_an_interrupt_in_a_sweep_changes_no_leaf(monkeypatch):
     before = (x.grad, w.grad)
 
     def interrupted(nodes):
-        next(iter(nodes))._prev[0]._grad = 7.0
+        next(iter(nodes))
+        x._grad = w._grad = 7.0
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweeps, "propagate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         y.backward()
-    assert (x.grad, w.grad) == before
+    assert (x.grad, w.grad, y.inputs[0].grad) == (*before, 0.0)
 
 
 def test_zero_times_infinity_is_nan_as_in_pytorch_but_nothing_is_not_zero():
@@ -100,8 +113,27 @@ def test_zero_times_infinity_is_nan_as_in_pytorch_but_nothing_is_not_zero():
     (0.0 * x.log()).backward()  # a real 0 times an infinite slope
     assert math.isnan(x.grad)
     x = Value(0.0)
-    autograd.where(0.0, x.log(), 1.0).backward()
-    assert x.grad == 0.0
+    not_taken = x.log()
+    autograd.where(0.0, not_taken, 1.0).backward()
+    assert (x.grad, not_taken.grad) == (0.0, 0.0)
+
+
+def test_signs_of_zero_are_kept():
+    x = Value(1.0)
+    h = x * 1.0
+    (h * -0.0).backward()
+    assert math.copysign(1.0, h.grad) == math.copysign(1.0, gradients(h * -0.0, h)) == -1.0
+
+
+def test_three_numbers_with_partials_other_than_one():
+    @autograd.primitive(lambda a, b, c, y: b * c, lambda a, b, c, y: a * c, lambda a, b, c, y: a * b)
+    def volume(a, b, c):
+        return a * b * c
+
+    a, b, c = Value(2.0), Value(3.0), Value(5.0)
+    volume(a, b, c).backward()
+    assert (a.grad, b.grad, c.grad) == (15.0, 10.0, 6.0)
+    assert gradients(volume(a, 3, c), [a, c]) == [15.0, 6.0]
 
 
 def test_one_step_by_hand_adds_gradient_times_partials():
@@ -130,6 +162,15 @@ def test_gradients_returns_and_writes_no_grad():
     assert (x.grad, y.grad, h.grad, z.grad) == (0.0, 0.0, 0.0, 0.0)
     assert gradients(z, Value(1.0)) == 0.0
     assert gradients(z, [Value(1.0)], create_graph=True)[0].data == 0.0
+
+
+def test_a_seed_may_be_a_value_where_the_gradient_is_one():
+    x, seed = Value(3.0), Value(2.0)
+    (slope,) = gradients(x * x, [x], seed=seed, create_graph=True)
+    assert slope.data == 12.0
+    assert gradients(slope, [seed, x]) == [6.0, 4.0]
+    with pytest.raises(TypeError, match="got a Value; use it as it is, or its number"):
+        gradients(x * x, x, seed=seed)
 
 
 def test_gradients_can_be_differentiated_again_and_again():
