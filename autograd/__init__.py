@@ -1,7 +1,8 @@
 """autograd: a scalar reverse-mode autograd engine. This front door is the table of contents."""
 
 from .checking import GradcheckError, GradcheckWarning, gradcheck
-from .drawing import draw_dot, mimebundle
+from .drawing import draw_dot
+from .drawing import mimebundle as _mimebundle
 from .functions import abs, dot, linear, log_softmax, logsumexp, mean, pow, softmax, sum
 from .modes import detect_anomaly, no_grad
 from .ops import (
@@ -43,7 +44,7 @@ from .sweeps import gradients
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .value import Value
 
-Value._repr_mimebundle_ = mimebundle  # a notebook shows a Value as its picture
+Value._repr_mimebundle_ = _mimebundle  # a notebook shows a Value as its picture
 
 # fmt: off
 __all__ = [

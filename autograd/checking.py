@@ -160,9 +160,12 @@ class _Problem:
         """GradcheckError if they differ by more than the tolerance."""
         tolerance = RELATIVE * max(math.fabs(analytic), math.fabs(numeric.value)) + 8.0 * numeric.error
         if not math.fabs(analytic - numeric.value) <= tolerance:
+            cause = "Check the partial derivatives of the operations that it is made of."
+            if analytic == 0.0:
+                cause = "Nothing flows there: does the function read `.data`, or put its number into a new Value?"
             raise GradcheckError(
                 f"{where} is wrong.\n  analytic ({mode} sweep): {analytic!r}\n  numeric:  {numeric.value!r}\n"
-                f"  tolerance: {tolerance:.2g}\nCheck the partial derivatives of the operations that it is made of."
+                f"  tolerance: {tolerance:.2g}\n{cause}"
             )
 
     def where(self, column: int, row: int, order: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import ops
+from .floats import is_node
 from .primitives import hook
 
 
@@ -103,6 +104,8 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
 
 
 def _some(xs: Iterable[Any], name: str) -> tuple[Any, ...]:
+    if is_node(xs) or not isinstance(xs, Iterable):
+        raise TypeError(f"{name} expected a list of numbers, got {type(xs).__name__}; write {name}([x, ...])")
     xs = tuple(xs)
     if not xs:
         raise ValueError(f"{name} expected at least one number, got none")

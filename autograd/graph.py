@@ -108,12 +108,12 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
     """
     newest = max((leaf._stamp for leaf in leaves), default=0)
     for node in interiors:
-        if node._stamp < newest:
+        if node._stamp < newest and node.primitive is not None:
             for x in operands(node):
                 if type(x) is not float and x._stamp > node._stamp:
                     raise RuntimeError(
-                        f"the .data of the leaf {describe(x)} was assigned after {describe_operation(node)} was "
-                        f"computed from it, so gradients would be wrong; compute the expression again"
+                        f"the .data of a leaf was assigned, {describe(x)}, after {node.primitive.name} had computed "
+                        f"{node._data!r} from its old number, so gradients would be wrong; compute the expression again"
                     )
 
 

@@ -120,7 +120,7 @@ atan2 = Primitive(
         lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, div(div(b, hypot(a, b)), hypot(a, b))),
         lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, -div(div(a, hypot(a, b)), hypot(a, b))),
     ),
-    doc="The angle of the point (x=b, y=a), in radians; derivatives 0 at the origin.",
+    doc="The angle of the point with ordinate a and abscissa b, in radians; derivatives 0 at the origin.",
 )
 sinh = Primitive("sinh", "sinh", floats.sinh, (lambda x, y: cosh(x),), doc="Hyperbolic sine.")
 cosh = Primitive("cosh", "cosh", floats.cosh, (lambda x, y: sinh(x),), doc="Hyperbolic cosine.")

@@ -48,9 +48,18 @@ class Primitive:
         object.__setattr__(self, "in_slots", self.arity <= 2 and not self.vectors)
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
+        object.__setattr__(self, "__signature__", self._signature())
         if self.name in REGISTRY and self.module != TABLE and REGISTRY[self.name].module == TABLE:
             raise ValueError(f"a primitive named {self.name!r} already exists in {TABLE}; choose another name")
         REGISTRY[self.name] = self  # a custom one replaces its like, since a notebook cell may be run again
+
+    def _signature(self) -> inspect.Signature:
+        """For `help`: operands are named as a partial or the forward rule names them."""
+        rules = [f for f in self.partials if getattr(f, "__code__", None) and f.__code__.co_argcount == self.arity + 1]
+        names = list(inspect.signature((*rules, self.forward)[0]).parameters)[: self.arity - len(self.parameters)]
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        trailing = [inspect.Parameter(name, kind, default=x) for name, x in self.parameters.items()]
+        return inspect.Signature([*(inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names), *trailing])
 
     @property
     def is_unary(self) -> bool:
@@ -81,7 +90,7 @@ class Primitive:
         if self.parameters:
             takes += " and optionally " + ", ".join(self.parameters)
         if len(operands) < required or len(operands) > self.arity:
-            raise TypeError(f"{takes}; got {len(operands)} operands")
+            raise TypeError(f"{takes}; got {len(operands)}")
         for name in parameters:
             if name not in self.parameters or name in given:
                 raise TypeError(f"{takes}; got {name!r} {'twice' if name in given else 'as a keyword'}")
@@ -137,16 +146,27 @@ def primitive(
     (8.0, 12.0, 12.0)
     """
 
+    for partial in partials:
+        if not any(_takes(partial, count) for count in range(2, 9)):
+            raise TypeError(
+                f"primitive expected partials that take the operands and then the result, got {partial!r}; write "
+                f"@primitive(lambda x, out: ...) above the function"
+            )
+
     def decorate(function: Callable[..., float]) -> Callable[..., Any]:
         kinds = [p.kind for p in inspect.signature(function).parameters.values()]
         name = function.__name__
         variadic = inspect.Parameter.VAR_POSITIONAL in kinds
         if len(kinds) != len(partials) or not kinds or (variadic and len(kinds) != 1):
             raise TypeError(
-                f"{name} takes {len(kinds)} operands and needs as many partials, got {len(partials)} "
+                f"{name} needs one partial for each of its {len(kinds)} operands, got {len(partials)} "
                 f"(*operands count as one, and stand alone)"
             )
 
+        if not variadic and not all(_takes(partial, len(kinds) + 1) for partial in partials):
+            raise TypeError(f"each partial of {name} takes {len(kinds) + 1} arguments: its operands and the result")
+
+        @functools.wraps(function)
         def forward(*operands: Any) -> float:
             return as_float(function(*(operands[0] if variadic else operands)))
 
@@ -168,6 +188,15 @@ def primitive(
         return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 
     return decorate
+
+
+def _takes(function: Any, count: int) -> bool:
+    """Whether something can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def _derivative(name: str, derivative: Any, operands: Sequence[Any]) -> Any:

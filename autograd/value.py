@@ -4,6 +4,7 @@ A node is one object of eight slots; the collector's work grows with the number 
 training spends its time on. Operators and methods are made from the table in `ops`.
 """
 
+import inspect
 import math
 import operator as op
 from collections.abc import Callable, Sequence
@@ -49,16 +50,18 @@ class Value:
     if TYPE_CHECKING:  # made from the table, at the end of this file; the notebook's display by the front door
         _repr_mimebundle_: ClassVar[Callable[..., dict[str, str]]]
 
-        def _operator(self, other: "Value | Real | float") -> "Value": ...
-        def _comparison(self, other: "Value | Real | float") -> bool: ...
-        def _method(self, *args: float, **parameters: float) -> "Value": ...
+        def _operator(self, other: "Value | float") -> "Value": ...
+        def _comparison(self, other: "Value | float") -> bool: ...
+        def _method(self) -> "Value": ...
+        def _parametric(self, *args: float, **parameters: float) -> "Value": ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _operator
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
         __pos__ = __neg__ = __abs__ = identity = neg = abs = sign = sqrt = exp = expm1 = log = log1p = _method
         sin = cos = tan = asin = acos = _method
-        atan = sinh = cosh = tanh = sigmoid = softplus = relu = leaky_relu = elu = gelu = silu = erf = clamp = _method
+        atan = sinh = cosh = tanh = sigmoid = softplus = relu = gelu = silu = erf = _method
+        leaky_relu = elu = clamp = _parametric
 
     def __init__(self, data: Any, *, label: str = "") -> None:
         self._data = as_float(data)
@@ -275,7 +278,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any
     return operator, reflected
 
 
-def _method(primitive: Primitive) -> Callable[..., Any]:
+def _method(primitive: Primitive) -> Any:
     forward = primitive.forward
 
     def unary(self: Value) -> Value:
@@ -288,10 +291,13 @@ def _method(primitive: Primitive) -> Callable[..., Any]:
     def parametric(self: Value, *args: float, **parameters: float) -> Any:
         return primitive(self, *args, **parameters)
 
-    method = parametric if primitive.parameters else unary
+    method: Any = parametric if primitive.parameters else unary
     method.__name__ = primitive.name
     method.__qualname__ = f"Value.{primitive.name}"
     method.__doc__ = primitive.doc
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    _, *parameters = inspect.signature(primitive).parameters.values()
+    method.__signature__ = inspect.Signature([own, *parameters])  # what `help` shows
     return method
 
 

@@ -30,11 +30,19 @@ def batches(size: int, batch_size: int, rng: random.Random | None = None) -> Ite
 
 
 def train_validation_test_split(
-    X: Sequence[Any], Y: Sequence[Any], *, validation: float = 0.15, test: float = 0.15, seed: int = 0
+    X: Sequence[Any],
+    Y: Sequence[Any],
+    *,
+    validation: float = 0.15,
+    test: float = 0.15,
+    stratify: bool = True,
+    seed: int = 0,
 ) -> Split:
-    """A shuffled split in which each class has the same share of every part. Y holds a hashable class for each example.
+    """A shuffled split in which each class has the same share of every part.
 
+    X, Y: as many examples as targets; each target is a hashable class, unless stratify is False.
     validation, test: their shares of all examples, above 0 and together below 1.
+    Raises ValueError if a part gets no example.
     """
     if len(X) != len(Y):
         raise ValueError(f"expected as many targets as examples, got {len(X)} examples and {len(Y)} targets")
@@ -46,12 +54,17 @@ def train_validation_test_split(
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     classes: dict[Any, list[int]] = {}
     for i, y in enumerate(Y):
-        classes.setdefault(y, []).append(i)
+        classes.setdefault(y if stratify else None, []).append(i)
     for members in classes.values():
         rng.shuffle(members)
         first, second = round(len(members) * test), round(len(members) * (test + validation))
         for part, chosen in zip(parts, (members[second:], members[first:second], members[:first]), strict=True):
             part.extend(chosen)
+    if not all(parts):
+        raise ValueError(
+            f"expected enough examples of each class for three parts, got {len(Y)} examples of {len(classes)} classes; "
+            f"are the targets classes? For other numbers pass stratify=False"
+        )
     for part in parts:
         rng.shuffle(part)
     return Split(*[[data[i] for i in part] for part in parts for data in (X, Y)])

@@ -35,8 +35,8 @@ class Neuron(Module):
         self._activate = activation_function(self.activation)
 
     def forward(self, x: Sequence[Any]) -> Value:
-        if len(x) != len(self.w):
-            raise ValueError(f"{self!r} expected {len(self.w)} numbers, got {len(x)}")
+        if not hasattr(x, "__len__") or len(x) != len(self.w):
+            raise _wrong_input(self, len(self.w), x)
         result: Value = self._activate(dot(self.w, x, self.b))
         return result
 
@@ -66,8 +66,8 @@ class Layer(Module):
 
     def _together(self, x: Sequence[Any]) -> list[Value]:
         """What calling each neuron gives, faster."""
-        if self.neurons and len(x) != len(self.neurons[0].w):
-            raise ValueError(f"{self!r} expected {len(self.neurons[0].w)} numbers, got {len(x)}")
+        if self.neurons and (not hasattr(x, "__len__") or len(x) != len(self.neurons[0].w)):
+            raise _wrong_input(self, len(self.neurons[0].w), x)
         weight = [tuple(neuron.w) for neuron in self.neurons]
         if weight == self._weight:  # the same Values: pass the same tuples, which the engine recognises as shared
             weight = self._weight
@@ -107,6 +107,8 @@ class MLP(Module):
         rng = as_rng(rng)
         if not isinstance(nouts, Sequence):
             raise TypeError(f"MLP expected nouts as a list of widths, got {nouts!r}; write MLP({nin}, [{nouts}])")
+        if any(width < 1 for width in nouts):
+            raise ValueError(f"MLP expected widths of at least 1, got {list(nouts)}")
         sizes = [nin, *nouts]
         last = len(nouts) - 1
         self.layers = [
@@ -122,3 +124,8 @@ class MLP(Module):
 
 def _name(activation: str | Activation) -> str:
     return repr(activation) if isinstance(activation, str) else getattr(activation, "__name__", repr(activation))
+
+
+def _wrong_input(module: Module, nin: int, x: Any) -> ValueError:
+    got = len(x) if hasattr(x, "__len__") else f"one {type(x).__name__}"
+    return ValueError(f"{module!r} expected a list of {nin} numbers, got {got}")

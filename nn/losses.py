@@ -40,6 +40,8 @@ def cross_entropy(logits: Sequence[Any], target: int) -> Any:
     logits: a list of C >= 1 numbers, not probabilities. target: the index of the right class, 0 to C - 1.
     Raises TypeError if the target is no integer, and ValueError if it is no index.
     """
+    if not hasattr(logits, "__len__"):
+        raise TypeError(f"cross_entropy expected a list of logits, got one {type(logits).__name__}")
     if not hasattr(target, "__index__"):
         raise TypeError(f"cross_entropy expected a class index, got {target!r} ({type(target).__name__})")
     if not 0 <= target < len(logits):

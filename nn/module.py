@@ -1,7 +1,7 @@
 """Module: finds its parameters by looking at its own attributes."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from autograd import Value
 from autograd.extend import Note
@@ -68,13 +68,13 @@ class Module:
         for p in self.parameters():
             p.grad = 0.0
 
-    def train(self, mode: bool = True) -> "Module":
+    def train(self, mode: bool = True) -> Self:
         """Sets training mode here and below; returns the module."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
-    def eval(self) -> "Module":
+    def eval(self) -> Self:
         """Sets evaluation mode here and below; returns the module."""
         return self.train(False)
 

@@ -9,7 +9,9 @@ from autograd import Value
 class Optimizer:
     """Applies its `rule` to each parameter at every `step`. State is kept here, by the parameter's position."""
 
-    def __init__(self, parameters: Iterable[Value], lr: float) -> None:
+    def __init__(self, parameters: Iterable[Value], lr: Any) -> None:
+        if hasattr(parameters, "parameters"):
+            raise TypeError(f"{type(self).__name__} expected parameters, got a module; write model.parameters()")
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError(
@@ -18,9 +20,9 @@ class Optimizer:
         for p in self.parameters:
             if not isinstance(p, Value) or p.primitive is not None:
                 raise TypeError(f"{type(self).__name__} expected leaf Values such as model.parameters(), got {p!r}")
-        if not lr >= 0:
+        if isinstance(lr, str) or not lr >= 0:
             raise ValueError(f"{type(self).__name__} expected a learning rate >= 0, got {lr!r}")
-        self.lr = lr
+        self.lr: float = lr
         self.state: list[Any] = [None] * len(self.parameters)
 
     def rule(self, parameter: float, gradient: float, state: Any) -> tuple[float, Any]:

@@ -28,9 +28,15 @@ class History:
     interrupted: bool = False
 
     def plot(self, path: str | None = None) -> Any:
-        """The curves over the epochs as a matplotlib figure, also written to `path` if given."""
+        """The curves over the epochs as a matplotlib figure, also written to `path` if given.
+
+        Raises ValueError before the first epoch is complete, and ImportError where matplotlib is missing.
+        """
+        if not self.train_loss:
+            raise ValueError("plot expected at least one complete epoch, got none")
         try:
             from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError:
             raise ImportError("curves are drawn by matplotlib: pip install 'scalar-autograd[plot]'") from None
         figure = Figure(figsize=(5.0 * (1 + bool(self.metrics)), 3.5), layout="constrained")
@@ -41,6 +47,7 @@ class History:
                 if curve:
                     panel.plot(range(1, len(curve) + 1), curve, marker=".", label=name)
             panel.set(xlabel="epoch", title=title)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.legend()
             panel.grid(alpha=0.3)
         if path is not None:
@@ -109,8 +116,12 @@ class Trainer:
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan.
         """
         _check(X, Y)
-        if epochs < 0 or batch_size < 1:
-            raise ValueError(f"fit expected epochs >= 0 and batch_size >= 1, got {epochs} and {batch_size}")
+        if epochs < 1 or batch_size < 1:
+            raise ValueError(f"fit expected epochs and batch_size of at least 1, got {epochs} and {batch_size}")
+        if validation is not None:
+            if len(validation) != 2:
+                raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
+            _check(*validation)
         history = History(metrics={name: [] for name in self.metrics} if validation else {})
         rng = random.Random(self.seed)
         steps = math.ceil(len(X) / batch_size)

@@ -29,7 +29,7 @@ ALLOWED = {
     "autograd.modes": set(),
     "autograd.primitives": {"autograd.floats"},
     "autograd.ops": {"autograd.floats", "autograd.primitives"},
-    "autograd.functions": {"autograd.ops", "autograd.primitives"},
+    "autograd.functions": {"autograd.floats", "autograd.ops", "autograd.primitives"},
     "autograd.graph": {"autograd.primitives"},
     "autograd.drawing.digraph": {"autograd.floats", "autograd.graph", "autograd.drawing.table"},
     "autograd.drawing.table": {"autograd.graph"},

@@ -125,7 +125,7 @@ def test_a_large_graph_is_summed_up():
     for _ in range(300):
         y = y * 2.0
     text = mimebundle(y)["text/plain"]
-    assert "too large to draw: 1 leaves, 300 *" in text
+    assert "too large to draw: 1 leaf nodes, 300 *" in text
 
 
 def test_an_engine_is_found_on_the_path_or_beside_python(monkeypatch):

@@ -63,6 +63,8 @@ def test_linear_is_a_dot_for_each_row():
     alone = [dot(row, x, bias) for row, bias in zip(w, b, strict=True)]
     assert [y.data for y in together] == [y.data for y in alone] == [20.5, 50.0]
     assert [y.inputs for y in together] == [y.inputs for y in alone]
+    mixed = linear([1, x[0]], [[2, 3.0], [w[0][0], 1], [Value(1.0), 0.0]], [0, 1, 2])
+    assert [y.data for y in mixed] == [32.0, 12.0, 3.0]
     with pytest.raises(
         ValueError, match=r"linear expected, for 1 numbers and 2 biases, 2 rows of 1 weights, got 2 rows of \[2\]"
     ):
@@ -79,6 +81,12 @@ def test_logsumexp_and_softmax_do_not_overflow_and_shift():
     assert sum(a) == pytest.approx(1.0)
     for f, i in itertools.product((softmax, log_softmax), range(3)):
         assert gradcheck(lambda xs, f=f, i=i: f(xs)[i], ([0.3, -1.0, 2.0],), order=2)
+
+
+@pytest.mark.parametrize("f", [mean, logsumexp, softmax, log_softmax])
+def test_one_number_is_refused(f):
+    with pytest.raises(TypeError, match=f"{f.__name__} expected a list of numbers, got Value"):
+        f(Value(1.0))
 
 
 @pytest.mark.parametrize("f", [mean, logsumexp, softmax, log_softmax])

@@ -60,6 +60,7 @@ def test_gradcheck(f):
     [
         (lambda: cross_entropy([0.0, 1.0], 2), ValueError, "cross_entropy expected a class from 0 to 1, got 2"),
         (lambda: cross_entropy([0.0, 1.0], -1), ValueError, "expected a class from 0 to 1, got -1"),
+        (lambda: cross_entropy(Value(0.0), 0), TypeError, "cross_entropy expected a list of logits, got one Value"),
         (lambda: cross_entropy([0.0, 1.0], 1.0), TypeError, r"cross_entropy expected a class index, got 1.0 \(float\)"),
         (lambda: hinge_loss(0.5, 0), ValueError, "hinge_loss expected a target of -1 or 1, got 0"),
         (lambda: binary_cross_entropy_with_logits(0.5, -1), ValueError, r"targets in \[0, 1\], got -1; map classes"),
@@ -68,7 +69,7 @@ def test_gradcheck(f):
         (
             lambda: mse_loss(1.0, 1.0, reduction="max"),
             ValueError,
-            "mse_loss expected reduction 'mean', 'sum' or 'none', got 'max'",
+            "expected reduction 'mean', 'sum' or 'none', got 'max'",
         ),
     ],
 )

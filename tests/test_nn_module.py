@@ -119,13 +119,17 @@ def test_weights_may_be_replaced():
 
 def test_wrong_length_names_the_layer():
     for module in (Neuron(3), Layer(3, 2), MLP(3, [2, 1])):
-        with pytest.raises(ValueError, match=r"(Neuron|Layer)\(3, .*\) expected 3 numbers, got 2"):
+        with pytest.raises(ValueError, match=r"(Neuron|Layer)\(3, .*\) expected a list of 3 numbers, got 2"):
             module([1.0, 2.0])
+        with pytest.raises(ValueError, match="expected a list of 3 numbers, got one float"):
+            module(1.0)
 
 
 def test_a_width_that_is_no_list_is_refused():
     with pytest.raises(TypeError, match=r"MLP expected nouts as a list of widths, got 3; write MLP\(2, \[3\]\)"):
         MLP(2, 3)
+    with pytest.raises(ValueError, match=r"MLP expected widths of at least 1, got \[4, 0\]"):
+        MLP(2, [4, 0])
 
 
 def test_forward_has_to_be_written():

@@ -6,7 +6,7 @@ import pytest
 from support import same
 
 from autograd import Value
-from nn import MLP, SGD, Module, Optimizer, Trainer, batches, cross_entropy, load_digits, mse_loss
+from nn import MLP, SGD, History, Module, Optimizer, Trainer, batches, cross_entropy, load_digits, mse_loss
 from nn import train_validation_test_split as split
 
 TORCH = json.loads((Path(__file__).parent / "reference" / "torch_nn.json").read_text())
@@ -29,6 +29,12 @@ def test_sgd_equals_pytorch_at_every_step(row):
     [
         (lambda: SGD([], lr=0.1), ValueError, "SGD expected parameters, got none; does the model keep them"),
         (lambda: SGD([Value(1.0) * 2], lr=0.1), TypeError, "SGD expected leaf Values such as model.parameters"),
+        (
+            lambda: SGD(MLP(1, [1]), lr=0.1),
+            TypeError,
+            r"SGD expected parameters, got a module; write model\.parameters\(\)",
+        ),
+        (lambda: SGD([Value(1.0)], lr="0.1"), ValueError, "SGD expected a learning rate >= 0, got '0.1'"),
         (lambda: SGD([1.0], lr=0.1), TypeError, "SGD expected leaf Values"),
         (lambda: SGD([Value(1.0)], lr=-1), ValueError, "SGD expected a learning rate >= 0, got -1"),
         (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "SGD expected a momentum >= 0, got -1"),
@@ -68,6 +74,15 @@ def test_the_split_is_stratified_complete_and_seeded():
         assert share == pytest.approx(0.15, abs=0.005)
     assert parts == split(X, Y, seed=1)
     assert parts != split(X, Y, seed=2)
+
+
+def test_numbers_are_split_without_classes():
+    X, Y = [[i] for i in range(20)], [0.5 * i for i in range(20)]
+    parts = split(X, Y, stratify=False)
+    assert (len(parts.x_train), len(parts.x_validation), len(parts.x_test)) == (14, 3, 3)
+    assert sorted(parts.y_train + parts.y_validation + parts.y_test) == Y
+    with pytest.raises(ValueError, match=r"got 20 examples of 20 classes; are the targets classes\? .* stratify=False"):
+        split(X, Y)
 
 
 def task():
@@ -146,12 +161,25 @@ def test_nan_and_bad_data_are_named():
     with pytest.raises(FloatingPointError, match="the loss became nan; lower the learning rate"):
         t.fit([[1.0]], [1.0], epochs=1, progress=False)
     assert model.w.data == -1.0
-    for options in ({"epochs": 1, "batch_size": 0}, {"epochs": -1}):
-        with pytest.raises(ValueError, match="fit expected epochs >= 0 and batch_size >= 1, got"):
+    for options in ({"epochs": 1, "batch_size": 0}, {"epochs": 0}):
+        with pytest.raises(ValueError, match="fit expected epochs and batch_size of at least 1, got"):
             trainer().fit([[1.0, 2.0]], [1], **options)
     for X, Y in (([], []), ([[1.0]], [1, 2])):
         with pytest.raises(ValueError, match="expected as many targets as examples, and at least one, got"):
             trainer().fit(X, Y, epochs=1)
+
+
+def test_validation_is_checked_before_training():
+    X, Y = task()
+    with pytest.raises(ValueError, match=r"fit expected validation=\(examples, targets\), got 1 entries"):
+        trainer().fit(X, Y, epochs=1, validation=(X,))
+    with pytest.raises(ValueError, match="got 80 examples and 0 targets"):
+        trainer().fit(X, Y, epochs=1, validation=(X, []))
+
+
+def test_no_curves_without_an_epoch():
+    with pytest.raises(ValueError, match="plot expected at least one complete epoch, got none"):
+        History().plot()
 
 
 def test_curves_are_drawn(tmp_path):

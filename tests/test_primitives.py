@@ -1,4 +1,5 @@
 import copy
+import inspect
 import pickle
 from fractions import Fraction
 
@@ -60,11 +61,37 @@ def test_a_partial_that_gives_none_stops_the_flow():
 
 
 def test_the_number_of_partials_has_to_fit():
-    with pytest.raises(TypeError, match="f takes 2 operands and needs as many partials, got 1"):
+    with pytest.raises(TypeError, match="f needs one partial for each of its 2 operands, got 1"):
 
         @primitive(lambda x, y, out: 1.0)
         def f(x, y):
             return x + y
+
+
+def test_partials_have_to_take_the_operands_and_the_result():
+    def bare(x):
+        return x * x
+
+    for partial in (bare, 2.0, lambda x: 2 * x):
+        with pytest.raises(TypeError, match=r"expected partials that take the operands and then the result, got"):
+            primitive(partial)
+    with pytest.raises(TypeError, match="each partial of f takes 3 arguments: its operands and the result"):
+
+        @primitive(lambda x, y: 1.0, lambda x, y, out: 1.0)
+        def f(x, y):
+            return x + y
+
+
+def test_help_shows_how_to_call():
+    shown = {
+        name: str(inspect.signature(REGISTRY[name])) for name in ("exp", "clamp", "where", "atan2", "hypot", "cubed")
+    }
+    assert shown == {
+        "exp": "(x, /)", "clamp": "(x, /, min=-inf, max=inf)", "where": "(c, a, b, /)", "atan2": "(a, b, /)",
+        "hypot": "(a, b, /)", "cubed": "(x, /)",
+    }  # fmt: skip
+    assert str(inspect.signature(Value.leaky_relu)) == "(self, /, negative_slope=0.01)"
+    assert str(inspect.signature(Value.exp)) == "(self, /)"
 
 
 def test_a_rule_that_returns_no_number_is_named_by_what_it_returned():
@@ -143,9 +170,9 @@ def test_names_are_taken_once_but_a_cell_may_run_again():
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (lambda: autograd.exp(), "exp takes 1 operand; got 0 operands"),
-        (lambda: autograd.exp(1.0, 2.0), "exp takes 1 operand; got 2 operands"),
-        (lambda: autograd.maximum(1.0), "maximum takes 2 operands; got 1 operands"),
+        (lambda: autograd.exp(), "exp takes 1 operand; got 0"),
+        (lambda: autograd.exp(1.0, 2.0), "exp takes 1 operand; got 2"),
+        (lambda: autograd.maximum(1.0), "maximum takes 2 operands; got 1"),
         (lambda: autograd.elu(1.0, beta=2.0), "elu takes 1 operand and optionally alpha; got 'beta' as a keyword"),
         (lambda: autograd.elu(1.0, 2.0, alpha=2.0), "elu takes 1 operand and optionally alpha; got 'alpha' twice"),
         (lambda: autograd.exp("1"), "expected one real number, got the string '1'"),

@@ -58,12 +58,11 @@ def test_a_leaf_changed_after_it_was_recorded_is_named_and_nothing_is_changed():
     (y * 1).backward()
     before = (x.grad, w.grad, y.grad)
     w.data = 5.0
-    with pytest.raises(
-        RuntimeError, match=r"the \.data of the leaf w = 5\.0 was assigned after mul\(x = 3\.0, w = 5\.0\) ="
-    ):
+    text = r"the \.data of a leaf was assigned, w = 5\.0, after mul had computed 6\.0 from its old number"
+    with pytest.raises(RuntimeError, match=text):
         y.backward()
     for attempt in (lambda: gradients(y, [x]), lambda: gradients(y, x, create_graph=True)):
-        with pytest.raises(RuntimeError, match="was assigned after"):
+        with pytest.raises(RuntimeError, match="was assigned, w = 5"):
             attempt()
     assert (x.grad, w.grad, y.grad) == before
     (x * w + 1).backward()

@@ -40,7 +40,7 @@ def digraph(graph: Snapshot, format: str = "svg", rankdir: str = "LR") -> graphv
     dot = graphviz.Digraph(
         format=format,
         graph_attr={"rankdir": rankdir, "ordering": "in", "bgcolor": "transparent", "nodesep": "0.15"},
-        node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "11"},
+        node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "11", "fontcolor": "#334155"},
         edge_attr={"color": "#64748b", "arrowsize": "0.6"},
     )
     for i, node in enumerate(graph.nodes):

@@ -16,8 +16,8 @@ def mimebundle(root: Node, include: Any = None, exclude: Any = None) -> dict[str
     """The MIME bundle of a Value. The image in HTML also survives where a notebook is opened without being trusted."""
     leaves, interiors = topological_order(root)
     if len(leaves) + len(interiors) > LARGEST:
-        counts = Counter(node.primitive.symbol if node.primitive else "" for node in interiors).most_common()
-        summary = ", ".join(f"{count} {symbol}" for symbol, count in [("leaves", len(leaves)), *counts])
+        counts = Counter(node.primitive.symbol for node in interiors if node.primitive).most_common()
+        summary = ", ".join(f"{count} {symbol}" for symbol, count in [("leaf nodes", len(leaves)), *counts])
         return {"text/plain": f"{root!r}\n\nA graph too large to draw: {summary}. Draw a part of it: draw_dot(node)."}
     graph = snapshot(root)
     text = f"{root!r}\n\n{table(graph)}"
