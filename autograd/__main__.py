@@ -2,9 +2,10 @@
 
 import argparse
 import io
+import math
 import os
+import sys
 import tempfile
-import time
 from pathlib import Path
 
 from nn import MLP, SGD, History, Trainer, cross_entropy, load_digits, train_validation_test_split
@@ -16,23 +17,30 @@ from .graph import snapshot
 
 
 def main() -> None:
-    """Parses the options and gives the tour."""
+    """Parses the options and gives the tour; what goes wrong is told in one line."""
     parser = argparse.ArgumentParser(prog="python -m autograd", description=__doc__)
-    parser.add_argument(
-        "--output", type=Path, default=Path("tour"), help="folder for the pictures (default: %(default)s)"
-    )
+    parser.add_argument("--output", type=Path, default=Path("tour"), help="folder for pictures (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=20, help="passes over the training digits (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=32, help="neurons in the hidden layer (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=32, help="images in a mini-batch (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.05, help="learning rate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, split and order (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides weights, split and order (default: %(default)s)")
     options = parser.parse_args()
     for name in ("epochs", "hidden", "batch_size"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} is at least 1")
-    options.output.mkdir(parents=True, exist_ok=True)
-    show_expression(options.output)
-    train_digits(options)
+    if not 0 <= options.lr < math.inf:
+        parser.error("--lr is a number >= 0")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        show_expression(options.output)
+        train_digits(options)
+    except (ImportError, FloatingPointError) as error:
+        sys.exit(f"\n{error}")
+    except OSError as error:
+        sys.exit(f"\ncannot write to {options.output} ({error.strerror}); choose another folder with --output")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped")
     print("\nWhere to go next")
     print("  notebooks/01_value_and_chain_rule.ipynb   the same step by step, from the slope of a function")
     print("  autograd/                                 the engine; README says in which order to read it")
@@ -71,7 +79,6 @@ def train_digits(options: argparse.Namespace) -> None:
     )
     optimizer = SGD(model.parameters(), lr=options.lr, momentum=0.9)
     trainer = Trainer(model, cross_entropy, optimizer, metrics={"accuracy": is_right}, seed=options.seed)
-    start = time.perf_counter()
     history: History = trainer.fit(
         split.x_train,
         split.y_train,
@@ -79,14 +86,16 @@ def train_digits(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         validation=(split.x_validation, split.y_validation),
     )
-    seconds = time.perf_counter() - start
     loss, metrics = trainer.evaluate(split.x_test, split.y_test)
-    print(f"{'Stopped' if history.interrupted else 'Trained'} after {seconds:.1f} s. Test loss {loss:.3f}.")
-    print(f"Test accuracy: {metrics['accuracy']:.1%}")
-    curves = io.BytesIO()
-    history.plot().savefig(curves, dpi=120)
-    write(options.output / "learning_curves.png", curves.getvalue())
-    print(f"Learning curves: {options.output / 'learning_curves.png'}")
+    done = f"Stopped after {len(history.train_loss)} complete epochs." if history.interrupted else "Trained."
+    print(f"{done} Test loss {loss:.3f}.\nTest accuracy: {metrics['accuracy']:.1%}")
+    if metrics["accuracy"] < 0.5 and not history.interrupted:
+        print(f"That is poor: the learning rate, {options.lr:g}, may be too high or the training too short.")
+    if history.train_loss:
+        curves = io.BytesIO()
+        history.plot().savefig(curves, dpi=120)
+        write(options.output / "learning_curves.png", curves.getvalue())
+        print(f"Learning curves: {options.output / 'learning_curves.png'}")
 
 
 def is_right(logits: list[float], digit: int) -> float:

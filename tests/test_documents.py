@@ -81,3 +81,19 @@ def test_the_tour_explains_its_options():
     )
     assert result.returncode == 2
     assert "--epochs is at least 1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--lr", "nan"], "--lr is a number >= 0"),
+        (["--lr", "1e308", "--epochs", "1"], "the loss became nan; lower the learning rate"),
+        (["--output", "README.md"], "cannot write to README.md (File exists); choose another folder with --output"),
+    ],
+)
+def test_the_tour_tells_in_one_line_what_went_wrong(options, text, tmp_path):
+    command = [sys.executable, "-m", "autograd", "--output", str(tmp_path), *options]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
