@@ -1,5 +1,7 @@
 import random
 
+import pytest
+
 import autograd
 from autograd import Value
 from autograd.extend import snapshot, topological_order
@@ -59,6 +61,16 @@ def test_a_snapshot_is_plain_data_with_order_multiplicity_and_local_derivatives(
     assert (square.nodes[0].label, square.nodes[0].role, square.nodes[1].symbol) == ("a", "leaf", "*")
     assert snapshot(autograd.where(1.0, a, a)).edges[-2].local == 1.0
     assert snapshot(autograd.where(1.0, a, a)).edges[-1].local is None
+
+
+def test_a_snapshot_cannot_be_changed_and_does_not_change():
+    x = Value(2.0)
+    graph = snapshot(x * x)
+    x.data = 3.0
+    assert graph.nodes[-1].data == 4.0
+    for record, name in ((graph, "nodes"), (graph.nodes[0], "data"), (graph.edges[0], "local")):
+        with pytest.raises(AttributeError):
+            setattr(record, name, None)
 
 
 def test_nodes_are_described_by_label_number_and_operation():

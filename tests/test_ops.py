@@ -166,6 +166,20 @@ def test_softplus_is_exact_far_out():
     assert REGISTRY["softplus"](50.0) == 50.0
 
 
+def test_the_bounds_of_a_clamp_receive_what_they_decide():
+    for x, low, high, value, slopes in (
+        (0.5, 0.0, 1.0, 0.5, [1.0, 0.0, 0.0]),
+        (-2.0, 0.0, 1.0, 0.0, [0.0, 1.0, 0.0]),
+        (5.0, 0.0, 1.0, 1.0, [0.0, 0.0, 1.0]),
+        (-2.0, 3.0, 1.0, 1.0, [0.0, 0.0, 1.0]),  # the upper bound wins where they cross
+        (2.0, 3.0, 1.0, 1.0, [0.0, 0.0, 1.0]),
+    ):
+        leaves = [Value(x), Value(low), Value(high)]
+        y = REGISTRY["clamp"](*leaves)
+        assert y.data == value
+        assert gradients(y, leaves) == slopes
+
+
 def test_nothing_flows_to_the_branch_not_taken_in_any_sweep():
     where = REGISTRY["where"]
 
