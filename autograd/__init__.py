@@ -5,6 +5,7 @@ from .drawing import draw_dot
 from .drawing import mimebundle as _mimebundle
 from .functions import abs, dot, linear, log_softmax, logsumexp, mean, pow, softmax, sum
 from .modes import detect_anomaly, no_grad
+from .operators import Value
 from .ops import (
     acos,
     asin,
@@ -42,7 +43,6 @@ from .ops import (
 from .primitives import primitive
 from .sweeps import gradients
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .value import Value
 
 Value._repr_mimebundle_ = _mimebundle  # a notebook shows a Value as its picture
 

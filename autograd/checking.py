@@ -6,6 +6,7 @@ no step has to be guessed, and the disagreement is an estimate of the error.
 """
 
 import inspect
+import itertools
 import math
 import random
 import warnings
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .floats import as_float
+from .graph import topological_order
 from .modes import recording
 from .sweeps import gradients, pull, push
 from .transforms import entries, rebuild
@@ -23,7 +25,7 @@ RELATIVE = 1e-6
 LARGEST, SMALLEST = 2.0**-6, 2.0**-17
 """Steps are halved from the largest, relative to max(1, |x|), to the smallest, relative to min(1, |x|)."""
 ROUNDING = 2.0**-50
-"""How far a function's value is taken to be off, relative to its size: four units in the last place."""
+"""How far a function's value is off at least, relative to its size: four units in the last place."""
 
 
 class GradcheckError(AssertionError):
@@ -35,11 +37,12 @@ class GradcheckWarning(UserWarning):
 
 
 class Slope(NamedTuple):
-    """A derivative by finite differences, an estimate of its error, and whether the function has a kink there."""
+    """A derivative by finite differences, an estimate of its error, and why it cannot be relied on, if so."""
 
     value: float
     error: float
-    kink: bool
+    rounding: float = 0.0  # the part of the error that rounding makes
+    problem: str = ""
 
 
 def gradcheck(
@@ -68,7 +71,8 @@ def gradcheck(
     indices = list(range(len(problem.point)))
     if sample is not None and sample < len(indices):
         indices = sorted((rng or random.Random(0)).sample(indices, sample))
-    if any(a != b and a == a for a, b in zip(problem.call(), problem.call(), strict=True)):
+    first = problem.call()
+    if any(a != b and a == a for _ in range(4) for a, b in zip(first, problem.call(), strict=True)):
         problem.unchecked = [f"{problem.name} gave two results at one point, so nothing was checked; is there dropout?"]
         indices = []
     for column in indices:
@@ -86,6 +90,7 @@ class _Problem:
     def __init__(self, f: Callable[..., Any], inputs: Any) -> None:
         self.f = f
         self.unchecked: list[str] = []
+        self.noise: dict[int, list[float]] = {}
         self.name = getattr(f, "__name__", None) or repr(f)
         self.inputs = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
         self.nodes = [x for x in entries(self.inputs) if isinstance(x, Value)]
@@ -100,13 +105,10 @@ class _Problem:
         self.in_place = bool(self.nodes)
         self.nodes = self.nodes or [Value(x) for x in numbers]
         self.point = [x.data for x in self.nodes]
-        signature = inspect.signature(f)
+        if not all(map(math.isfinite, self.point)):
+            raise ValueError(f"gradcheck expected finite inputs, got {self.point}")
         self.arguments: tuple[Any, ...] = self.inputs if self.in_place else rebuild(self.inputs, self.nodes)
-        try:
-            signature.bind(*self.arguments)
-        except TypeError:
-            if not self.in_place or signature.parameters:
-                raise
+        if self.in_place and not _parameters(f):
             self.arguments = ()
 
     def graph(self) -> list[Any]:
@@ -122,9 +124,14 @@ class _Problem:
         rows = [gradients(y, self.nodes, create_graph=create_graph) for y in self.graph() if isinstance(y, Value)]
         return [slope for row in rows for slope in row]
 
+    def results(self, order: int) -> list[Any]:
+        """What is to be differentiated, as nodes: the function's results, or all first derivatives."""
+        return self.graph() if order == 1 else self.slopes(create_graph=True)
+
     def along(self, column: int, function: Callable[[], list[float]]) -> Callable[[float], list[float]]:
         """`function` as a function of one coordinate of the point, which is always put back."""
         x = self.nodes[column]
+        stamp = x._stamp
 
         def moved(at: float) -> list[float]:
             try:
@@ -132,33 +139,35 @@ class _Problem:
                 return function()
             finally:
                 x.data = self.point[column]
+                x._stamp = stamp  # it is as it was, so what was computed from it before still holds
 
         return moved
 
     def analytic(self, column: int, order: int) -> Iterator[tuple[str, list[float]]]:
         """By each route the derivatives by one input: of the results, or of all first derivatives."""
         x = self.nodes[column]
-        ys = self.graph() if order == 1 else self.slopes(create_graph=True)
+        ys = self.results(order)
         yield "reverse", [_zero(pull([(y, 1.0)], [x], False)[0]) if isinstance(y, Value) else 0.0 for y in ys]
         moved = iter(push({x: 1.0}, [y for y in ys if isinstance(y, Value)], False))
         yield "forward", [_zero(next(moved)) if isinstance(y, Value) else 0.0 for y in ys]
 
     def check_column(self, column: int, order: int) -> None:
-        numeric = differentiate(self.along(column, self.call if order == 1 else self.slopes), self.point[column])
+        function = self.along(column, self.call if order == 1 else self.slopes)
+        if order not in self.noise:
+            self.noise[order] = [_rounding(y) for y in self.results(order)]
+        numeric = differentiate(function, self.point[column], self.noise[order])
         for row, slope in enumerate(numeric):
-            if math.isnan(slope.value):
-                reason = "the function is not finite on both sides"
-                self.unchecked.append(f"{self.where(column, row, order)} was not checked: {reason}")
-            elif slope.kink:
-                self.unchecked.append(f"{self.where(column, row, order)} was not checked: a kink lies within the step")
+            if slope.problem:
+                self.unchecked.append(f"{self.where(column, row, order)} was not checked: {slope.problem}")
         for mode, found in self.analytic(column, order):
             for row, (slope, derivative) in enumerate(zip(numeric, found, strict=True)):
-                if not (math.isnan(slope.value) or slope.kink):
+                if not slope.problem:
                     self.compare(self.where(column, row, order), mode, derivative, slope)
 
     def compare(self, where: str, mode: str, analytic: float, numeric: Slope) -> None:
         """GradcheckError if they differ by more than the tolerance."""
-        tolerance = RELATIVE * max(math.fabs(analytic), math.fabs(numeric.value)) + 8.0 * numeric.error
+        size = max(math.fabs(analytic), math.fabs(numeric.value))
+        tolerance = RELATIVE * size + 8.0 * numeric.error
         if not math.fabs(analytic - numeric.value) <= tolerance:
             cause = "Check the partial derivatives of the operations that it is made of."
             if analytic == 0.0:
@@ -167,6 +176,8 @@ class _Problem:
                 f"{where} is wrong.\n  analytic ({mode} sweep): {analytic!r}\n  numeric:  {numeric.value!r}\n"
                 f"  tolerance: {tolerance:.2g}\n{cause}"
             )
+        if 0.25 * numeric.error < size < tolerance:
+            self.unchecked.append(f"{where} was not checked: rounding in the function hides it ({mode} sweep)")
 
     def where(self, column: int, row: int, order: int) -> str:
         """What is being checked, in words."""
@@ -182,8 +193,11 @@ def _zero(x: float | None) -> float:
     return 0.0 if x is None else x
 
 
-def differentiate(function: Callable[[float], list[float]], x: float) -> list[Slope]:
-    """The derivative of each of a function's results at x, by finite differences."""
+def differentiate(function: Callable[[float], list[float]], x: float, noise: Sequence[float] = ()) -> list[Slope]:
+    """The derivative of each of a function's results at x, by finite differences.
+
+    noise: what is known of how far each result is off by rounding.
+    """
     count = 1 + round(math.log2(LARGEST / SMALLEST) + math.fabs(math.log2(math.fabs(x) or 1.0)))
     steps = [
         (x + max(1.0, math.fabs(x)) * LARGEST * 0.5**k) - x for k in range(min(count, 60))
@@ -198,28 +212,42 @@ def differentiate(function: Callable[[float], list[float]], x: float) -> list[Sl
 
     above = [attempt(x + h) for h in steps]
     below = [attempt(x - h) for h in steps]
-    return [
-        _slope(middle[i], [(h, a[i], b[i]) for h, a, b in zip(steps, above, below, strict=True) if h > 0.0])
-        for i in range(len(middle))
-    ]
+    tiny = max(min((math.fabs(x) or 1.0) * 2.0**-28, 2.0**-20), 16.0 * math.ulp(x))
+    near = [attempt(x + k * tiny) for k in range(-4, 5)]
+    noise = noise or [0.0] * len(middle)
+    found = []
+    for i, y in enumerate(middle):
+        samples = [(h, a[i], b[i]) for h, a, b in zip(steps, above, below, strict=True)]
+        found.append(_slope(y, ROUNDING * math.fabs(y) + noise[i], _scatter([values[i] for values in near]), samples))
+    return found
 
 
-def _slope(middle: float, samples: Sequence[tuple[float, float, float]]) -> Slope:
-    """The extrapolated slope from f(x) and (h, f(x + h), f(x - h)), the steps h falling by a factor of two."""
-    samples = [(h, a, b) for h, a, b in samples if math.isfinite(a) and math.isfinite(b)]
+def _scatter(near: list[float]) -> float:
+    """How far values are off by what rounds inside: fourth differences of nine neighbours (Moré and Wild 2011)."""
+    for _ in range(4):
+        near = [b - a for a, b in itertools.pairwise(near)]
+    return 4.0 * math.sqrt(math.fsum(d * d for d in near if math.isfinite(d)) / (70.0 * len(near)))
+
+
+def _slope(middle: float, noise: float, scatter: float, samples: Sequence[tuple[float, float, float]]) -> Slope:
+    """The extrapolated slope from f(x) and (h, f(x + h), f(x - h)), the steps h falling by a factor of two.
+
+    noise, scatter: how far values of f are off, as known from its graph and as seen next to x.
+    """
+    samples = [(h, a, b) for h, a, b in samples if h > 0.0 and math.isfinite(a) and math.isfinite(b)]
     if not math.isfinite(middle) or len(samples) < 4:
-        return Slope(math.nan, math.inf, False)
-    size = max(math.fabs(middle), *(math.fabs(y) for _, a, b in samples for y in (a, b)))
+        return Slope(math.nan, math.inf, problem="the function is not finite on both sides")
     rows: list[Slope] = []  # for each step the best of what can be extrapolated from it and the larger ones
     previous: list[float] = []
     for h, a, b in samples:
         row = [(a - b) / (2.0 * h)]
-        best = Slope(math.nan, math.inf, False)
+        best = Slope(row[0], math.inf)
         for power, left in enumerate(previous, start=1):
             row.append(row[-1] + (row[-1] - left) / (4.0**power - 1.0))
-            error = max(math.fabs(row[-1] - row[-2]), math.fabs(row[-1] - left)) + ROUNDING * size / h
+            rounding = (noise + scatter + ROUNDING * max(math.fabs(a), math.fabs(b))) / h
+            error = max(math.fabs(row[-1] - row[-2]), math.fabs(row[-1] - left)) + rounding
             if error < best.error:
-                best = Slope(row[-1], error, False)
+                best = Slope(row[-1], error, rounding)
         rows.append(best)
         previous = row
     best = rows[-1]
@@ -227,8 +255,32 @@ def _slope(middle: float, samples: Sequence[tuple[float, float, float]]) -> Slop
         if math.fabs(coarser.value - best.value) > 4.0 * (coarser.error + best.error):
             break
         best = min(best, coarser, key=lambda slope: slope.error)
-    # f(x+h) - 2 f(x) + f(x-h), over h: falls in proportion to h where f is smooth, stays where its slope jumps, and
-    # grows where rounding is all there is.
+    # f(x+h) - 2 f(x) + f(x-h), over h: falls in proportion to h where f is smooth, and stays where its slope jumps.
     bends = [math.fabs(a - 2.0 * middle + b) / h for h, a, b in samples[-4:]]
-    kink = 0.5 * bends[0] < bends[-1] < 2.0 * bends[0] and bends[-1] > 64.0 * ROUNDING * size / samples[-1][0]
-    return best._replace(kink=kink)
+    if bends[-1] > 0.5 * bends[0] and bends[-1] > 64.0 * noise / samples[-1][0]:
+        return best._replace(problem="a kink lies within the step")
+    h, a, b = samples[0]
+    typical = max(math.fabs(a - middle), math.fabs(b - middle)) / h
+    if best.error - best.rounding > 1e-3 * math.fabs(best.value) + 1e-6 * typical + best.rounding:
+        return best._replace(problem="finite differences do not settle; the function varies within the smallest step")
+    return best
+
+
+def _rounding(y: Any) -> float:
+    """How far a result is off if each node below is off by a unit in the last place: the sum of |adjoint x number|."""
+    if not isinstance(y, Value):
+        return 0.0
+    leaves, interiors = topological_order(y)
+    nodes = leaves + interiors
+    terms = [
+        adjoint * node._data for adjoint, node in zip(pull([(y, 1.0)], nodes, False), nodes, strict=True) if adjoint
+    ]
+    return 2.0**-52 * math.fsum(math.fabs(term) for term in terms if math.isfinite(term))
+
+
+def _parameters(f: Callable[..., Any]) -> bool:
+    """Whether a function takes arguments; built-ins that hide it do."""
+    try:
+        return bool(inspect.signature(f).parameters)
+    except ValueError:
+        return True

@@ -39,7 +39,7 @@ def flatten(root: Node) -> tuple[list[Node], list[Record]]:
     for node in interiors:
         assert node.primitive is not None
         xs = _replace(arguments(node), index.__getitem__)
-        records.append((node.primitive.name, xs, node._data, node._grad, node._stamp, node.note))
+        records.append((node.primitive.key, xs, node._data, node._grad, node._stamp, node.note))
     return leaves, records
 
 

@@ -65,7 +65,7 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
     leaves: list[Node] = []
     interiors: list[Node] = []
     seen: set[Node] = set()
-    vectors: set[int] = set()  # those seen, by identity: a layer's neurons share one
+    vectors: set[int] = set()  # those whose nodes have all been placed, by identity: a layer's neurons share one
     stack: list[Any] = list(reversed(roots))
     pop, push, see, place = stack.pop, stack.append, seen.add, interiors.append
     while True:  # CPython 3.11 does not specialise a loop over `while stack` before the eighth call; this one at once
@@ -88,9 +88,14 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
                         if type(x) is not float and x not in seen:
                             push(x)
                     elif id(x) not in vectors:
-                        vectors.add(id(x))
-                        if not seen.issuperset(x):
-                            stack.extend([v for v in reversed(x) if type(v) is not float and v not in seen])
+                        waiting = (
+                            []
+                            if seen.issuperset(x)
+                            else [v for v in reversed(x) if type(v) is not float and v not in seen]
+                        )
+                        stack.extend(waiting)
+                        if not waiting:
+                            vectors.add(id(x))
             else:
                 if b is not None and type(b) is not float and b not in seen:
                     push(b)
@@ -125,13 +130,10 @@ def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[
     differentiated again. wanted: the operands that matter; all unless told.
     """
 
-    def argument(x: Any) -> Any:
-        return x if type(x) is float else [argument(v) for v in x] if type(x) is tuple else read(x)
-
     if node.primitive is None:
         return []
     xs = arguments(node)
-    values = [argument(x) for x in xs]
+    values = [[_read(v, read) for v in x] if type(x) is tuple else _read(x, read) for x in xs]
     derivatives: list[Any] = []
     for x, partial in zip(xs, node.primitive.partials, strict=True):
         if type(x) is tuple:
@@ -140,6 +142,10 @@ def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[
             matters = type(x) is not float and (wanted is None or x in wanted)
             derivatives.append(partial(*values, read(node)) if matters else None)
     return derivatives
+
+
+def _read(x: Any, read: Callable[[Any], Any]) -> Any:
+    return x if type(x) is float else read(x)
 
 
 def data(node: Node) -> float:

@@ -45,8 +45,8 @@ class _Switch:
             or inspect.isasyncgenfunction(function)
         ):
             raise TypeError(
-                f"{function.__name__} runs piece by piece, so a decorator cannot hold a mode around its body; "
-                f"write the `with` statement inside it"
+                f"{function.__name__} runs piece by piece, so a decorator cannot hold a mode around its body; write "
+                f"the `with` statement inside it, around lines that do not yield"
             )
 
         @functools.wraps(function)

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from . import floats
+from .floats import is_node
 from .primitives import Primitive
 
 any_number = (-3.0, 3.0)
@@ -48,8 +49,10 @@ pow = Primitive(
 
 
 def _slope_of_power(b: Any, slope: Any) -> Any:
-    """At exponent 0 nothing flows where the slope is undefined, as 0 * inf is; elsewhere it still varies with b."""
-    return choose(b, slope, choose(equal(slope, slope), slope))
+    """At exponent 0 nothing flows to the base; but where the exponent is a node, the slope still varies with it."""
+    if is_node(b):
+        return choose(b, slope, choose(equal(slope, slope), slope))
+    return choose(b, slope)
 
 
 neg = Primitive("neg", "neg", lambda x: -x, (lambda x, y: -1.0,))

@@ -3,6 +3,7 @@ called."""
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from .floats import as_float, is_node
 
 Partial = Callable[..., Any]
 TABLE = "autograd.ops"
-"""The module that holds this package's own primitives; their names are taken."""
+"""The module that holds this package's own primitives."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +39,8 @@ class Primitive:
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
-    module: str = TABLE
+    module: str = ""
+    """Where it is defined; found out unless told."""
     arity: int = field(init=False)
     in_slots: bool = field(init=False)
     """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
@@ -49,9 +51,14 @@ class Primitive:
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
         object.__setattr__(self, "__signature__", self._signature())
-        if self.name in REGISTRY and self.module != TABLE and REGISTRY[self.name].module == TABLE:
-            raise ValueError(f"a primitive named {self.name!r} already exists in {TABLE}; choose another name")
-        REGISTRY[self.name] = self  # a custom one replaces its like, since a notebook cell may be run again
+        if not self.module:
+            object.__setattr__(self, "module", sys._getframe(2).f_globals.get("__name__", "__main__"))
+        REGISTRY[self.key] = self  # defined again, as by a notebook cell that is run again, it replaces its like
+
+    @property
+    def key(self) -> str:
+        """Its name in the registry and in pickled graphs: `exp`, or `module.name` for a custom one."""
+        return self.name if self.module == TABLE else f"{self.module}.{self.name}"
 
     def _signature(self) -> inspect.Signature:
         """For `help`: operands are named as a partial or the forward rule names them."""
@@ -79,9 +86,10 @@ class Primitive:
         for operands in calls:
             if (record := hook(operands)) is not None:
                 return record(self, calls)
-        return [
-            self.forward(*[[as_float(v) for v in x] if type(x) is tuple else as_float(x) for x in xs]) for xs in calls
-        ]
+        return [self.forward(*map(self._numbers, range(self.arity), xs)) for xs in calls]
+
+    def _numbers(self, position: int, x: Any) -> Any:
+        return [as_float(v) for v in x] if position in self.vectors else as_float(x)
 
     def _bind(self, operands: tuple[Any, ...], parameters: Mapping[str, float]) -> tuple[Any, ...]:
         required = self.arity - len(self.parameters)
@@ -100,20 +108,20 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return find, (self.name,)
+        return find, (self.key,)
 
 
 REGISTRY: dict[str, Primitive] = {}
-"""Every primitive by its name, in order of definition."""
+"""Every primitive by its key, in order of definition."""
 
 
-def find(name: str) -> Primitive:
-    """The primitive of that name; KeyError, with a remedy, if there is none."""
+def find(key: str) -> Primitive:
+    """The primitive of that key; KeyError, with a remedy, if there is none."""
     try:
-        return REGISTRY[name]
+        return REGISTRY[key]
     except KeyError:
         raise KeyError(
-            f"no primitive is named {name!r}; if it is a custom one, import the module that defines it first"
+            f"no primitive is named {key!r}; if it is a custom one, run the code that defines it first"
         ) from None
 
 
@@ -136,7 +144,7 @@ def primitive(
     single `(operands, out) -> sequence of derivatives`. Write them with operators and this package's functions (no
     `math`, no `.data`), and the operation can be differentiated as often as you like, in both modes.
     symbol: what a picture shows; the function's name unless told. domain: for each operand an interval in which it is
-    defined. Raises TypeError if the number of partials does not fit the function, ValueError if the name is taken.
+    defined. Raises TypeError if the partials do not fit the function.
 
     >>> from autograd import grad, primitive
     >>> @primitive(lambda x, out: 3 * x**2)
@@ -156,6 +164,8 @@ def primitive(
     def decorate(function: Callable[..., float]) -> Callable[..., Any]:
         kinds = [p.kind for p in inspect.signature(function).parameters.values()]
         name = function.__name__
+        if not name.isidentifier():
+            raise TypeError("primitive expected a function with a name, which a lambda has not; write it with def")
         variadic = inspect.Parameter.VAR_POSITIONAL in kinds
         if len(kinds) != len(partials) or not kinds or (variadic and len(kinds) != 1):
             raise TypeError(
@@ -172,7 +182,7 @@ def primitive(
 
         def checked(partial: Partial) -> Partial:
             if variadic:
-                return lambda xs, out: [_derivative(name, d, (*xs, out)) for d in partial(xs, out) or [None] * len(xs)]
+                return lambda xs, out: _derivatives(name, partial(xs, out), (*xs, out))
             return lambda *xs: _derivative(name, partial(*xs), xs)
 
         record = Primitive(
@@ -197,6 +207,14 @@ def _takes(function: Any, count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _derivatives(name: str, found: Sequence[Any] | None, operands: Sequence[Any]) -> list[Any]:
+    count = len(operands) - 1
+    derivatives = [None] * count if found is None else list(found)
+    if len(derivatives) != count:
+        raise ValueError(f"the partial of {name} returned {len(derivatives)} derivatives for {count} operands")
+    return [_derivative(name, d, operands) for d in derivatives]
 
 
 def _derivative(name: str, derivative: Any, operands: Sequence[Any]) -> Any:

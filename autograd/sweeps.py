@@ -139,7 +139,7 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
         for node in reversed(path):
             if node in pending:
                 adjoint = pending[node]
-                for x, partial in zip(operands(node), local_derivatives(node, read, active), strict=True):
+                for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
                         flow = _times(adjoint, partial)
                         pending[x] = ops.add(pending[x], flow) if x in pending else flow
@@ -157,7 +157,7 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
         for node in path:
             if node in tangents:
                 continue
-            for x, partial in zip(operands(node), local_derivatives(node, read, active), strict=True):
+            for x, partial in zip(operands(node), _derivatives(node, read, active, "forward"), strict=True):
                 if type(x) is not float and x in moved and partial is not None:
                     flow = _times(moved[x], partial)
                     moved[node] = ops.add(moved[node], flow) if node in moved else flow
@@ -170,6 +170,14 @@ def _reader(create_graph: bool) -> tuple[Any, bool]:
     """What derivatives are computed with, and whether to watch them; recorded ones are watched as they are recorded."""
     mode = MODE.get()
     return (lambda node: node, False) if create_graph else (data, mode is not None and mode.anomaly)
+
+
+def _derivatives(node: Node, read: Any, active: set[Node], sweep: str) -> list[Any]:
+    """The local derivatives; where computing one with nodes is what makes nan or inf, the error names the node too."""
+    try:
+        return local_derivatives(node, read, active)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"the {sweep} sweep failed at {describe_operation(node)}: {error}") from None
 
 
 def _times(adjoint: Any, partial: Any) -> Any:

@@ -10,7 +10,6 @@ Value too. So transforms nest as JAX's do:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +22,8 @@ from .value import Value
 
 Function = Callable[..., Any]
 
-ENCLOSING: ContextVar[frozenset[Value]] = ContextVar("arguments of the enclosing transforms", default=frozenset())
+ACTIVE: set[Value] = set()
+"""The arguments of all transforms whose function is running now, in whatever thread: what depends on one is a Value."""
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -136,11 +136,13 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
     return jvp(grad(f), (x,), (v,))[1]
 
 
-# Trees: a number, or lists and tuples of trees
+# Trees: a number, or lists, tuples and dicts of trees
 
 
 def entries(tree: Any) -> Iterator[Any]:
     """The numbers of a tree, from left to right."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
     if isinstance(tree, list | tuple):
         for branch in tree:
             yield from entries(branch)
@@ -150,29 +152,33 @@ def entries(tree: Any) -> Iterator[Any]:
 
 def rebuild(tree: Any, numbers: Iterable[Any]) -> Any:
     """A tree of the same shape with other numbers, from left to right."""
-    supply = iter(numbers)
+    return _rebuild(tree, iter(numbers))
 
-    def build(tree: Any) -> Any:
-        if isinstance(tree, list | tuple):
-            branches = [build(branch) for branch in tree]
-            return tuple(branches) if isinstance(tree, tuple) else branches
-        return next(supply)
 
-    return build(tree)
+def _rebuild(tree: Any, numbers: Iterator[Any]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _rebuild(branch, numbers) for key, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        branches = [_rebuild(branch, numbers) for branch in tree]
+        return branches if isinstance(tree, list) else tuple(branches)
+    return next(numbers)
 
 
 def _like(tree: Any, other: Any, who: str, what: str) -> list[Any]:
     """The numbers of `other`, which has to have the shape of `tree`."""
-    branching = isinstance(tree, list | tuple)
-    if isinstance(other, list | tuple) != branching or (branching and len(other) != len(tree)):
+    if _shape(tree) != _shape(other):
         raise TypeError(f"{who} expected {what} in the shape of {_shape(tree)}, got {_shape(other)}")
-    if branching:
+    if isinstance(tree, dict):
+        tree, other = list(tree.values()), [other[key] for key in tree]
+    if isinstance(tree, list | tuple):
         return [x for pair in zip(tree, other, strict=True) for x in _like(*pair, who, what)]
     return [other if isinstance(other, Value) else as_float(other)]
 
 
 def _shape(tree: Any) -> str:
-    return f"a {type(tree).__name__} of {len(tree)}" if isinstance(tree, list | tuple) else "one number"
+    if isinstance(tree, dict):
+        return f"a dict with the keys {sorted(tree, key=str)}"
+    return f"{len(tree)} entries" if isinstance(tree, list | tuple) else "one number"
 
 
 # One call of a function on fresh nodes
@@ -214,9 +220,7 @@ class _Call:
 
     def settle(self, tree: Any) -> Any:
         """What f returned, with numbers in the place of Values where plain numbers went in."""
-        if isinstance(tree, dict):
-            return {key: self.settle(x) for key, x in tree.items()}
-        if isinstance(tree, list | tuple):
+        if isinstance(tree, dict | list | tuple):
             return rebuild(tree, [self.settle(x) for x in entries(tree)])
         if isinstance(tree, Value) and not self.create_graph:
             return tree.detach() if self.as_values else tree.data
@@ -246,30 +250,31 @@ def _run(
             raise TypeError(
                 f"cannot differentiate by argument {i}: the function was called with {len(args)} positional arguments"
             )
+    if len({i % len(args) for i in positions}) != len(positions):
+        raise ValueError(f"argnums expected different arguments, got {argnums}")
     fresh: list[Value] = []
 
     def link(x: Any) -> Value:
         fresh.append(ops.identity(x) if isinstance(x, Value) else Value(x))
         return fresh[-1]
 
-    enclosing = ENCLOSING.get()
     with recording():
         linked = list(args)
         for i in positions:
             linked[i] = rebuild(args[i], [link(x) for x in entries(args[i])])
-        token = ENCLOSING.set(enclosing.union(fresh))
+        ACTIVE.update(fresh)
         try:
             result = f(*linked, **kwargs)
         finally:
-            ENCLOSING.reset(token)
+            ACTIVE.difference_update(fresh)
     if has_aux and not (isinstance(result, tuple) and len(result) == 2):
         raise TypeError(
             f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}"
         )
     out, aux = result if has_aux else (result, None)
-    as_values = any(isinstance(x, Value) for x in entries([*args, *kwargs.values(), along]))
-    if enclosing and not as_values:
-        below = topological_order(*(y for y in entries(out) if isinstance(y, Value)))
-        as_values = any(node in enclosing for nodes in below for node in nodes)
+    as_values = any(isinstance(x, Value) for x in entries([*args, kwargs, along]))
+    if ACTIVE and not as_values:
+        below = topological_order(*(y for y in entries([out, aux]) if isinstance(y, Value)))
+        as_values = any(node in ACTIVE for nodes in below for node in nodes)
     arguments = args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in positions)
     return _Call(arguments, fresh, out, aux, as_values)

@@ -1,21 +1,18 @@
-"""Value: one number that remembers how it was made, and Python's operators on it.
+"""Value: one number that remembers how it was made.
 
 A node is one object of eight slots; the collector's work grows with the number of objects, and that is what eager
-training spends its time on. Operators and methods are made from the table in `ops`.
+training spends its time on. The room `operators` adds what is made from the table in `ops`.
 """
 
-import inspect
 import math
-import operator as op
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import copying, ops, sweeps
+from . import copying, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
 from .modes import MODE, Mode, line_of_user
-from .primitives import REGISTRY, Primitive
+from .primitives import Primitive
 
 current_mode = MODE.get
 new = object.__new__
@@ -47,7 +44,7 @@ class Value:
     note: Note | None
     primitive: Primitive | None
 
-    if TYPE_CHECKING:  # made from the table, at the end of this file; the notebook's display by the front door
+    if TYPE_CHECKING:  # hung on by the room `operators`; the notebook's display by the front door
         _repr_mimebundle_: ClassVar[Callable[..., dict[str, str]]]
 
         def _operator(self, other: "Value | float") -> "Value": ...
@@ -68,7 +65,7 @@ class Value:
         self._grad = 0.0
         self.primitive = self._a = self._b = self.note = None
         self._stamp = clock
-        if label:
+        if label != "":
             self.label = label
 
     @property
@@ -125,7 +122,8 @@ class Value:
     def backward(self, seed: float = 1.0) -> None:
         """Adds seed x d self / d leaf to the `.grad` of every leaf below; other nodes show this sweep's gradients.
 
-        Raises RuntimeError, and changes nothing, if a leaf's `.data` was assigned after it was used.
+        Raises RuntimeError, and changes nothing, if a leaf's `.data` was assigned after it was used. Two threads must
+        not sweep graphs that share nodes at the same time; with `gradients` they may.
         """
         sweeps.backward(self, as_float(seed))
 
@@ -144,24 +142,24 @@ class Value:
         The numbers of a vector that several calls share, such as a layer's input, are read only once.
         """
         mode = current_mode()
-        forward, in_slots = primitive.forward, primitive.in_slots
+        forward, in_slots, has_vectors = primitive.forward, primitive.in_slots, bool(primitive.vectors)
         vectors: dict[int, list[float]] = {}
         nodes = []
         for xs in calls:
             try:
                 values: list[Any] = []
                 for x in xs:
-                    if type(x) is tuple:
+                    if type(x) is tuple and has_vectors:
                         if (values_of_x := vectors.get(id(x))) is None:
                             vectors[id(x)] = values_of_x = numbers(x)
                         values.append(values_of_x)
                     else:
                         values.append(x if type(x) is float else x._data)
             except AttributeError:  # a number of another kind, or a mistake
-                nodes += Value._record(primitive, [_converted(xs)])
-                continue
+                xs = _converted(primitive, xs)
+                values = [x if type(x) is float else numbers(x) if type(x) is tuple else x._data for x in xs]
             a, b = (xs, None) if not in_slots else xs if len(xs) == 2 else (xs[0], None)
-            node = _node(primitive, a, b, forward(*values))
+            node = make_node(primitive, a, b, forward(*values))
             nodes.append(node if mode is None else _in_mode(mode, node))
         return nodes
 
@@ -199,7 +197,7 @@ class Value:
         return _load, copying.flatten(self)
 
 
-def _node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
+def make_node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
     node: Value = new(Value)
     node._data = data
     node._grad = 0.0
@@ -219,22 +217,28 @@ def _in_mode(mode: Mode, node: Value) -> Value:
     return node if mode.recording else Value(node._data)
 
 
-def _converted(xs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(x if isinstance(x, Value) else _converted(x) if type(x) is tuple else as_float(x) for x in xs)
+def _converted(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same operands with every number a float."""
+
+    def operand(x: Any) -> Any:
+        return x if isinstance(x, Value) else as_float(x)
+
+    return tuple(tuple(map(operand, x)) if i in primitive.vectors else operand(x) for i, x in enumerate(xs))
 
 
 def _rebuild(
     primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None
 ) -> Value:
     a, b = (xs, None) if not primitive.in_slots else xs if len(xs) == 2 else (xs[0], None)
-    node = _node(primitive, a, b, data)
+    node = make_node(primitive, a, b, data)
     node._grad, node._stamp, node.note = grad, stamp, note
     return node
 
 
 def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Note | None) -> Value:
     global clock
-    clock = max(clock, stamp)  # later nodes must be younger than what is loaded
+    if stamp > clock:  # later nodes must be younger than what is loaded; no call between, so no other thread
+        clock = stamp
     leaf = new(cls)
     leaf._data, leaf._grad, leaf._stamp, leaf.note = data, grad, stamp, note
     leaf.primitive = leaf._a = leaf._b = None
@@ -243,82 +247,8 @@ def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Not
 
 def _load(leaves: list[Any], records: list[copying.Record]) -> Value:
     global clock
-    clock = max([clock, *(stamp for *_, stamp, _ in records)])
+    newest = max(stamp for *_, stamp, _ in records)
+    if newest > clock:
+        clock = newest
     node: Value = copying.unflatten(leaves, records, _rebuild)
     return node
-
-
-# Operators and methods, made from the table. The common case, floats and Values with no mode set, takes the short way.
-
-
-def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    forward = primitive.forward
-
-    def operator(self: Value, other: Any) -> Any:
-        if type(other) is Value:
-            number = other._data
-        elif type(other) is float:
-            number = other
-        elif isinstance(other, Real):
-            number = other = as_float(other)
-        else:
-            return Value._record(primitive, [(self, other)])[0] if isinstance(other, Value) else NotImplemented
-        if current_mode() is None:
-            return _node(primitive, self, other, forward(self._data, number))
-        return Value._record(primitive, [(self, other)])[0]
-
-    def reflected(self: Value, other: Any) -> Any:
-        if not isinstance(other, Real):
-            return NotImplemented
-        number = as_float(other)
-        if current_mode() is None:
-            return _node(primitive, number, self, forward(number, self._data))
-        return Value._record(primitive, [(number, self)])[0]
-
-    return operator, reflected
-
-
-def _method(primitive: Primitive) -> Any:
-    forward = primitive.forward
-
-    def unary(self: Value) -> Value:
-        return (
-            _node(primitive, self, None, forward(self._data))
-            if current_mode() is None
-            else Value._record(primitive, [(self,)])[0]
-        )
-
-    def parametric(self: Value, *args: float, **parameters: float) -> Any:
-        return primitive(self, *args, **parameters)
-
-    method: Any = parametric if primitive.parameters else unary
-    method.__name__ = primitive.name
-    method.__qualname__ = f"Value.{primitive.name}"
-    method.__doc__ = primitive.doc
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    _, *parameters = inspect.signature(primitive).parameters.values()
-    method.__signature__ = inspect.Signature([own, *parameters])  # what `help` shows
-    return method
-
-
-def _comparison(compare: Callable[[float, Any], bool]) -> Callable[[Value, Any], Any]:
-    def comparison(self: Value, other: Any) -> Any:
-        if isinstance(other, Value):
-            other = other._data
-        return compare(self._data, other) if isinstance(other, Real) else NotImplemented
-
-    return comparison
-
-
-for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}.items():
-    _operator, _reflected = _binary(_primitive)
-    setattr(Value, f"__{_name}__", _operator)
-    setattr(Value, f"__r{_name}__", _reflected)
-for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
-    setattr(Value, f"__{_name}__", _comparison(_compare))
-for _primitive in REGISTRY.values():
-    if _primitive.is_unary:
-        setattr(Value, _primitive.name, _method(_primitive))
-Value.__pos__ = Value.identity
-Value.__neg__ = Value.neg
-Value.__abs__ = Value.abs

@@ -14,7 +14,13 @@ Rng = random.Random | int | None
 
 def as_rng(rng: Rng) -> Any:
     """A source of random numbers: `rng` itself, one seeded with an int, or for None the module `random`."""
-    return random if rng is None else random.Random(rng) if isinstance(rng, int) else rng
+    if rng is None:
+        return random
+    if hasattr(rng, "__index__"):
+        return random.Random(rng.__index__())
+    if not hasattr(rng, "uniform"):
+        raise TypeError(f"rng expected a random.Random, a seed or None, got {rng!r}")
+    return rng
 
 
 class Neuron(Module):
@@ -31,7 +37,7 @@ class Neuron(Module):
         source = as_rng(rng)
         self.w = [Value(source.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
-        self.activation = activation or ("relu" if nonlin else "linear")
+        self.activation = ("relu" if nonlin else "linear") if activation is None else activation
         self._activate = activation_function(self.activation)
 
     def forward(self, x: Sequence[Any]) -> Value:
@@ -76,7 +82,8 @@ class Layer(Module):
         out = []
         for neuron, y in zip(self.neurons, sums, strict=True):
             y = neuron._activate(y)
-            neuron.leave_note(y)
+            if isinstance(y, Value):
+                neuron.leave_note(y)
             out.append(y)
         return out
 

@@ -12,7 +12,7 @@ from autograd import logsumexp, mean, relu, softplus, sum
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """The mean of (prediction_i - target_i)**2 over the elements.
 
-    prediction, target: one number each, or lists of the same length. Raises ValueError otherwise.
+    prediction, target: one number each, or lists, nested alike, of the same lengths. Raises ValueError otherwise.
     """
     return _elementwise("mse_loss", lambda p, t: (p - t) ** 2, prediction, target, reduction)
 
@@ -67,5 +67,14 @@ def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, ta
         )
     if not many:
         return loss(prediction, target)
-    losses = [loss(p, t) for p, t in zip(prediction, target, strict=True)]
+    losses = [
+        _elementwise(name, loss, p, t, "none") if hasattr(p, "__len__") or hasattr(t, "__len__") else loss(p, t)
+        for p, t in zip(prediction, target, strict=True)
+    ]
+    if reduction != "none":
+        losses = _flat(losses)
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+def _flat(xs: list[Any]) -> list[Any]:
+    return [y for x in xs for y in (_flat(x) if isinstance(x, list) else [x])]

@@ -95,6 +95,8 @@ class Trainer:
             raise FloatingPointError(
                 "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
             )
+        if not loss.inputs:
+            raise RuntimeError("nothing was recorded, so nothing can be learned; train outside of no_grad()")
         loss.backward()
         self.optimizer.step()
         return loss.data
@@ -129,24 +131,23 @@ class Trainer:
             try:
                 for epoch in range(1, epochs + 1):
                     bar.set_description(f"epoch {epoch}/{epochs}")
-                    self._epoch(X, Y, batch_size, rng, history, bar)
+                    train_loss = self._epoch(X, Y, batch_size, rng, bar)
                     if validation:
                         self._validate(*validation, history)
+                    history.train_loss.append(train_loss)
                     bar.set_postfix({k: f"{v[-1]:.4f}" for k, v in _curves(history).items() if v})
             except KeyboardInterrupt:
                 history.interrupted = True
         return history
 
-    def _epoch(
-        self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, history: History, bar: Any
-    ) -> None:
+    def _epoch(self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, bar: Any) -> float:
         total = 0.0
         self.model.train()
         for indices in batches(len(X), batch_size, rng):
             loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
             total += loss * len(indices)
             bar.update()
-        history.train_loss.append(total / len(X))
+        return total / len(X)
 
     def _validate(self, X: Sequence[Any], Y: Sequence[Any], history: History) -> None:
         loss, metrics = self.evaluate(X, Y)
@@ -157,27 +158,31 @@ class Trainer:
     def evaluate(self, X: Sequence[Any], Y: Sequence[Any]) -> tuple[float, dict[str, float]]:
         """The mean loss and the mean of each metric, in evaluation mode and without recording."""
         _check(X, Y)
-        outputs = self.predict(X)
-        losses = [_number(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
-        means = {
-            name: sum(m(o, y) for o, y in zip(outputs, Y, strict=True)) / len(X) for name, m in self.metrics.items()
-        }
+        with no_grad():
+            outputs = self._outputs(X)
+            losses = [_numbers(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
+        found = [_numbers(output) for output in outputs]
+        means = {name: sum(m(o, y) for o, y in zip(found, Y, strict=True)) / len(X) for name, m in self.metrics.items()}
         return sum(losses) / len(X), means
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
-        """The output for each example, as a number or a list of numbers."""
-        was_training = self.model.training
+        """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""
+        with no_grad():
+            return [_numbers(output) for output in self._outputs(X)]
+
+    def _outputs(self, X: Sequence[Any]) -> list[Any]:
+        modes = [(module, module.training) for _, module in self.model.named_modules()]
         self.model.eval()
         try:
-            with no_grad():
-                return [
-                    [_number(y) for y in out] if isinstance(out, list) else _number(out) for out in self.model.batch(X)
-                ]
+            return self.model.batch(X)
         finally:
-            self.model.train(was_training)
+            for module, training in modes:
+                module.training = training
 
 
-def _number(x: Any) -> float:
+def _numbers(x: Any) -> Any:
+    if isinstance(x, list | tuple):
+        return [_numbers(y) for y in x]
     return x.data if isinstance(x, Value) else float(x)
 
 

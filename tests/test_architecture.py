@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 ROOMS = [
     "autograd.floats", "autograd.modes", "autograd.primitives", "autograd.ops", "autograd.functions", "autograd.graph",
-    "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.transforms", "autograd.checking",
-    "autograd.drawing.table", "autograd.drawing.digraph", "autograd.drawing.notebook", "autograd.drawing",
+    "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators", "autograd.transforms",
+    "autograd.checking",
+    "autograd.drawing.tables", "autograd.drawing.digraph", "autograd.drawing.notebook", "autograd.drawing",
     "autograd.extend", "autograd",
     "nn.module", "nn.activations", "nn.layers", "nn.losses", "nn.optim", "nn.data", "nn.train", "nn",
     "autograd.__main__",
@@ -31,13 +32,13 @@ ALLOWED = {
     "autograd.ops": {"autograd.floats", "autograd.primitives"},
     "autograd.functions": {"autograd.floats", "autograd.ops", "autograd.primitives"},
     "autograd.graph": {"autograd.primitives"},
-    "autograd.drawing.digraph": {"autograd.floats", "autograd.graph", "autograd.drawing.table"},
-    "autograd.drawing.table": {"autograd.graph"},
+    "autograd.drawing.digraph": {"autograd.floats", "autograd.graph", "autograd.drawing.tables"},
+    "autograd.drawing.tables": {"autograd.graph"},
 }
 """Where less than everything above is allowed: the table of operations knows no Value, pictures know snapshots only."""
 
-SPINE = [room for room in ROOMS[:11] if room != "autograd.ops"]
-LONGEST = {**{f"{room.replace('.', '/')}.py": 330 for room in SPINE}, "autograd/ops.py": 400}
+SPINE = [room for room in ROOMS[:12] if room != "autograd.ops"]
+LONGEST = {**{f"{room.replace('.', '/')}.py": 300 for room in SPINE}, "autograd/ops.py": 400}
 
 
 def files():

@@ -96,12 +96,47 @@ def test_warns_at_the_border_of_the_domain():
         (autograd.sin, 1e5), (autograd.exp, 20.0), (autograd.log, 1e-3), (autograd.log, 1e-9), (autograd.log, 1e9),
         (lambda x: autograd.sin(100 * x), 0.3), (lambda x: 1e12 * x + 3.0, 1.0), (autograd.cos, 1e-9),
         (autograd.relu, 1e-4), (lambda x: 1e-9 * autograd.cos(x), 1.3), (lambda x: x**2.5, 1e-6),
+        (lambda x: 5.0 + 0.0 * x, 1.0), (lambda x: (x - 1) ** 3, 1.0),
+        # what rounds badly inside
+        (lambda x: (autograd.exp(x) - 1) / x, 1e-3), (lambda x: (1 - autograd.cos(x)) / (x * x), 0.02),
+        (lambda x: 1 - autograd.tanh(x) ** 2, 10.0), (lambda x: autograd.sqrt(x * x + 1) - x, 1e4),
     ],
 )  # fmt: skip
 def test_picks_its_step_well(f, x):
     with warnings.catch_warnings():
         warnings.simplefilter("error", GradcheckWarning)
         assert gradcheck(f, x, order=2)
+
+
+@pytest.mark.parametrize("x", [20.0, 30.0])
+def test_cancellation_does_not_look_like_a_wrong_rule(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GradcheckWarning)
+        assert gradcheck(lambda x: autograd.log(1 + autograd.exp(-x)), x)
+    xs = [1000.1, 1000.2, 1000.3]
+    assert gradcheck(lambda xs: autograd.mean([x * x for x in xs]) - autograd.mean(xs) ** 2, (xs,))
+
+
+def test_what_finite_differences_cannot_see_is_said():
+    @primitive(lambda x, y: 0.0)
+    def lost(x):
+        return x + 1e13
+
+    with pytest.warns(GradcheckWarning, match="rounding in the function hides it"):
+        gradcheck(lost, 1.0)
+    for f, x in ((lambda x: autograd.sigmoid(1e8 * x), 0.0), (lambda x: autograd.sin(1e6 * x), 0.3)):
+        with pytest.warns(GradcheckWarning, match=r"was not checked: (finite differences do not settle|a kink)"):
+            gradcheck(f, x)
+    with pytest.warns(GradcheckWarning, match="a kink lies within the step"):
+        gradcheck(lambda x: autograd.sqrt(autograd.abs(x)), 0.0)
+
+
+def test_a_graph_made_before_can_still_be_differentiated():
+    w = Value(2.0)
+    loss = w * w
+    gradcheck(lambda: w * 3.0, [w])
+    loss.backward()
+    assert (w.data, w.grad) == (2.0, 4.0)
 
 
 def test_leaf_values_are_moved_and_put_back():
@@ -130,6 +165,8 @@ def test_functions_of_lists_with_several_results():
 def test_errors():
     with pytest.raises(ValueError, match="gradcheck expected order 1 or 2, got 3"):
         gradcheck(autograd.sin, 1.0, order=3)
+    with pytest.raises(ValueError, match=r"gradcheck expected finite inputs, got \[inf\]"):
+        gradcheck(autograd.tanh, float("inf"))
     with pytest.raises(ValueError, match="gradcheck expected sample >= 1, got 0; leave it out to check all"):
         gradcheck(autograd.sin, 1.0, sample=0)
     with pytest.raises(TypeError, match="expected one real number, got None"):

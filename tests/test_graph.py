@@ -3,13 +3,14 @@ import random
 import pytest
 
 import autograd
-from autograd import Value
+from autograd import Value, gradcheck
 from autograd.extend import snapshot, topological_order
 from autograd.graph import describe, describe_operation
 
 
 def random_graph(rng, size):
     nodes = [Value(rng.random()) for _ in range(3)]
+    vectors = [tuple(nodes)]
     for _ in range(size):
         kind = rng.randrange(4)
         xs = [rng.choice([*nodes, 2.0]) for _ in range(4)]
@@ -18,7 +19,8 @@ def random_graph(rng, size):
         elif kind == 1:
             nodes.append(rng.choice(nodes).tanh())
         elif kind == 2:
-            nodes.append(autograd.dot(xs[:2], xs[2:], rng.choice(nodes)))
+            vectors.append(tuple(rng.choice([*nodes, 2.0]) for _ in range(3)))  # shared, as a layer's input is
+            nodes.append(autograd.dot(rng.choice(vectors), rng.choice(vectors), rng.choice(nodes)))
         else:
             nodes.append(autograd.where(rng.choice(nodes), xs[0], xs[1]))
     return nodes
@@ -26,7 +28,7 @@ def random_graph(rng, size):
 
 def test_operands_come_before_their_users_and_each_node_once():
     rng = random.Random(0)
-    for _ in range(50):
+    for _ in range(500):
         nodes = random_graph(rng, 30)
         roots = rng.sample(nodes, 2)
         leaves, interiors = topological_order(*roots)
@@ -38,6 +40,17 @@ def test_operands_come_before_their_users_and_each_node_once():
             assert all(place[x] < place[node] for x in node._prev)
         assert all(node.primitive is None for node in leaves)
         assert all(node.primitive is not None for node in interiors)
+
+
+def test_a_vector_that_is_used_again_below_itself():
+    h = tuple(v * 2.0 for v in (Value(0.5), Value(-1.0)))
+    bilinear(h).backward()
+    assert [v.inputs[0].grad for v in h] == [-16.0, -22.0]
+    assert gradcheck(lambda x, y: bilinear((2.0 * x, 2.0 * y)), (0.5, -1.0), order=2)
+
+
+def bilinear(h):
+    return autograd.dot(autograd.linear(h, [[1.0, 2.0], [3.0, 4.0]], [0.0, 0.0]), h)
 
 
 def test_the_order_is_the_same_every_time():

@@ -25,6 +25,9 @@ def test_values_and_gradients_equal_pytorch(row):
 def test_one_number_and_no_reduction():
     assert mse_loss(Value(3.0), 1.0).data == 4.0
     assert mse_loss(3.0, 1.0) == 4.0
+    assert mse_loss([[1.0, 2.0], [3.0, 5.0]], [[0.0, 0.0], [0.0, 1.0]]) == (1 + 4 + 9 + 16) / 4
+    with pytest.raises(ValueError, match="mse_loss expected as many targets as predictions"):
+        mse_loss([[1.0, 2.0]], [1.0])
     assert [y.data for y in mse_loss([Value(3.0), Value(1.0)], [1.0, 0.0], reduction="none")] == [4.0, 1.0]
 
 

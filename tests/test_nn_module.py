@@ -92,6 +92,8 @@ def test_rng_is_a_seed_or_a_source_and_the_same_seed_gives_the_same_weights():
         return [p.data for p in model.parameters()]
 
     assert weights(MLP(2, [3, 1], rng=5)) == weights(MLP(2, [3, 1], rng=random.Random(5)))
+    with pytest.raises(TypeError, match=r"rng expected a random\.Random, a seed or None, got 'a'"):
+        MLP(1, [1], rng="a")
     assert weights(MLP(2, [3, 1], rng=5)) != weights(MLP(2, [3, 1], rng=6))
 
 

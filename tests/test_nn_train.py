@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import same
 
-from autograd import Value
+from autograd import Value, no_grad
 from nn import MLP, SGD, History, Module, Optimizer, Trainer, batches, cross_entropy, load_digits, mse_loss
 from nn import train_validation_test_split as split
 
@@ -128,6 +128,48 @@ def test_a_step_averages_over_the_batch():
     t = Trainer(model, mse_loss, SGD([w, b], lr=0.5))
     assert t.step([[1.0], [3.0]], [0.0, 0.0]) == 5.0
     assert (w.data, b.data) == (1.0 - 0.5 * (1.0 * 2 + 3.0 * 2 * 3.0) / 2, -0.5 * 4.0)
+
+
+def test_training_under_no_grad_is_refused():
+    X, Y = task()
+    with pytest.raises(RuntimeError, match="nothing was recorded, so nothing can be learned; train outside of no_grad"):
+        no_grad()(lambda: trainer().fit(X, Y, epochs=1, progress=False))()
+
+
+def test_the_loss_of_validation_gets_values_too():
+    model = MLP(1, [1], rng=0)
+    t = Trainer(model, lambda score, y: (1 + -y * score).relu(), SGD(model.parameters(), lr=0.1))
+    history = t.fit([[1.0], [2.0]], [1, -1], epochs=1, validation=([[1.0]], [1]), progress=False)
+    assert len(history.validation_loss) == 1
+
+
+def test_prediction_leaves_every_module_in_its_mode_and_takes_nested_outputs():
+    class Nested(Module):
+        def __init__(self):
+            self.layer = MLP(1, [1], rng=0)
+
+        def forward(self, x):
+            assert not self.training
+            assert not self.layer.training
+            y = self.layer(x)
+            assert not y.inputs
+            return (y, [[y, 1.0]])
+
+    model = Nested()
+    model.layer.eval()
+    t = Trainer(model, lambda out, y: out[0], SGD(model.parameters(), lr=0.1))
+    ((first, nested),) = t.predict([[2.0]])
+    assert nested == [[first, 1.0]]
+    assert model.training
+    assert not model.layer.training
+
+
+def test_the_last_batch_counts_by_its_size():
+    model = MLP(1, [1], rng=0)
+    t = Trainer(model, mse_loss, SGD(model.parameters(), lr=0.0))
+    X, Y = [[1.0], [2.0], [3.0]], [0.0, 1.0, 5.0]
+    history = t.fit(X, Y, epochs=1, batch_size=2, progress=False)
+    assert history.train_loss[0] == pytest.approx(t.evaluate(X, Y)[0])
 
 
 def test_ctrl_c_keeps_everything_so_far():

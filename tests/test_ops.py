@@ -161,6 +161,31 @@ def test_the_slope_of_a_power_still_varies_with_the_exponent_at_zero():
     assert hessian(lambda x: x**0)(2.0) == 0.0
 
 
+@pytest.mark.parametrize("exponent", [0, 0.0, Value(0.0)])
+def test_nothing_flows_through_a_power_of_zero(exponent):
+    x = Value(2.0)
+    (x**exponent - 1.0).log().backward()
+    assert x.grad == 0.0
+    assert gradients((x**exponent - 1.0).log(), x) == 0.0
+
+
+@pytest.mark.parametrize("name", ["relu", "maximum", "minimum", "clamp", "where", "leaky_relu"])
+def test_selectors_send_nothing_rather_than_zero_to_what_they_do_not_choose(name):
+    """An infinite slope beyond a product with zero would be nan; beyond nothing it is nothing."""
+    x = Value(0.0)
+    infinite = x.sqrt()  # 0, with an infinite slope
+    y = {
+        "relu": lambda: (infinite - 1.0).relu(),
+        "maximum": lambda: REGISTRY["maximum"](infinite, 1.0),
+        "minimum": lambda: REGISTRY["minimum"](infinite, -1.0),
+        "clamp": lambda: infinite.clamp(1.0, 2.0),
+        "where": lambda: REGISTRY["where"](1.0, 2.0, infinite),
+        "leaky_relu": lambda: REGISTRY["leaky_relu"](1.0, infinite),
+    }[name]()
+    y.backward()
+    assert x.grad == gradients(y, x) == 0.0
+
+
 def test_softplus_is_exact_far_out():
     assert REGISTRY["softplus"](-50.0) == pytest.approx(math.exp(-50), rel=1e-15)
     assert REGISTRY["softplus"](50.0) == 50.0

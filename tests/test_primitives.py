@@ -83,9 +83,8 @@ def test_partials_have_to_take_the_operands_and_the_result():
 
 
 def test_help_shows_how_to_call():
-    shown = {
-        name: str(inspect.signature(REGISTRY[name])) for name in ("exp", "clamp", "where", "atan2", "hypot", "cubed")
-    }
+    functions = (*(REGISTRY[name] for name in ("exp", "clamp", "where", "atan2", "hypot")), cubed)
+    shown = {f.__name__: str(inspect.signature(f)) for f in functions}
     assert shown == {
         "exp": "(x, /)", "clamp": "(x, /, min=-inf, max=inf)", "where": "(c, a, b, /)", "atan2": "(a, b, /)",
         "hypot": "(a, b, /)", "cubed": "(x, /)",
@@ -148,14 +147,15 @@ def test_a_partial_that_uses_a_value_from_elsewhere_is_refused():
     assert x.grad == 0.0
 
 
-def test_names_are_taken_once_but_a_cell_may_run_again():
-    with pytest.raises(
-        ValueError, match=r"a primitive named 'exp' already exists in autograd\.ops; choose another name"
-    ):
+def test_a_custom_operation_may_have_any_name_and_its_cell_may_run_again():
+    @primitive(lambda x, y: 5.0)
+    def exp(x):
+        return 5 * x
 
-        @primitive(lambda x, y: y)
-        def exp(x):
-            return x
+    assert REGISTRY["exp"] is autograd.exp
+    assert grad(lambda x: exp(x) + autograd.exp(x))(0.0) == 6.0
+    y = exp(Value(1.0)) + autograd.exp(Value(0.0))
+    assert pickle.loads(pickle.dumps(y)).data == 6.0
 
     for _ in range(2):
 
@@ -164,7 +164,43 @@ def test_names_are_taken_once_but_a_cell_may_run_again():
             return 2.0 * x
 
     assert grad(again)(1.0) == 2.0
-    assert REGISTRY["exp"] is autograd.exp
+    own = Primitive("tanh", "tanh", lambda x: x, (lambda x, y: 1.0,))
+    assert REGISTRY["tanh"] is autograd.tanh
+    assert own.module == __name__
+
+
+def test_equal_names_in_two_modules_are_kept_apart():
+    spaces = []
+    for slope in (2.0, 3.0):
+        space = {"primitive": primitive, "__name__": f"module{slope:.0f}"}
+        exec(f"@primitive(lambda x, y: {slope})\ndef scale(x):\n    return {slope} * x", space)
+        spaces.append(space)
+    x = Value(1.0)
+    x2, y2 = pickle.loads(pickle.dumps((x, spaces[0]["scale"](x))))
+    y2.backward()
+    assert (y2.data, x2.grad) == (2.0, 2.0)
+
+
+def test_a_lambda_has_no_name_to_be_found_by():
+    with pytest.raises(TypeError, match="a function with a name, which a lambda has not; write it with def"):
+        primitive(lambda x, y: 1.0)(lambda x: x)
+
+
+def test_a_vector_partial_may_give_none_but_not_too_little():
+    @primitive(lambda xs, y: None)
+    def stopped(*xs):
+        return xs[0]
+
+    @primitive(lambda xs, y: [1.0])
+    def short(*xs):
+        return xs[0]
+
+    x = Value(1.0)
+    (stopped(x, x) + x).backward()
+    assert x.grad == gradients(stopped(x, x) + x, x) == 1.0
+    for sweep in (lambda: short(x, x).backward(), lambda: gradients(short(x, x), x)):
+        with pytest.raises(ValueError, match="the partial of short returned 1 derivatives for 2 operands"):
+            sweep()
 
 
 @pytest.mark.parametrize(
@@ -177,6 +213,10 @@ def test_names_are_taken_once_but_a_cell_may_run_again():
         (lambda: autograd.elu(1.0, 2.0, alpha=2.0), "elu takes 1 operand and optionally alpha; got 'alpha' twice"),
         (lambda: autograd.exp("1"), "expected one real number, got the string '1'"),
         (lambda: autograd.maximum(Value(1.0), [1.0]), "expected one real number, got a list"),
+        (lambda: autograd.where((Value(0.0),), 1.0, 2.0), "expected one real number, got a tuple"),
+        (lambda: autograd.equal((1.0,), 1.0), "expected one real number, got a tuple"),
+        (lambda: autograd.sum([(Value(1.0),), 2.0], 1.0), "expected one real number, got a tuple"),
+        (lambda: autograd.softmax([(Value(0.0),)]), "expected one real number, got a tuple"),
     ],
 )
 def test_wrong_calls_say_what_is_taken(attempt, text):
@@ -198,5 +238,5 @@ def test_the_registry_finds_and_names_what_is_missing():
     assert find("exp") is autograd.exp
     assert isinstance(autograd.exp, Primitive)
     assert repr(autograd.exp) == "<primitive exp>"
-    with pytest.raises(KeyError, match="no primitive is named 'nope'; if it is a custom one, import the module"):
+    with pytest.raises(KeyError, match="no primitive is named 'nope'; if it is a custom one, run the code"):
         find("nope")

@@ -2,6 +2,6 @@
 
 from .digraph import draw_dot
 from .notebook import mimebundle
-from .table import table
+from .tables import table
 
 __all__ = ["draw_dot", "mimebundle", "table"]

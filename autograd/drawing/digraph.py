@@ -10,7 +10,7 @@ import graphviz.backend.dot_command
 
 from ..floats import is_node
 from ..graph import Node, Snapshot, SnapshotNode, snapshot
-from .table import one_line
+from .tables import one_line
 
 FILL = {"leaf": "#fef9c3", "operation": "#f1f5f9"}
 BLUE, ORANGE = "#1d4ed8", "#c2410c"  # data and the forward pass; gradients and the backward pass

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..graph import Node, snapshot, topological_order
 from .digraph import digraph, use_dot
-from .table import table
+from .tables import table
 
 LARGEST = 120
 """Nodes; beyond, a picture is slow and nobody can read it."""

@@ -1,0 +1,92 @@
+"""Python's operators on Values, and the methods: all made from the table in `ops`.
+
+The common case, floats and Values with no mode set, takes a short way to the new node.
+"""
+
+import inspect
+import operator as op
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from . import ops
+from .floats import as_float
+from .primitives import REGISTRY, Primitive
+from .value import Value, current_mode, make_node
+
+__all__ = ["Value"]
+
+__all__ = ["Value"]
+
+
+def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    forward = primitive.forward
+
+    def operator(self: Value, other: Any) -> Any:
+        if type(other) is Value:
+            number = other._data
+        elif type(other) is float:
+            number = other
+        elif isinstance(other, Real):
+            number = other = as_float(other)
+        else:
+            return Value._record(primitive, [(self, other)])[0] if isinstance(other, Value) else NotImplemented
+        if current_mode() is None:
+            return make_node(primitive, self, other, forward(self._data, number))
+        return Value._record(primitive, [(self, other)])[0]
+
+    def reflected(self: Value, other: Any) -> Any:
+        if not isinstance(other, Real):
+            return NotImplemented
+        number = as_float(other)
+        if current_mode() is None:
+            return make_node(primitive, number, self, forward(number, self._data))
+        return Value._record(primitive, [(number, self)])[0]
+
+    return operator, reflected
+
+
+def _method(primitive: Primitive) -> Any:
+    forward = primitive.forward
+
+    def unary(self: Value) -> Value:
+        return (
+            make_node(primitive, self, None, forward(self._data))
+            if current_mode() is None
+            else Value._record(primitive, [(self,)])[0]
+        )
+
+    def parametric(self: Value, *args: float, **parameters: float) -> Any:
+        return primitive(self, *args, **parameters)
+
+    method: Any = parametric if primitive.parameters else unary
+    method.__name__ = primitive.name
+    method.__qualname__ = f"Value.{primitive.name}"
+    method.__doc__ = primitive.doc
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    _, *parameters = inspect.signature(primitive).parameters.values()
+    method.__signature__ = inspect.Signature([own, *parameters])  # what `help` shows
+    return method
+
+
+def _comparison(compare: Callable[[float, Any], bool]) -> Callable[[Value, Any], Any]:
+    def comparison(self: Value, other: Any) -> Any:
+        if isinstance(other, Value):
+            other = other._data
+        return compare(self._data, other) if isinstance(other, Real) else NotImplemented
+
+    return comparison
+
+
+for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}.items():
+    _operator, _reflected = _binary(_primitive)
+    setattr(Value, f"__{_name}__", _operator)
+    setattr(Value, f"__r{_name}__", _reflected)
+for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
+    setattr(Value, f"__{_name}__", _comparison(_compare))
+for _primitive in REGISTRY.values():
+    if _primitive.is_unary:
+        setattr(Value, _primitive.name, _method(_primitive))
+Value.__pos__ = Value.identity
+Value.__neg__ = Value.neg
+Value.__abs__ = Value.abs
