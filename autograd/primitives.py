@@ -40,7 +40,7 @@ class Primitive:
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
     module: str = ""
-    """Where it is defined; found out unless told."""
+    """Where it is defined: unless told, the module that makes the record."""
     arity: int = field(init=False)
     in_slots: bool = field(init=False)
     """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
@@ -155,7 +155,7 @@ def primitive(
     """
 
     for partial in partials:
-        if not any(_takes(partial, count) for count in range(2, 9)):
+        if not any(_takes(partial, count) for count in range(2, 65)):
             raise TypeError(
                 f"primitive expected partials that take the operands and then the result, got {partial!r}; write "
                 f"@primitive(lambda x, out: ...) above the function"
@@ -206,6 +206,8 @@ def _takes(function: Any, count: int) -> bool:
         inspect.signature(function).bind(*[None] * count)
     except TypeError:
         return False
+    except ValueError:  # a built-in that hides what it takes
+        return callable(function)
     return True
 
 
