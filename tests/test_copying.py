@@ -5,7 +5,7 @@ import pytest
 from support import COPIES
 
 import autograd
-from autograd import Value
+from autograd import Value, value
 
 
 def build():
@@ -52,6 +52,23 @@ def test_a_copy_still_knows_that_a_leaf_was_changed(copied):
     z = fresh * fresh
     z.backward()
     assert fresh.grad == 6.0
+
+
+def test_what_comes_from_a_process_where_more_was_assigned_can_be_used():
+    leaf, root = Value(2.0), Value(3.0) * 1.0
+    leaf._stamp = root._stamp = value.clock + 1000
+    stored = [pickle.dumps(leaf), pickle.dumps(root)]
+    for data in stored:
+        loaded = pickle.loads(data)
+        y = loaded * loaded
+        y.backward()
+        assert value.clock >= loaded._stamp
+        assert loaded.grad == 2 * loaded.data
+    before = value.clock
+    old = pickle.loads(pickle.dumps(Value(1.0)))
+    old._stamp = 0
+    pickle.loads(pickle.dumps(old))
+    assert value.clock == before  # time does not run back
 
 
 def test_a_shallow_copy_has_the_same_operands():

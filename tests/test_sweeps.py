@@ -182,6 +182,15 @@ def test_gradients_can_be_differentiated_again_and_again():
     assert [v.data for v in order] == pytest.approx(expected)
 
 
+def test_the_forward_sweep_goes_on_beyond_an_input_that_is_no_leaf():
+    x = Value(3.0)
+    h = x * 2.0
+    (tangent,) = sweeps.push({h: 1.0}, [(h * h) + x], False)
+    assert tangent == 12.0
+    with pytest.raises(TypeError, match="positional"):
+        gradients(h, x, 2.0)
+
+
 def test_gradients_refuse_what_is_not_a_value():
     x = Value(1.0)
     for output, inputs in ((1.0, [x]), (x, [1.0]), (x, "x")):
