@@ -176,8 +176,11 @@ class _Problem:
                 f"{where} is wrong.\n  analytic ({mode} sweep): {analytic!r}\n  numeric:  {numeric.value!r}\n"
                 f"  tolerance: {tolerance:.2g}\n{cause}"
             )
-        if 0.25 * numeric.error < size < tolerance:
-            self.unchecked.append(f"{where} was not checked: rounding in the function hides it ({mode} sweep)")
+        if 0.25 * numeric.error < size and tolerance > 5e-4 * size:
+            share = f"errors below {tolerance / size:.1%}" if tolerance < size else "it"
+            self.unchecked.append(
+                f"{where} was not fully checked: rounding in the function hides {share} ({mode} sweep)"
+            )
 
     def where(self, column: int, row: int, order: int) -> str:
         """What is being checked, in words."""

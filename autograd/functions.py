@@ -100,7 +100,9 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float."""
     xs = _some(xs, "log_softmax")
     total = ops.logsumexp(xs)
-    return [ops.sub(x, total) for x in xs]
+    shifted = tuple(ops.sub(x, total) for x in xs)
+    rest = ops.logsumexp(shifted)  # 0, but for what the total of huge xs has lost by rounding
+    return [ops.sub(x, rest) for x in shifted]
 
 
 def _some(xs: Iterable[Any], name: str) -> tuple[Any, ...]:

@@ -164,7 +164,12 @@ gelu = Primitive(
     "gelu",
     "gelu",
     floats.gelu,
-    (lambda x, y: 0.5 * (1.0 + erf(x * math.sqrt(0.5))) + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)),),
+    (
+        lambda x, y: (
+            where(greater(x, -1.0), 0.5 * (1.0 + erf(x * math.sqrt(0.5))), div(y, x))  # y / x keeps the tail
+            + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        ),
+    ),
     doc="x times the normal distribution's probability of being below x: the erf form (Hendrycks and Gimpel 2016).",
 )
 silu = Primitive(
@@ -252,6 +257,13 @@ dot = Primitive(
     (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0),
     vectors=(0, 1),
 )
-logsumexp = Primitive(
-    "logsumexp", "logsumexp", floats.logsumexp, (lambda xs, y: [exp(x - y) for x in xs],), vectors=(0,)
-)
+
+
+def _shares(xs: Any, y: Any) -> list[Any]:
+    """exp(x - y) for each x, divided by their sum: that is 1 but for what y, next to huge xs, has lost by rounding."""
+    terms = [exp(x - y) for x in xs]
+    total = sum(tuple(terms))
+    return [choose(equal(total, total), div(term, total), term) for term in terms]  # nan stays where it came from
+
+
+logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, (_shares,), vectors=(0,))

@@ -39,6 +39,8 @@ class Primitive:
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
+    names: tuple[str, ...] = ()
+    """What `help` calls the operands; found in the rules unless told."""
     module: str = ""
     """Where it is defined: unless told, the module that makes the record."""
     arity: int = field(init=False)
@@ -62,8 +64,10 @@ class Primitive:
 
     def _signature(self) -> inspect.Signature:
         """For `help`: operands are named as a partial or the forward rule names them."""
-        rules = [f for f in self.partials if getattr(f, "__code__", None) and f.__code__.co_argcount == self.arity + 1]
-        names = list(inspect.signature((*rules, self.forward)[0]).parameters)[: self.arity - len(self.parameters)]
+        codes = [f.__code__ for f in (*self.partials, self.forward) if hasattr(f, "__code__")]
+        known = [code.co_varnames for code in codes if code.co_argcount >= self.arity]
+        names = self.names or (known[0] if known else [f"x{i + 1}" for i in range(self.arity)])
+        names = names[: self.arity - len(self.parameters)]
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         trailing = [inspect.Parameter(name, kind, default=x) for name, x in self.parameters.items()]
         return inspect.Signature([*(inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names), *trailing])
@@ -162,21 +166,18 @@ def primitive(
             )
 
     def decorate(function: Callable[..., float]) -> Callable[..., Any]:
-        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
-        name = function.__name__
+        name = getattr(function, "__name__", type(function).__name__)
         if not name.isidentifier():
             raise TypeError("primitive expected a function with a name, which a lambda has not; write it with def")
-        variadic = inspect.Parameter.VAR_POSITIONAL in kinds
-        if len(kinds) != len(partials) or not kinds or (variadic and len(kinds) != 1):
-            raise TypeError(
-                f"{name} needs one partial for each of its {len(kinds)} operands, got {len(partials)} "
-                f"(*operands count as one, and stand alone)"
-            )
+        takes = list(inspect.signature(function).parameters.values())
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in takes)
+        if any(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in takes) or (variadic and len(takes) > 1) or not takes:
+            raise TypeError(f"{name} expected to take its operands by position: (x), (x, y), ... or (*xs)")
+        if len(takes) != len(partials):
+            raise TypeError(f"{name} needs one partial for each of its {len(takes)} operands, got {len(partials)}")
+        if not variadic and not all(_takes(partial, len(takes) + 1) for partial in partials):
+            raise TypeError(f"each partial of {name} takes {len(takes) + 1} arguments: its operands and the result")
 
-        if not variadic and not all(_takes(partial, len(kinds) + 1) for partial in partials):
-            raise TypeError(f"each partial of {name} takes {len(kinds) + 1} arguments: its operands and the result")
-
-        @functools.wraps(function)
         def forward(*operands: Any) -> float:
             return as_float(function(*(operands[0] if variadic else operands)))
 
@@ -192,8 +193,10 @@ def primitive(
             partials=tuple(map(checked, partials)),
             domain=domain,
             vectors=(0,) if variadic else (),
+            parameters={p.name: as_float(p.default) for p in takes if p.default is not p.empty},
+            names=tuple(p.name for p in takes),
             doc=function.__doc__ or "",
-            module=function.__module__,
+            module=getattr(function, "__module__", "__main__"),
         )
         return functools.wraps(function)(lambda *operands: record(operands)) if variadic else record
 

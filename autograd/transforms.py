@@ -71,7 +71,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 
     def rows(*args: Any, **kwargs: Any) -> Any:
         call = _run(f, args, kwargs, argnums, has_aux)
-        unit = [[1.0 if i == j else 0.0 for j in range(len(call.outputs))] for i in range(len(call.outputs))]
+        unit = [[1.0 if i == j else None for j in range(len(call.outputs))] for i in range(len(call.outputs))]
         result = rebuild(call.out, [call.reverse(row) for row in unit])  # each number of the result gives way to a tree
         return (result, call.settle(call.aux)) if has_aux else result
 
@@ -202,11 +202,10 @@ class _Call:
         self.create_graph = self.as_values and is_recording()
 
     def reverse(self, cotangents: Sequence[Any]) -> Any:
-        """The reverse sweep from the results, in the shape of the arguments."""
+        """The reverse sweep from the results, in the shape of the arguments. From a None nothing flows."""
         create_graph = self.create_graph or (is_recording() and any(isinstance(c, Value) for c in cotangents))
-        seeds = [
-            (y, _number(c, create_graph)) for y, c in zip(self.outputs, cotangents, strict=True) if isinstance(y, Value)
-        ]
+        pairs = zip(self.outputs, cotangents, strict=True)
+        seeds = [(y, _number(c, create_graph)) for y, c in pairs if isinstance(y, Value) and c is not None]
         found = pull(seeds, self.fresh, create_graph)
         return rebuild(self.arguments, [_number(g, create_graph or self.as_values) for g in found])
 

@@ -6,7 +6,7 @@ Names and conventions are PyTorch's; `reduction` ("mean", "sum" or "none") works
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd import logsumexp, mean, relu, softplus, sum
+from autograd import log_softmax, mean, relu, softplus, sum
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
@@ -35,7 +35,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
 
 
 def cross_entropy(logits: Sequence[Any], target: int) -> Any:
-    """-log softmax(logits)[target], in the form logsumexp(logits) - logits[target], which cannot overflow.
+    """-log softmax(logits)[target], by `log_softmax`, which cannot overflow.
 
     logits: a list of C >= 1 numbers, not probabilities. target: the index of the right class, 0 to C - 1.
     Raises TypeError if the target is no integer, and ValueError if it is no index.
@@ -46,7 +46,7 @@ def cross_entropy(logits: Sequence[Any], target: int) -> Any:
         raise TypeError(f"cross_entropy expected a class index, got {target!r} ({type(target).__name__})")
     if not 0 <= target < len(logits):
         raise ValueError(f"cross_entropy expected a class from 0 to {len(logits) - 1}, got {target}")
-    return logsumexp(logits) - logits[target]
+    return -log_softmax(logits)[target]
 
 
 def hinge_loss(score: Any, target: float) -> Any:
@@ -59,21 +59,26 @@ def hinge_loss(score: Any, target: float) -> Any:
 def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, target: Any, reduction: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name} expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
-    many = hasattr(prediction, "__len__")
-    if many != hasattr(target, "__len__") or (many and len(prediction) != len(target)):
-        sizes = [f"{len(x)} numbers" if hasattr(x, "__len__") else "one number" for x in (prediction, target)]
+    many = _is_list(prediction)
+    if many != _is_list(target) or (many and len(prediction) != len(target)):
+        sizes = [f"{len(x)} numbers" if _is_list(x) else "one number" for x in (prediction, target)]
         raise ValueError(
             f"{name} expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target"
         )
     if not many:
         return loss(prediction, target)
     losses = [
-        _elementwise(name, loss, p, t, "none") if hasattr(p, "__len__") or hasattr(t, "__len__") else loss(p, t)
+        _elementwise(name, loss, p, t, "none") if _is_list(p) or _is_list(t) else loss(p, t)
         for p, t in zip(prediction, target, strict=True)
     ]
     if reduction != "none":
         losses = _flat(losses)
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+def _is_list(x: Any) -> bool:
+    """Whether x is a list, tuple or array of numbers; a string and an array without axes are not."""
+    return hasattr(x, "__len__") and not isinstance(x, str) and getattr(x, "ndim", 1) > 0
 
 
 def _flat(xs: list[Any]) -> list[Any]:

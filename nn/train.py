@@ -27,6 +27,13 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
 
+    def trim(self) -> None:
+        """Cuts off what an interrupted epoch has left in some curves only."""
+        curves = [self.train_loss, self.validation_loss, *self.metrics.values()]
+        whole = min((len(curve) for curve in curves if curve), default=0)
+        for curve in curves:
+            del curve[whole:]
+
     def plot(self, path: str | None = None) -> Any:
         """The curves over the epochs as a matplotlib figure, also written to `path` if given.
 
@@ -90,13 +97,15 @@ class Trainer:
         Raises FloatingPointError, and updates nothing, if the loss is nan.
         """
         self.optimizer.zero_grad()
-        loss: Value = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        loss = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        if not isinstance(loss, Value) or not loss.inputs:
+            raise RuntimeError(
+                "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
+            )
         if math.isnan(loss.data):
             raise FloatingPointError(
                 "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
             )
-        if not loss.inputs:
-            raise RuntimeError("nothing was recorded, so nothing can be learned; train outside of no_grad()")
         loss.backward()
         self.optimizer.step()
         return loss.data
@@ -136,8 +145,10 @@ class Trainer:
                         self._validate(*validation, history)
                     history.train_loss.append(train_loss)
                     bar.set_postfix({k: f"{v[-1]:.4f}" for k, v in _curves(history).items() if v})
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # wherever it came: whole epochs only, and the model as training had it
                 history.interrupted = True
+                history.trim()
+                self.model.train()
         return history
 
     def _epoch(self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, bar: Any) -> float:

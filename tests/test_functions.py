@@ -5,7 +5,8 @@ import math
 import pytest
 
 import autograd
-from autograd import Value, dot, gradcheck, linear, log_softmax, logsumexp, mean, softmax
+from autograd import Value, dot, grad, gradcheck, linear, log_softmax, logsumexp, mean, softmax
+from nn import cross_entropy
 
 
 def test_on_plain_numbers_the_built_ins_results():
@@ -55,6 +56,16 @@ def test_mean_and_dot():
     assert (x.grad, y.grad) == (6.0, 3.0)
     with pytest.raises(ValueError, match="dot expected two sequences of the same length, got 1 and 2"):
         dot([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("size", [1e3, 1e8, 1e12, 1e17, -1e17])
+def test_huge_logits_lose_nothing(size):
+    xs = [Value(size)] * 2 + [Value(size)]
+    assert [p.data for p in softmax(xs)] == pytest.approx([1 / 3] * 3, rel=1e-13)
+    assert [p.data for p in log_softmax(xs)] == pytest.approx([-math.log(3)] * 3, rel=1e-13)
+    assert cross_entropy(xs, 0).data == pytest.approx(math.log(3), rel=1e-13)
+    assert grad(logsumexp)([size] * 3) == pytest.approx([1 / 3] * 3, rel=1e-13)
+    assert grad(lambda xs: cross_entropy(xs, 0))([size] * 3) == pytest.approx([-2 / 3, 1 / 3, 1 / 3], rel=1e-13)
 
 
 def test_linear_is_a_dot_for_each_row():

@@ -190,6 +190,33 @@ def test_ctrl_c_keeps_everything_so_far():
     assert len(history.train_loss) == 1
 
 
+def test_an_interrupt_in_validation_leaves_whole_epochs():
+    X, Y = task()
+    calls = []
+
+    def counted(logits, y):
+        calls.append(1)
+        if len(calls) == 90:
+            raise KeyboardInterrupt
+        return right(logits, y)
+
+    t = trainer(metrics={"accuracy": counted})
+    history = t.fit(X, Y, epochs=5, validation=(X, Y), progress=False)
+    assert history.interrupted
+    assert len(history.train_loss) == len(history.validation_loss) == len(history.metrics["accuracy"]) == 1
+    assert all(module.training for _, module in t.model.named_modules())
+    history.validation_loss.append(1.0)
+    history.trim()
+    assert len(history.validation_loss) == 1
+
+
+def test_a_loss_of_plain_numbers_is_refused():
+    t = trainer()
+    t.loss = lambda logits, y: 1.0
+    with pytest.raises(RuntimeError, match=r"nothing was recorded, .* with a loss of Values"):
+        t.step([[0.0, 0.0]], [0])
+
+
 def test_nan_and_bad_data_are_named():
     class Bad(Module):
         def __init__(self):

@@ -7,7 +7,7 @@ import mpmath
 import pytest
 from support import BUILTIN, call, same, sample
 
-from autograd import Value, gradcheck, gradients, hessian, jvp
+from autograd import Value, grad, gradcheck, gradients, hessian, jvp
 from autograd.extend import REGISTRY
 
 IDS = [p.name for p in BUILTIN]
@@ -184,6 +184,16 @@ def test_selectors_send_nothing_rather_than_zero_to_what_they_do_not_choose(name
     }[name]()
     y.backward()
     assert x.grad == gradients(y, x) == 0.0
+
+
+@pytest.mark.parametrize("x", [-30.0, -10.0, -8.0, -1.0, -0.999, 0.0, 3.0])
+def test_the_slope_of_gelu_keeps_its_tail(x):
+    with mpmath.workdps(50):
+        at = mpmath.mpf(x)
+        expected = float(mpmath.ncdf(at) + at * mpmath.npdf(at))
+        second = float((2 - at * at) * mpmath.npdf(at))
+    assert grad(REGISTRY["gelu"])(x) == pytest.approx(expected, rel=1e-12)
+    assert grad(grad(REGISTRY["gelu"]))(x) == pytest.approx(second, rel=1e-11)
 
 
 def test_softplus_is_exact_far_out():

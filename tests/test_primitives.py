@@ -1,5 +1,6 @@
 import copy
 import inspect
+import math
 import pickle
 from fractions import Fraction
 
@@ -82,6 +83,32 @@ def test_partials_have_to_take_the_operands_and_the_result():
             return x + y
 
 
+def test_defaults_become_parameters_and_operands_stand_by_position():
+    @primitive(lambda x, k, y: k * x ** (k - 1), lambda x, k, y: y * autograd.log(x))
+    def power(x, k=3.0):
+        return x**k
+
+    assert (power(2.0), power(2.0, 2), power(2.0, k=2)) == (8.0, 4.0, 4.0)
+    assert grad(power)(2.0) == 12.0
+    assert str(inspect.signature(power)) == "(x, /, k=3.0)"
+    for function in (lambda *, x: x, lambda x, **rest: x, lambda x, *rest: x, lambda: 1.0):
+        function.__name__ = "f"
+        with pytest.raises(TypeError, match=r"f expected to take its operands by position"):
+            primitive(lambda x, y: 1.0)(function)
+
+
+def test_many_operands_and_callable_objects():
+    class Sum:
+        def __call__(self, a, b, c, d, e, f, g, h):
+            return a + b + c + d + e + f + g + h
+
+    total = primitive(*[lambda a, b, c, d, e, f, g, h, y: 1.0] * 8)(Sum())
+    assert grad(total, argnums=7)(*range(8)) == 1.0
+    assert total.__name__ == "Sum"
+    bare = Primitive("hyp", "hyp", math.hypot, (lambda *a: a[0] / a[2], lambda *a: a[1] / a[2]))
+    assert str(inspect.signature(bare)) == "(x1, x2, /)"
+
+
 def test_help_shows_how_to_call():
     functions = (*(REGISTRY[name] for name in ("exp", "clamp", "where", "atan2", "hypot")), cubed)
     shown = {f.__name__: str(inspect.signature(f)) for f in functions}
@@ -103,8 +130,6 @@ def test_a_rule_that_returns_no_number_is_named_by_what_it_returned():
 
 
 def test_a_partial_with_math_teaches():
-    import math
-
     @primitive(lambda x, y: math.cos(x))
     def my_sin(x):
         return math.sin(x)

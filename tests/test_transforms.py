@@ -1,4 +1,5 @@
 import gc
+import math
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -115,6 +116,11 @@ def test_f_gets_fresh_nodes_and_no_grad_is_written_or_read():
     assert got[0] is not x
     assert x.grad == 7.0
     assert grad(f)(2.0) == 4.0
+
+
+def test_an_overflow_in_one_row_of_a_jacobian_stays_there():
+    assert jacobian(lambda x: [x * x, x * 1e200 * 1e200])(1.0) == [2.0, math.inf]
+    assert hessian(lambda v: v[0] ** v[1])([1e200, 2.0])[0][0] == 2.0
 
 
 def test_a_constant_function_has_gradient_zero():
