@@ -14,7 +14,7 @@ GRID = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e308, -
 
 def same(a, b, tolerance=1e-12):
     """|a - b| <= 1e-12 max(1, |b|); nan equals nan and infinities themselves."""
-    return (a != a and b != b) or a == b or abs(a - b) <= tolerance * max(1.0, abs(b))
+    return (a != a and b != b) or a == b or (math.isfinite(b) and abs(a - b) <= tolerance * max(1.0, abs(b)))
 
 
 BUILTIN = [p for p in REGISTRY.values() if p.module == TABLE]

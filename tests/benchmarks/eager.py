@@ -113,7 +113,7 @@ def microgpt():
             visit(self)
             self.grad = 1
             for v in reversed(order):
-                for child, local in zip(v.children, v.local):  # noqa: B905
+                for child, local in zip(v.children, v.local):
                     child.grad += local * v.grad
 
     sys.setrecursionlimit(100_000)
