@@ -56,7 +56,7 @@ def test_a_copy_still_knows_that_a_leaf_was_changed(copied):
 
 def test_what_comes_from_a_process_where_more_was_assigned_can_be_used():
     leaf, root = Value(2.0), Value(3.0) * 1.0
-    leaf._stamp = root._stamp = value.clock + 1000
+    leaf._stamp, root._stamp = value.clock + 1000, value.clock + 2000
     stored = [pickle.dumps(leaf), pickle.dumps(root)]
     for data in stored:
         loaded = pickle.loads(data)
