@@ -57,7 +57,7 @@ def gradcheck(
 
     Raises GradcheckError, naming function, point, argument, analytic, numeric and tolerance; ValueError or TypeError
     for inputs that it cannot work with. Warns (GradcheckWarning), and leaves a derivative unchecked, if two calls at
-    one point differ or if a kink lies within the step.
+    one point differ, if a kink lies within the step, or if rounding inside the function hides it.
 
     >>> from autograd import gradcheck, tanh
     >>> gradcheck(lambda x, y: tanh(x * y) / y, (0.5, 2.0), order=2)

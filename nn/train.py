@@ -28,11 +28,9 @@ class History:
     interrupted: bool = False
 
     def trim(self) -> None:
-        """Cuts off what an interrupted epoch has left in some curves only."""
-        curves = [self.train_loss, self.validation_loss, *self.metrics.values()]
-        whole = min((len(curve) for curve in curves if curve), default=0)
-        for curve in curves:
-            del curve[whole:]
+        """Cuts off what an interrupted epoch has left; the training loss is what an epoch enters last."""
+        for curve in (self.validation_loss, *self.metrics.values()):
+            del curve[len(self.train_loss) :]
 
     def plot(self, path: str | None = None) -> Any:
         """The curves over the epochs as a matplotlib figure, also written to `path` if given.

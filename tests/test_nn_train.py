@@ -205,9 +205,10 @@ def test_an_interrupt_in_validation_leaves_whole_epochs():
     assert history.interrupted
     assert len(history.train_loss) == len(history.validation_loss) == len(history.metrics["accuracy"]) == 1
     assert all(module.training for _, module in t.model.named_modules())
-    history.validation_loss.append(1.0)
-    history.trim()
-    assert len(history.validation_loss) == 1
+    for complete in ([], [0.5]):  # in the first epoch too
+        cut = History(train_loss=complete, validation_loss=[1.0] * (len(complete) + 1), metrics={"accuracy": [0.1] * 3})
+        cut.trim()
+        assert len(cut.validation_loss) == len(cut.metrics["accuracy"]) == len(complete)
 
 
 def test_a_loss_of_plain_numbers_is_refused():
