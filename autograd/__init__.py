@@ -1,10 +1,11 @@
 """autograd: a scalar reverse-mode autograd engine. This front door is the table of contents."""
 
 from .checking import GradcheckError, GradcheckWarning, gradcheck
-from .drawing import draw_dot
+from .drawing import draw_dot, step_through
 from .drawing import mimebundle as _mimebundle
+from .explaining import explain
 from .functions import abs, dot, linear, log_softmax, logsumexp, mean, pow, softmax, sum
-from .modes import detect_anomaly, no_grad
+from .modes import detect_anomaly, no_grad, trace_source
 from .operators import Value
 from .ops import (
     acos,
@@ -56,7 +57,7 @@ __all__ = [
     "minimum", "clamp", "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "sum", "mean",
     "logsumexp", "softmax", "log_softmax",
     # modes
-    "no_grad", "detect_anomaly",
+    "no_grad", "detect_anomaly", "trace_source",
     # transforms
     "grad", "value_and_grad", "jacobian", "hessian", "jvp", "vjp", "hvp",
     # checking
@@ -64,6 +65,6 @@ __all__ = [
     # primitives
     "primitive",
     # drawing
-    "draw_dot",
+    "draw_dot", "step_through", "explain",
 ]
 # fmt: on

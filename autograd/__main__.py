@@ -1,22 +1,83 @@
-"""The tour: `python -m autograd`. One expression from its graph to its gradients, then a network on real digits."""
+"""The tour: `python -m autograd`. One expression from its graph to its gradients, then a network on real digits. And
+`python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10` steps through an expression of yours."""
 
 import argparse
 import io
+import keyword
 import math
-import os
+import re
 import sys
-import tempfile
 from pathlib import Path
 
-from nn import MLP, SGD, History, Trainer, cross_entropy, load_digits, train_validation_test_split
+from nn import MLP, SGD, History, Neuron, Trainer, cross_entropy, load_digits, train_validation_test_split
 
 from . import Value
-from .drawing import draw_dot, table
-from .drawing.digraph import use_dot
+from .drawing import draw_dot, step_through, table
+from .expressions import evaluate
+from .files import write_file
 from .graph import snapshot
 
 
 def main() -> None:
+    """Gives the tour, or with the word `step` steps through an expression."""
+    if sys.argv[1:2] == ["step"]:
+        step(sys.argv[2:])
+    else:
+        tour(sys.argv[1:])
+
+
+def step(arguments: list[str]) -> None:
+    """Prints both passes of an expression, and writes the page or the picture."""
+    parser = argparse.ArgumentParser(
+        prog="python -m autograd step",
+        description="Prints the forward and the backward pass of an expression, step by step.",
+        epilog='example: python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10 --html lesson.html',
+    )
+    parser.add_argument("expression", help="names, numbers, + - * / **, brackets, and functions such as tanh")
+    parser.add_argument("values", nargs="*", metavar="name=number", help="a number for each name")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the page that plays the steps")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture of the graph")
+    minus = re.compile(r"-(?!h$|-help$|-html\b|-svg\b)")  # with a space before it, argparse takes it for no option
+    options = parser.parse_intermixed_args([f" {a}" if minus.match(a) else a for a in arguments])
+    try:
+        loss = evaluate(options.expression, parse_values(options.values))
+        steps = step_through(loss)
+        print(steps)
+        if options.html:
+            print(f"Page: {write(options.html, steps.html)}")
+        if options.svg:
+            loss.backward()
+            print(f"Picture: {write(options.svg, draw_dot(loss).svg)}")
+    except ValueError as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.exit(1, f"cannot write {error.filename}: {error.strerror}\n")
+
+
+def parse_values(assignments: list[str]) -> dict[str, float]:
+    """["a=2"] as {"a": 2.0}; ValueError for anything else."""
+    values: dict[str, float] = {}
+    for assignment in assignments:
+        name, equals, number = (part.strip() for part in assignment.partition("="))
+        if not equals or not name.isidentifier() or keyword.iskeyword(name):
+            raise ValueError(f"expected a value as name=number, got {assignment!r}")
+        if name in values:
+            raise ValueError(f"{name} has two values")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            raise ValueError(f"{name} expected a number, got {number!r}") from None
+    return values
+
+
+def write(path: Path, text: str) -> Path:
+    """Writes a text whole or not at all, in a folder that is made if need be; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, text.encode())
+    return path
+
+
+def tour(arguments: list[str]) -> None:
     """Parses the options and gives the tour; what goes wrong is told in one line."""
     parser = argparse.ArgumentParser(prog="python -m autograd", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("tour"), help="folder for pictures (default: %(default)s)")
@@ -25,7 +86,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="images in a mini-batch (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.05, help="learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides weights, split and order (default: %(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     for name in ("epochs", "hidden", "batch_size"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} is at least 1")
@@ -34,6 +95,7 @@ def main() -> None:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         show_expression(options.output)
+        show_networks(options.output)
         train_digits(options)
     except (ImportError, FloatingPointError) as error:
         sys.exit(f"\n{error}")
@@ -43,6 +105,7 @@ def main() -> None:
         sys.exit("\nstopped")
     print("\nWhere to go next")
     print("  notebooks/01_value_and_chain_rule.ipynb   the same step by step, from the slope of a function")
+    print('  python -m autograd step "a*b + a" a=2 b=3 an expression of your own, step by step')
     print("  autograd/                                 the engine; README says in which order to read it")
     print("  python -m autograd --help                 other sizes, rates and seeds")
 
@@ -60,19 +123,29 @@ def show_expression(output: Path) -> None:
     loss.backward()
     print(table(snapshot(loss)))
     print("\nEach gradient is the gradient of the user times the local derivative there, summed over all users.")
-    if use_dot():
-        path = output / "graph.svg"
-        write(path, draw_dot(loss).pipe(format="svg", quiet=True))
-        print(f"Picture: {path}")
-    else:
-        print("No picture: nothing here computes positions. Mend it with: pip install 'scalar-autograd[draw]'")
+    print(f"Picture: {draw_dot(loss).save(output / 'graph.svg')}")
+    print(f"Both passes step by step, open it in a browser: {step_through(loss).save(output / 'steps.html')}")
+
+
+def show_networks(output: Path) -> None:
+    """Writes pictures of a neuron and of a network."""
+    print("\n2. A neuron, and a network of them\n")
+    x = [Value(0.5, label="x0"), Value(-1.0, label="x1")]
+    neuron = Neuron(2, activation="tanh", rng=0)
+    output_of_neuron = neuron(x)
+    output_of_neuron.backward()
+    print(f"{neuron!r}: {draw_dot(output_of_neuron, expand=['dot']).save(output / 'neuron.svg')}")
+    network = MLP(2, [16, 16, 1], rng=0)
+    loss = (network(x) - 1) ** 2
+    loss.backward()
+    print(f"{network!r}: {draw_dot(loss).save(output / 'mlp.svg')}")
 
 
 def train_digits(options: argparse.Namespace) -> None:
     """Trains an MLP on scikit-learn's digits and draws the learning curves."""
     split = train_validation_test_split(*load_digits(), seed=options.seed)
     model = MLP(64, [options.hidden, 10], rng=options.seed)
-    print(f"\n2. A network: {len(model.parameters())} parameters, each of them a Value\n\n{model!r}\n")
+    print(f"\n3. On real data: a network of {len(model.parameters())} parameters, each of them a Value\n\n{model!r}\n")
     sizes = [len(part) for part in (split.y_train, split.y_validation, split.y_test)]
     print(
         f"Handwritten digits: {sizes[0]} images to train on, {sizes[1]} to watch, {sizes[2]} to test once at the end."
@@ -94,21 +167,13 @@ def train_digits(options: argparse.Namespace) -> None:
     if history.train_loss:
         curves = io.BytesIO()
         history.plot().savefig(curves, dpi=120)
-        write(options.output / "learning_curves.png", curves.getvalue())
+        write_file(options.output / "learning_curves.png", curves.getvalue())
         print(f"Learning curves: {options.output / 'learning_curves.png'}")
 
 
 def is_right(logits: list[float], digit: int) -> float:
     """1.0 if the largest logit is the digit's, else 0.0."""
     return float(max(range(len(logits)), key=logits.__getitem__) == digit)
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-        file.write(content)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class Value:
         self._grad = 0.0
         self.primitive = self._a = self._b = self.note = None
         self._stamp = clock
+        if (mode := current_mode()) is not None and mode.tracing:
+            self.note = Note(line=line_of_user())
         if label != "":
             self.label = label
 
@@ -210,10 +212,10 @@ def make_node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
 
 
 def _in_mode(mode: Mode, node: Value) -> Value:
-    if mode.anomaly:
+    if mode.anomaly or mode.tracing:
         node.note = Note(line=line_of_user())
-        if not math.isfinite(node._data):
-            raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
+    if mode.anomaly and not math.isfinite(node._data):
+        raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
     return node if mode.recording else Value(node._data)
 
 

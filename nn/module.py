@@ -32,13 +32,23 @@ class Module:
 
     def __call__(self, *args: Any) -> Any:
         if self._note is None:  # the outermost module, used for the first time: everything below gets its path
-            for name, module in self.named_modules():
-                module._note = Note(module=name or type(self).__name__)
+            self._name_parts()
         output = self.forward(*args)
         for y in output if isinstance(output, list) else (output,):
             if isinstance(y, Value) and y.primitive is not None:
                 self.leave_note(y)
         return output
+
+    def _name_parts(self) -> None:
+        """Gives every module below, and every parameter, its path for pictures; what is its own begins with its
+        type."""
+        inside = []
+        for name, module in self.named_modules():
+            module._note = Note(module=name or type(self).__name__)
+            inside.append(f"{name}.")
+        for name, p in self.named_parameters():
+            path = name if name.startswith(tuple(inside[1:])) else f"{type(self).__name__}.{name}"
+            p.note = (p.note or Note())._replace(module=path)
 
     def leave_note(self, output: Value) -> None:
         """Notes on a node that it is this module's output, unless a module further in has done so."""

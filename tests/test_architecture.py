@@ -18,11 +18,13 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     "autograd.floats", "autograd.modes", "autograd.primitives", "autograd.ops", "autograd.functions", "autograd.graph",
     "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators", "autograd.transforms",
-    "autograd.checking",
-    "autograd.drawing.tables", "autograd.drawing.digraph", "autograd.drawing.notebook", "autograd.drawing",
+    "autograd.checking", "autograd.formulas", "autograd.explaining", "autograd.files",
+    "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
+    "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
+    "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     "autograd.extend", "autograd",
     "nn.module", "nn.activations", "nn.layers", "nn.losses", "nn.optim", "nn.data", "nn.train", "nn",
-    "autograd.__main__",
+    "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""
 
@@ -31,9 +33,19 @@ ALLOWED = {
     "autograd.primitives": {"autograd.floats"},
     "autograd.ops": {"autograd.floats", "autograd.primitives"},
     "autograd.functions": {"autograd.floats", "autograd.ops", "autograd.primitives"},
-    "autograd.graph": {"autograd.primitives"},
-    "autograd.drawing.digraph": {"autograd.floats", "autograd.graph", "autograd.drawing.tables"},
-    "autograd.drawing.tables": {"autograd.graph"},
+    "autograd.graph": {"autograd.floats", "autograd.primitives"},
+    "autograd.drawing.tables": {"autograd.formulas", "autograd.graph"},
+    "autograd.drawing.cards": {"autograd.formulas", "autograd.graph"},
+    "autograd.drawing.grouping": {"autograd.formulas", "autograd.graph", "autograd.drawing.cards"},
+    "autograd.drawing.layout": set(),
+    "autograd.drawing.engines": {"autograd.drawing.layout"},
+    "autograd.drawing.mermaid": {"autograd.drawing.cards"},
+    "autograd.drawing.recording": {
+        "autograd.explaining",
+        "autograd.formulas",
+        "autograd.graph",
+        "autograd.drawing.cards",
+    },
 }
 """Where less than everything above is allowed: the table of operations knows no Value, pictures know snapshots only."""
 

@@ -1,6 +1,7 @@
 """Every line that a reader is shown runs: the README's Python, the notebooks, the tour."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,9 +60,26 @@ def test_the_tour_runs_and_writes_its_pictures(tmp_path):
     accuracy = float(re.search(r"Test accuracy: ([\d.]+)%", result.stdout).group(1))
     assert accuracy > 70
     assert "epoch 2/2" in result.stderr
-    assert (tmp_path / "out" / "graph.svg").read_text().rstrip().endswith("</svg>")
+    for name in ("graph", "neuron", "mlp"):
+        assert (tmp_path / "out" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
+    assert "2 → 16" in (tmp_path / "out" / "mlp.svg").read_text()
+    assert (tmp_path / "out" / "steps.html").read_text().rstrip().endswith("</html>")
     assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["graph.svg", "learning_curves.png"]
+    made = {p.name for p in (tmp_path / "out").iterdir()}
+    assert made == {"graph.svg", "steps.html", "neuron.svg", "mlp.svg", "learning_curves.png"}
+
+
+def test_the_readme_s_picture_is_what_its_command_makes(tmp_path):
+    """The same cards; where they stand depends on the engine."""
+    (command,) = re.findall(r"^\.venv/bin/python -m autograd step (.*) --svg", README, re.MULTILINE)
+    arguments = [*shlex.split(command), "--svg", str(tmp_path / "graph.svg")]
+    subprocess.run([sys.executable, "-m", "autograd", "step", *arguments], cwd=ROOT, check=True, capture_output=True)
+    shown = [
+        re.findall(r"<text[^>]*>(.*?)</text>", p.read_text())
+        for p in (tmp_path / "graph.svg", ROOT / ".github/graph.svg")
+    ]
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 36
 
 
 def test_the_tour_reaches_95_percent_on_real_digits(tmp_path):

@@ -66,7 +66,20 @@ def test_outputs_are_noted_with_the_module_that_made_them():
     y = module(Value(2.0, label="x"))[0]
     y.label = "y"
     assert (y.note.label, y.note.module) == ("y", "Odd")
-    assert module.a.note is None
+    assert module.a.note.module == "Odd.b.1.1.x"
+    assert module._private.note is None
+
+
+def test_parameters_are_noted_with_their_path():
+    layer = Layer(2, 1, rng=0)
+    layer([1.0, 2.0])
+    neuron = layer.neurons[0]
+    assert [p.note.module for p in layer.parameters()] == ["neurons.0.w.0", "neurons.0.w.1", "neurons.0.b"]
+    assert repr(neuron.b) == "Value(data=0.0, grad=0.0)"
+    neuron = Neuron(1, rng=0)
+    neuron.w[0].label = "slope"
+    assert neuron([1.0]).note.module == "Neuron"
+    assert [(p.label, p.note.module) for p in neuron.parameters()] == [("slope", "Neuron.w.0"), ("", "Neuron.b")]
 
 
 def test_repr_shows_the_architecture():

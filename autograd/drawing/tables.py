@@ -1,5 +1,6 @@
 """The graph as a table of text, for where there is no picture."""
 
+from ..formulas import columns, one_line
 from ..graph import Snapshot
 
 HEAD = ("node", "operation", "data", "grad", "local derivatives")
@@ -8,9 +9,9 @@ HEAD = ("node", "operation", "data", "grad", "local derivatives")
 def table(graph: Snapshot, limit: int = 60) -> str:
     """A line for each node, operands first: name, operation, data, grad, and its derivative by each operand.
 
-    A node without a label is called by its number, `#3`. Above `limit` nodes only the last ones are shown.
+    A node without a label is called v1, v2, ... Above `limit` nodes only the last ones are shown.
     """
-    names = [f"{n.data:g}" if n.role == "constant" else n.label or f"#{i}" for i, n in enumerate(graph.nodes)]
+    names = [f"{n.data:g}" if n.role == "constant" else n.name for n in graph.nodes]
     inputs: dict[int, list[tuple[str, float | None]]] = {}
     for edge in graph.edges:
         inputs.setdefault(edge.target, []).append((names[edge.source], edge.local))
@@ -23,7 +24,7 @@ def table(graph: Snapshot, limit: int = 60) -> str:
     left_out = max(0, len(rows) - 1 - limit)
     rows[1 : 1 + left_out] = []
     rows = [tuple(one_line(cell, 48) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, "<<>><", widths, strict=True)).rstrip()
         for row in rows
@@ -37,9 +38,3 @@ def _operation(symbol: str, xs: list[str]) -> str:
     if len(xs) == 2 and not symbol.isidentifier():
         return f"{xs[0]} {symbol} {xs[1]}"
     return f"{symbol}({', '.join(xs)})" if symbol else "leaf"
-
-
-def one_line(text: str, length: int) -> str:
-    """Text from a user: without control characters, and shortened."""
-    text = "".join(c if c.isprintable() else " " for c in text[: length + 1])
-    return text if len(text) <= length else text[: length - 1] + "…"

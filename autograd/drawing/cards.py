@@ -1,0 +1,149 @@
+"""What a picture consists of, before it has positions: cards and arrows, the same for SVG, DOT and Mermaid."""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple
+
+from ..formulas import columns, number_text, one_line
+from ..graph import Snapshot, SnapshotEdge, SnapshotNode
+
+SHOWABLE = ("label", "data", "grad", "local")
+SYMBOLS = {"*": "×", "-": "−", "neg": "−"}
+
+Kind = Literal["data", "grad", "plain"]
+
+
+class Row(NamedTuple):
+    """A line on a card: what it is, and the number."""
+
+    name: str
+    text: str
+    kind: Kind
+
+
+class Card(NamedTuple):
+    """A node of the picture, or several nodes drawn as one."""
+
+    role: Literal["leaf", "parameter", "operation", "constant", "group"]
+    title: str
+    symbol: str  # on the right of the title
+    rows: tuple[Row, ...]
+    tip: str = ""  # more, for whoever points at it
+    named: bool = True  # whether the title is a name that a person gave
+    root: bool = False
+    dim: bool = False
+
+
+class Arrow(NamedTuple):
+    """A use of an operand; between groups, all uses."""
+
+    source: int
+    target: int
+    position: int = 0  # which operand of the target
+    uses: int = 1
+    text: str = ""  # on the arrow
+    flow: float | None = None  # the gradient it carries back, from -1 to 1 of the scale
+    dim: bool = False
+
+
+class Diagram(NamedTuple):
+    cards: tuple[Card, ...]
+    arrows: tuple[Arrow, ...]
+    notes: tuple[str, ...] = ()  # below the picture
+    title: str = "computation graph"
+
+
+def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = False) -> Card:
+    """The card of one node."""
+    if node.role == "constant":
+        return Card("constant", number_text(node.data, digits), "", ())
+    rows = []
+    if "data" in show:
+        rows.append(Row("data", number_text(node.data, digits), "data"))
+    if "grad" in show and node.grad is not None:
+        rows.append(Row("grad", number_text(node.grad, digits), "grad"))
+    name = node.name if "label" in show else ""
+    kind = SYMBOLS.get(node.symbol, node.symbol) or {"leaf": "input", "parameter": "parameter"}.get(node.role, "")
+    tip = " · ".join(one_line(text, 200) for text in (node.name, node.module, node.line) if text)
+    return Card(node.role, one_line(name, 24), one_line(kind, 16), tuple(rows), tip, bool(node.label), root)
+
+
+def plain(
+    graph: Snapshot, show: Collection[str] = SHOWABLE[:3], digits: int = 4, highlight: "Highlight | None" = None
+) -> Diagram:
+    """A card for each node, an arrow for each use."""
+    root = len(graph.nodes) - 1
+    cards = tuple(card(node, show, digits, i == root) for i, node in enumerate(graph.nodes))
+    places = range(len(cards))
+    return Diagram(faded(cards, places, highlight), arrows(graph, places, show, digits, highlight), notes(highlight))
+
+
+def faded(cards: Sequence[Card], place: Sequence[int], highlight: "Highlight | None") -> tuple[Card, ...]:
+    """The cards, where node i stands on card place[i]; those that a highlight of nodes leaves out are dim."""
+    if highlight is None or highlight.nodes is None:
+        return tuple(cards)
+    lit = {place[i] for i in highlight.nodes | highlight.below}
+    return tuple(c if i in lit else c._replace(dim=True) for i, c in enumerate(cards))
+
+
+class Highlight(NamedTuple):
+    """What a picture stresses: the gradient on every arrow, against a fixed scale, or the paths through some nodes."""
+
+    scale: float | None = None
+    nodes: frozenset[int] | None = None  # the stressed nodes and all above them
+    below: frozenset[int] = frozenset()  # the stressed nodes and all below them
+
+    def shows(self, edge: SnapshotEdge) -> bool:
+        """Whether an edge is on a path through a stressed node."""
+        return self.nodes is None or edge.source in self.nodes or edge.target in self.below
+
+
+def contribution(graph: Snapshot, edge: SnapshotEdge) -> float:
+    """The gradient that an arrow carries back, from what the nodes hold now."""
+    upstream = graph.nodes[edge.target].grad
+    return 0.0 if edge.local is None or upstream is None else upstream * edge.local
+
+
+def arrows(
+    graph: Snapshot, place: Sequence[int], show: Collection[str], digits: int, highlight: "Highlight | None"
+) -> tuple[Arrow, ...]:
+    """The arrows between cards, where node i stands on card place[i]. Uses between single nodes stay apart."""
+    found: dict[tuple[int, int, int], list[SnapshotEdge]] = {}
+    single = [0] * (max(place, default=-1) + 1)
+    for card_index in place:
+        single[card_index] += 1
+    for edge in graph.edges:
+        source, target = place[edge.source], place[edge.target]
+        if source != target:
+            apart = single[source] == single[target] == 1
+            found.setdefault((source, target, edge.position if apart else -1), []).append(edge)
+    result = []
+    for (source, target, position), edges in found.items():
+        flow = None
+        if highlight and highlight.scale is not None:
+            flow = sum(contribution(graph, edge) for edge in edges)
+            flow = max(-1.0, min(1.0, flow / highlight.scale)) if math.isfinite(flow) and highlight.scale else 0.0
+        dim = highlight is not None and not any(highlight.shows(edge) for edge in edges)
+        local = edges[0].local
+        text = f"×{len(edges)}" if len(edges) > 1 else ""
+        if "local" in show and position >= 0 and local is not None:
+            text = number_text(local, digits)
+        result.append(Arrow(source, target, max(position, 0), len(edges), text, flow, dim))
+    return tuple(result)
+
+
+def notes(highlight: "Highlight | None") -> tuple[str, ...]:
+    if highlight is None or highlight.scale is None:
+        return ()
+    scale = number_text(highlight.scale)
+    return (f"Arrows carry gradients: width is size, full at {scale}; solid is positive, dashed negative.",)
+
+
+def width(cards: Sequence[Card]) -> int:
+    """How wide every card of a picture is, so that titles and numbers fit; between 112 and 190."""
+    widest = 0.0
+    for c in cards:
+        if c.role != "constant":
+            widest = max(widest, 7.4 * columns(c.title) + 6.6 * columns(c.symbol) + 26)
+            widest = max([widest, *(6.3 * columns(r.name) + 6.7 * columns(r.text) + 26 for r in c.rows)])
+    return int(min(190, max(112, widest)))

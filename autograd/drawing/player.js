@@ -1,0 +1,465 @@
+// Plays a recording of both passes over its picture. It computes no gradient: every number comes from the recording,
+// whose format stands in recording.py. Whatever a person wrote reaches the page as text, never as markup.
+
+/** A piece of MathML as nested lists: [tag, child, ...]; a tag may carry a class, "mrow.grad".
+ * @typedef {string | any[]} Markup */
+/** @typedef {number | "nan" | "inf" | "-inf" | null} Num */
+/** @typedef {{role: string, name: string, symbol: string, text: string, module: string, line: string, does: string,
+ *   math: Markup | null}} Node */
+/** @typedef {{source: number, target: number, local: Num, text: string, rule: Markup | null}} Edge */
+/** @typedef {{phase: string, say: string, math: Markup | null, node?: number, edge?: number, shown?: string,
+ *   upstream?: Num, local?: Num, contribution?: Num, before?: Num, after?: Num}} Step */
+/** @typedef {{root: string, scale: number, nodes: Node[], edges: Edge[], steps: Step[]}} Recording */
+/** @typedef {{step: number, go: (step: number) => void, stop: () => void}} Player */
+/** What is known after a step: the text of each node's data and gradient, and where the gradient flowed.
+ * @typedef {{data: string[], grad: string[], size: number[], used: Set<number>}} State */
+
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+const TAGS = new Set(["math", "mrow", "mi", "mn", "mo", "mtext", "mfrac", "msub", "msup", "msqrt", "munder"]);
+const SECONDS = 1.6;
+const ICONS = {
+  first: "M5 4v12M16 4 8 10l8 6z",
+  back: "M13 3.5 6.5 10 13 16.5 14.5 15 9.5 10l5-5z",
+  play: "M6 3.5 16 10 6 16.5z",
+  pause: "M6 4h3v12H6zM12 4h3v12h-3z",
+  next: "M7 3.5 13.5 10 7 16.5 5.5 15l5-5-5-5z",
+  last: "M15 4v12M4 4l8 6-8 6z",
+};
+
+/** @param {Num | undefined} x @returns {number} */
+export function toNumber(x) {
+  if (x === "inf") return Infinity;
+  if (x === "-inf") return -Infinity;
+  return typeof x === "number" ? x : NaN;
+}
+
+/** What somebody typed, as a number; NaN if it is none. @param {string} text @returns {number} */
+export function parse(text) {
+  const plain = text.trim().toLowerCase().replaceAll("\u2212", "-").replace(",", ".").replace("∞", "inf");
+  if (/^[+-]?inf(inity)?$/.test(plain)) return plain.startsWith("-") ? -Infinity : Infinity;
+  return plain === "" ? NaN : Number(plain);
+}
+
+/** Everything that the page shows after step k, from the beginning. @param {Recording} recording @param {number} k
+ * @returns {State} */
+export function stateAt(recording, k) {
+  const data = recording.nodes.map((n) => n.role === "operation" ? "" : n.text);
+  const grad = recording.nodes.map(() => "");
+  const size = recording.nodes.map(() => 0);
+  const used = new Set();
+  for (const step of recording.steps.slice(0, k + 1)) {
+    if (step.phase === "forward") data[step.node ?? 0] = step.shown ?? "";
+    if (step.phase === "seed") {
+      grad[step.node ?? 0] = step.shown ?? "";
+      size[step.node ?? 0] = 1 / recording.scale;
+    }
+    if (step.phase === "backward" && step.edge !== undefined && step.contribution !== null) {
+      const node = recording.edges[step.edge].source;
+      grad[node] = step.shown ?? "";
+      const share = Math.abs(toNumber(step.after)) / recording.scale;
+      size[node] = share <= 1 ? share : 1; // what is no number is as large as can be
+      used.add(step.edge);
+    }
+  }
+  return { data, grad, size, used };
+}
+
+/** Judges an answer to "what is the gradient after this step?" and says what was forgotten.
+ * @param {Step} step @param {number} answer @returns {{right: boolean, say: string}} */
+export function judge(step, answer) {
+  const after = toNumber(step.after);
+  const before = toNumber(step.before);
+  const contribution = toNumber(step.contribution);
+  const adds = step.before !== null && step.before !== undefined;
+  const parts = [after, contribution, adds ? before : 0].map(Math.abs).filter(Number.isFinite);
+  const tolerance = 0.002 * Math.max(0, ...parts) + 1e-9;
+  /** @param {number} x */
+  const is = (x) => Object.is(answer, x) || Math.abs(answer - x) <= tolerance;
+  if (is(after)) return { right: true, say: "Right." };
+  const hints = [
+    [adds && is(contribution), "That is this contribution alone. Add it to what was there before."],
+    [adds && is(before), "That is the value before accumulation. Add this contribution to it."],
+    [is(toNumber(step.upstream)), "That is the upstream gradient. Multiply it by the local derivative."],
+    [is(toNumber(step.local)), "That is the local derivative. Multiply it by the upstream gradient."],
+    [is(-after), "The size is right; look at the sign again."],
+  ];
+  const hint = hints.find(([applies]) => applies);
+  const rule = adds ? "upstream times local, added to what was there." : "upstream times local.";
+  return { right: false, say: hint ? String(hint[1]) : `Not yet: it is ${rule}` };
+}
+
+/** MathML from nested lists; anything that is not known as a tag becomes a row. @param {Markup} math
+ * @returns {Element | Text} */
+export function mathElement(math) {
+  if (typeof math === "string") return document.createTextNode(math);
+  const [tag, look] = String(math[0]).split(".");
+  const element = document.createElementNS(MATHML, TAGS.has(tag) ? tag : "mrow");
+  if (look) element.setAttribute("class", look);
+  element.append(...math.slice(1).map(mathElement));
+  return element;
+}
+
+/** @param {string} tag @param {Record<string, string>} attributes @param {...(string | Element | Text)} children
+ * @returns {HTMLElement} */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+/** @param {string} path @returns {SVGElement} */
+function icon(path) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("aria-hidden", "true");
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  shape.setAttribute("d", path);
+  svg.append(shape);
+  return svg;
+}
+
+/** @param {Markup | null} math */
+function formula(math) {
+  return math ? [mathElement(["math", math])] : [];
+}
+
+/**
+ * Makes `host`, which holds the picture as an SVG, into a player. Keys reach it through `keys`, the host unless told.
+ * @param {HTMLElement} host @param {Recording} recording
+ * @param {{keys?: EventTarget, changed?: (step: number) => void}} options @returns {Player}
+ */
+export function play(host, recording, { keys = host, changed = () => {} } = {}) {
+  const { nodes, edges, steps } = recording;
+  const svg = host.querySelector("svg.agraph");
+  if (!svg) throw new Error("the player needs the picture");
+  let current = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
+  let speed = 1;
+  let quiz = false;
+  let open = -1; // the node whose card is enlarged
+  /** @type {Set<number>} steps whose answer has been given */
+  const answered = new Set();
+  /** @type {Set<number>} steps that have asked */
+  const asked = new Set();
+  let solved = 0;
+
+  /** @param {string} label @param {string} path @param {() => void} act */
+  const button = (label, path, act) => {
+    const b = make("button", { type: "button", "aria-label": label, title: label }, icon(path));
+    b.addEventListener("click", act);
+    return b;
+  };
+  /** @param {Node} node */
+  const kind = (node) => node.role === "operation" ? node.symbol : node.role === "leaf" ? "input" : node.role;
+  const playButton = button("Play", ICONS.play, () => timer ? stop() : start());
+  const slider = /** @type {HTMLInputElement} */ (make("input", {
+    type: "range",
+    min: "0",
+    max: String(steps.length - 1),
+    value: "0",
+    "aria-label": "Step",
+  }));
+  slider.addEventListener("input", () => go(Number(slider.value)));
+  const count = make("span", { class: "count" });
+  const speeds = /** @type {HTMLSelectElement} */ (make(
+    "select",
+    { "aria-label": "Speed" },
+    ...["0.5", "1", "2", "4"].map((x) => make("option", { value: x }, `${x}×`)),
+  ));
+  speeds.value = "1";
+  speeds.addEventListener("change", () => {
+    speed = Number(speeds.value);
+    if (timer) start();
+  });
+  const quizButton = make("button", { type: "button", class: "quiz", "aria-pressed": "false" }, "Quiz");
+  quizButton.addEventListener("click", () => {
+    quiz = !quiz;
+    stop();
+    answered.clear();
+    asked.clear();
+    solved = 0;
+    quizButton.setAttribute("aria-pressed", String(quiz));
+    go(quiz && steps[current].phase !== "backward" ? nextQuestion() : current);
+  });
+  const phase = make("span", { class: "phase" });
+  const bar = make(
+    "div",
+    { class: "bar" },
+    button("First step (Home)", ICONS.first, () => go(0)),
+    button("Previous step (left arrow)", ICONS.back, () => go(current - 1)),
+    playButton,
+    button("Next step (right arrow)", ICONS.next, () => go(current + 1)),
+    button("Last step (End)", ICONS.last, () => go(steps.length - 1)),
+    slider,
+    count,
+    speeds,
+    quizButton,
+    phase,
+  );
+
+  const stage = make("div", { class: "stage" });
+  const details = make("section", { class: "details", role: "dialog", "aria-label": "Node", hidden: "" });
+  stage.append(svg, details);
+  const say = make("p", { class: "say" });
+  const equation = make("div", { class: "equation" });
+  const rule = make("div", { class: "rule" });
+  const question = make("form", { class: "question", hidden: "" });
+  const panel = make(
+    "div",
+    { class: "panel" },
+    make("div", { role: "status", "aria-live": "polite" }, say, equation, rule),
+    question,
+  );
+  host.classList.add("stepper");
+  host.append(bar, stage, panel);
+
+  /** @param {string} selector @returns {(Element | null)[]} */
+  const parts = (selector) => nodes.map((_, i) => svg.querySelector(`.node[data-node="${i}"]${selector}`));
+  const [cards, dataTexts, gradTexts] = [parts(""), parts(" .number.data"), parts(" .number.grad")];
+  const arrows = edges.map((_, i) => svg.querySelector(`.arrow[data-edge="${i}"]`));
+  const pills = edges.map((_, i) => svg.querySelector(`.pill[data-edge="${i}"]`));
+  cards.forEach((card, i) => {
+    if (!card || nodes[i].role === "constant") return;
+    card.setAttribute("tabindex", "0");
+    card.setAttribute("role", "button");
+    card.addEventListener("click", () => enlarge(i));
+    card.addEventListener("keydown", (event) => {
+      const key = /** @type {KeyboardEvent} */ (event).key;
+      if (key === "Enter" || key === " ") {
+        event.preventDefault();
+        event.stopPropagation();
+        enlarge(i);
+      }
+    });
+  });
+
+  /** Whether a step's number is still to be found by the reader. @param {number} k */
+  const hides = (k) => quiz && steps[k].phase === "backward" && steps[k].contribution !== null && !answered.has(k);
+
+  /** The next step that asks something, or the last one. */
+  function nextQuestion() {
+    for (let k = current + 1; k < steps.length; k++) if (hides(k)) return k;
+    return steps.length - 1;
+  }
+
+  function start() {
+    clearInterval(timer);
+    if (current >= steps.length - 1) go(0);
+    timer = setInterval(() => go(current + 1), (1000 * SECONDS) / speed);
+    showPlaying();
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = undefined;
+    showPlaying();
+  }
+
+  function showPlaying() {
+    const [word, path] = timer ? ["Pause", ICONS.pause] : ["Play", ICONS.play];
+    playButton.replaceChildren(icon(path), word);
+    playButton.setAttribute("aria-label", word);
+    playButton.title = `${word} (space)`;
+  }
+
+  /** @param {number} k */
+  function go(k) {
+    current = Math.max(0, Math.min(steps.length - 1, k));
+    if (timer && (current === steps.length - 1 || hides(current))) stop();
+    show();
+    changed(current);
+  }
+
+  function show() {
+    const step = steps[current];
+    const hidden = hides(current);
+    const state = stateAt(recording, current);
+    const edge = step.edge === undefined ? undefined : edges[step.edge];
+    const active = edge ? edge.source : step.node;
+    nodes.forEach((node, i) => {
+      const grad = hidden && i === active ? "?" : state.grad[i] || "·";
+      const data = state.data[i] || "·";
+      if (dataTexts[i]) dataTexts[i].textContent = data;
+      if (gradTexts[i]) gradTexts[i].textContent = grad;
+      const card = cards[i];
+      if (!card) return;
+      card.classList.toggle("active", i === active);
+      card.classList.toggle("giver", i === edge?.target);
+      card.classList.toggle("waiting", !state.data[i]);
+      const size = hidden && i === active ? 0 : state.size[i];
+      /** @type {SVGElement} */ (card).style.setProperty("--share", size.toFixed(3));
+      const known = [state.data[i] && `data ${data}`, state.grad[i] && `gradient ${grad}`].filter(Boolean);
+      card.setAttribute("aria-label", [node.name || node.text, kind(node), ...known].join(", "));
+    });
+    edges.forEach((_, i) => {
+      const on = i === step.edge;
+      arrows[i]?.classList.toggle("active", on && step.contribution !== null);
+      arrows[i]?.classList.toggle("shut", on && step.contribution === null);
+      arrows[i]?.classList.toggle("used", state.used.has(i) && !on);
+      arrows[i]?.classList.toggle("feeding", step.phase === "forward" && edges[i].target === step.node);
+      pills[i]?.classList.toggle("on", on && !hidden);
+    });
+    slider.value = String(current);
+    slider.setAttribute("aria-valuetext", `${current} of ${steps.length - 1}, ${step.phase}: ${step.say}`);
+    count.textContent = `${current} / ${steps.length - 1}`;
+    phase.textContent = step.phase;
+    phase.className = `phase ${step.phase}`;
+    say.textContent = step.say;
+    equation.replaceChildren(...formula(hidden ? null : step.math));
+    const reason = step.edge === undefined ? null : edges[step.edge].rule;
+    rule.replaceChildren(...formula(reason));
+    question.hidden = !hidden;
+    question.replaceChildren(...(hidden ? ask(step) : []));
+    if (open >= 0) describe(open);
+    const focus = active === undefined ? null : cards[active];
+    if (focus && stage.scrollWidth > stage.clientWidth) {
+      const [card, frame] = [focus.getBoundingClientRect(), stage.getBoundingClientRect()];
+      if (card.left < frame.left + 40 || card.right > frame.right - 40) {
+        stage.scrollLeft += (card.left + card.right - frame.left - frame.right) / 2;
+      }
+    }
+  }
+
+  /** The question of a backward step. @param {Step} step @returns {Element[]} */
+  function ask(step) {
+    const k = current;
+    const edge = edges[step.edge ?? 0];
+    const operand = nodes[edge.source].name;
+    const state = stateAt(recording, k - 1);
+    const given = [`The gradient of ${nodes[edge.target].name} is ${state.grad[edge.target]}.`];
+    if (step.before !== null) given.push(`${operand} has ${state.grad[edge.source]} already.`);
+    const input = /** @type {HTMLInputElement} */ (make("input", {
+      type: "text",
+      inputmode: "decimal",
+      autocomplete: "off",
+      size: "12",
+    }));
+    const reply = make("span", { class: "reply", role: "status", "aria-live": "polite" });
+    const reveal = make("button", { type: "button" }, "Show it");
+    const label = make("label", {}, `${given.join(" ")} What is the gradient of ${operand} after this step? `, input);
+    let tries = asked.has(k) ? 1 : 0;
+    asked.add(k);
+    /** @param {string} text */
+    const done = (text) => {
+      answered.add(k);
+      show();
+      say.textContent = `${text} ${step.say}`;
+      host.focus();
+    };
+    question.onsubmit = (event) => {
+      event.preventDefault();
+      const verdict = judge(step, parse(input.value));
+      tries += 1;
+      if (verdict.right && tries === 1) solved += 1;
+      if (verdict.right) done(`Right. (${solved} of ${asked.size} at the first try.)`);
+      else reply.textContent = verdict.say;
+    };
+    reveal.addEventListener("click", () => done("So it is:"));
+    return [label, make("button", { type: "submit" }, "Check"), reveal, reply];
+  }
+
+  /** Shows a node's card enlarged, beside where it stands. @param {number} i */
+  function enlarge(i) {
+    open = i;
+    details.hidden = false;
+    describe(i);
+    const card = /** @type {Element} */ (cards[i]).getBoundingClientRect();
+    const frame = stage.getBoundingClientRect();
+    const left = (card.left + card.right) / 2 - frame.left - details.offsetWidth / 2;
+    const most = Math.max(8, stage.clientWidth - details.offsetWidth - 8);
+    details.style.left = `${stage.scrollLeft + Math.max(8, Math.min(most, left))}px`;
+    details.style.top = `${Math.max(8, card.top - frame.top - 12)}px`;
+    /** @type {HTMLElement | null} */ (details.querySelector("button"))?.focus({ preventScroll: true });
+  }
+
+  function close() {
+    details.hidden = true;
+    if (open >= 0) /** @type {HTMLElement | null} */ (/** @type {unknown} */ (cards[open]))?.focus();
+    open = -1;
+  }
+
+  /** @param {number} i */
+  function describe(i) {
+    const node = nodes[i];
+    const state = stateAt(recording, current);
+    const hidden = hides(current) && edges[steps[current].edge ?? 0].source === i;
+    const cross = make("button", { type: "button", "aria-label": "Close" }, "×");
+    cross.addEventListener("click", close);
+    const list = make("dl");
+    /** @param {string} term @param {...(string | Element | Text)} description */
+    const entry = (term, ...description) => {
+      const text = description.filter((x) => x !== "");
+      if (text.length) list.append(make("dt", {}, term), make("dd", { class: term }, ...text));
+    };
+    entry("data", state.data[i] || "not computed yet");
+    entry("grad", hidden ? "?" : state.grad[i] || "no gradient yet");
+    entry("computed", ...formula(state.data[i] ? node.math : null));
+    edges.forEach((edge, e) => {
+      if (edge.target !== i || nodes[edge.source].role === "constant") return;
+      const number = steps.some((step, k) => step.edge === e && k >= current && hides(k)) ? "?" : edge.text;
+      const shown = edge.local === null ? "nothing flows there" : edge.rule ? ` = ${number}` : number;
+      entry(`by ${nodes[edge.source].name}`, ...formula(edge.rule), shown);
+    });
+    entry("does", node.does);
+    entry("module", node.module);
+    if (node.line) entry("made at", make("code", {}, node.line));
+    details.replaceChildren(make("h3", {}, node.name, " ", make("small", {}, kind(node)), cross), list);
+    details.setAttribute("aria-label", `${node.name}, enlarged`);
+  }
+
+  host.tabIndex = -1;
+  keys.addEventListener("keydown", (raw) => {
+    const event = /** @type {KeyboardEvent} */ (raw);
+    const target = /** @type {HTMLElement} */ (event.target);
+    const typing = target instanceof HTMLInputElement && target !== slider;
+    if (event.key === "Escape" && open >= 0) close();
+    else if (event.altKey || event.ctrlKey || event.metaKey || typing || target instanceof HTMLSelectElement) return;
+    else if (event.key === " " && target instanceof HTMLButtonElement) return;
+    else if (event.key === " ") timer ? stop() : start();
+    else if (event.key === "ArrowRight" || event.key === "ArrowUp") go(current + 1);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowDown") go(current - 1);
+    else if (event.key === "Home") go(0);
+    else if (event.key === "End") go(steps.length - 1);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  showPlaying();
+  show();
+  return {
+    get step() {
+      return current;
+    },
+    go,
+    stop,
+  };
+}
+
+/** For anywidget: the same player, whose step Python can set and read. */
+export default {
+  /** @param {{model: any, el: HTMLElement}} context */
+  render({ model, el }) {
+    const { svg, ...recording } = model.get("recording");
+    const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+    el.append(document.importNode(picture, true));
+    const player = play(el, recording, {
+      changed(step) {
+        if (model.get("step") !== step) {
+          model.set("step", step);
+          model.save_changes();
+        }
+      },
+    });
+    const follow = () => {
+      if (model.get("step") !== player.step) player.go(model.get("step"));
+    };
+    follow();
+    model.on("change:step", follow);
+    return () => {
+      model.off("change:step", follow);
+      player.stop();
+    };
+  },
+};

@@ -1,0 +1,157 @@
+"""The step-through: a recording, its picture, and the page that plays it."""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..files import write_file
+from ..floats import is_node
+from ..formulas import one_line, partial_formulas
+from ..graph import Node, check_unchanged, names_of_values, snapshot, topological_order
+from .cards import SHOWABLE, plain
+from .grouping import unfolded
+from .recording import record, text
+from .svg import STYLE, svg
+
+LARGEST = 500
+"""Nodes; with more nobody steps to the end."""
+
+START = """
+play(
+  /** @type {HTMLElement} */ (document.querySelector("main")),
+  JSON.parse(document.querySelector('script[type="application/json"]')?.textContent ?? ""),
+  { keys: document },
+);
+"""
+
+
+class StepThrough:
+    """Both passes of a graph, recorded. At the end of a notebook cell it is the page that plays them.
+
+    recording: the steps as plain data, a documented format; `str()` lists them as text. picture: the graph as SVG.
+    """
+
+    def __init__(self, recording: dict[str, Any], picture: str) -> None:
+        self.recording = recording
+        self.picture = picture
+
+    @property
+    def html(self) -> str:
+        """The page: one self-contained file that asks for nothing from elsewhere."""
+        script = _asset("player.js") + START
+        steps = [{key: x for key, x in step.items() if key != "text"} for step in self.recording["steps"]]
+        played = {**self.recording, "steps": steps}  # the lines of text are for terminals
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        return _asset("page.html").format(
+            title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
+            script_hash=f"'sha256-{digest}'",
+            style=STYLE + _asset("player.css"),
+            svg=self.picture,
+            recording=_json(played).replace("<", "\\u003c"),
+            script=script,
+        )
+
+    def save(self, path: str | Path) -> str:
+        """Writes the page, or, if the name ends in `.json`, the recording. Returns the path."""
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm", ".json"):
+            raise ValueError(f"save expected a name that ends in .html or .json, got {str(path)!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, (_json(self.recording) if path.suffix.lower() == ".json" else self.html).encode())
+        return str(path)
+
+    def __str__(self) -> str:
+        return text(self.recording)
+
+    def __repr__(self) -> str:
+        return f"<step-through of {one_line(self.recording['root'], 60)}: {len(self.recording['steps'])} steps>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        height = float(self.picture.partition('height="')[2].partition('"')[0]) + 300
+        look = f'width="100%" height="{min(900, height):.0f}" style="border:0" sandbox="allow-scripts"'
+        frame = f'<iframe title="step-through" {look} srcdoc="{html.escape(self.html)}"></iframe>'
+        return {"text/html": frame, "text/plain": str(self)}
+
+
+def step_through(
+    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: bool = False
+) -> Any:
+    """Both passes below `root`, step by step: every operation, every contribution of the chain rule, every sum.
+
+    Makes a sweep of its own and changes no number. Leave it at the end of a notebook cell, or `save("lesson.html")`
+    for a page that needs nothing else; `print` lists the steps.
+
+    names: labels for Values without one, such as `locals()`. expand: ["dot"] takes each `dot` apart into its products
+    and their sum. widget: a live one, whose `.step` Python can set and read; needs the extra `widget`.
+    Raises TypeError for anything but a Value, ValueError for a graph of more than 500 nodes, RuntimeError if a leaf's
+    `.data` was assigned after it was used.
+
+    >>> from autograd import Value, step_through
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> print(step_through(a * b))
+    0  start     The leaves hold their numbers. Going forward, every operation computes its own from them.
+    1  forward   v1 = a · b = 2 · 3 = 6
+    2  seed      ∂v1/∂v1 = 1
+    3  backward  ∂v1/∂a = ∂v1/∂v1 · ∂v1/∂a = 1 × 3 = 3, where ∂v1/∂a = b
+    4  backward  ∂v1/∂b = ∂v1/∂v1 · ∂v1/∂b = 1 × 2 = 2, where ∂v1/∂b = a
+    5  end       Every node below v1 now knows how v1 changes when it does.
+    """
+    if not is_node(root):
+        raise TypeError(f"step_through expected a Value, got {type(root).__name__}")
+    if not {*expand} <= {"dot"}:
+        raise ValueError(f'step_through expected expand=["dot"] or nothing, got {expand!r}')
+    leaves, interiors = topological_order(root)
+    check_unchanged(leaves, interiors)
+    graph = snapshot(root, names_of_values(names or {}), partial_formulas) if len(leaves) < LARGEST else None
+    graph = unfolded(graph) if graph and "dot" in expand else graph
+    if graph is None or len(graph.nodes) > LARGEST:
+        raise ValueError(
+            f"step_through expected a graph of at most {LARGEST} nodes, got {len(leaves) + len(interiors)}; step "
+            f"through a part of it, such as one neuron"
+        )
+    picture = svg(plain(graph, SHOWABLE)._replace(title="computation graph, step by step"), player=True)
+    result = StepThrough(record(graph), picture)
+    return _widget(result) if widget else result
+
+
+def _json(recording: dict[str, Any]) -> str:
+    return json.dumps(recording, ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _widget(result: StepThrough) -> Any:
+    """The same as a widget, with the traits `step` and `recording`."""
+    try:
+        return _widget_class()(recording={**result.recording, "svg": result.picture})
+    except ImportError:
+        raise ImportError("step_through(widget=True) needs anywidget: pip install 'scalar-autograd[widget]'") from None
+
+
+@cache
+def _widget_class() -> Any:
+    import anywidget
+    import traitlets
+
+    class StepWidget(anywidget.AnyWidget):
+        """A live step-through: `.step` is where it stands."""
+
+        _esm = _asset("player.js")
+        _css = STYLE + _asset("player.css")
+        step = traitlets.Int(0).tag(sync=True)
+        recording = traitlets.Dict().tag(sync=True)
+
+        @traitlets.validate("step")
+        def _in_range(self, proposal: Any) -> int:
+            return max(0, min(len(self.recording["steps"]) - 1, int(proposal["value"])))
+
+    return StepWidget

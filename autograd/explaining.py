@@ -1,0 +1,330 @@
+"""Why a derivative is what it is: the chain rule of one root and one leaf, with this graph's own numbers."""
+
+import html
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .floats import is_node
+from .formulas import brackets, columns, derivative, factor, number, number_text, one_line, partial_formulas, row
+from .graph import (
+    Formula,
+    Snapshot,
+    SnapshotEdge,
+    check_unchanged,
+    indexed_snapshot,
+    names_of_values,
+    snapshot,
+    topological_order,
+)
+
+MOST_PATHS = 1000
+MOST_ROWS = 60
+MOST_TERMS = 8
+
+
+class Flow(NamedTuple):
+    """What one edge sends back in the reverse sweep: upstream x local = contribution, added to what was there."""
+
+    edge: SnapshotEdge
+    upstream: float
+    contribution: float | None  # None where nothing flows
+    before: float | None  # None where nothing has arrived yet
+    after: float | None
+
+
+def reverse_sweep(graph: Snapshot) -> list[Flow]:
+    """Every contribution of the sweep from the root, seeded with 1, in the order in which the engine makes them."""
+    grads: list[float | None] = [None] * len(graph.nodes)
+    grads[-1] = 1.0
+    flows = []
+    for _, edges in itertools.groupby(reversed(graph.edges), key=lambda edge: edge.target):
+        for edge in reversed(list(edges)):
+            upstream, before = grads[edge.target], grads[edge.source]
+            if upstream is None or graph.nodes[edge.source].role == "constant":
+                continue
+            contribution = None if edge.local is None else upstream * edge.local
+            if contribution is not None:
+                grads[edge.source] = contribution if before is None else before + contribution
+            flows.append(Flow(edge, upstream, contribution, before, grads[edge.source]))
+    return flows
+
+
+def role(graph: Snapshot, edges: Sequence[SnapshotEdge]) -> str:
+    """What an operation does with the gradient that reaches it; `edges` are those from its operands."""
+    open_edges = [e for e in edges if graph.nodes[e.source].role != "constant"]
+    called = [graph.nodes[e.source].name or number_text(graph.nodes[e.source].data) for e in edges]
+    rules = [e.formula.text if e.formula else "" for e in open_edges]
+    taken = [graph.nodes[e.source].name for e in open_edges if e.local is not None]
+    if not taken:
+        return "is shut: nothing flows through"
+    if len(taken) < len(open_edges):
+        return f"routes the gradient to {one_line(', '.join(taken), 40)} alone"
+    if {*rules} == {"1"}:
+        return "hands the gradient on unchanged" + (" to each operand" if len(rules) > 1 else "")
+    if {*rules} <= {"1", "−1"}:
+        return "hands the gradient on, with the sign turned where the rule is −1"
+    if len(edges) == 2 and all(
+        e.formula and e.formula.text == one_line(called[1 - e.position], 24) for e in open_edges
+    ):
+        return "swaps: each operand gets the gradient times the other"
+    if len(rules) == 1:
+        return "scales the gradient by its slope here"
+    constant = all(e.formula and e.formula.text == number_text(e.local or 0.0) for e in open_edges)
+    return "shares the gradient in fixed parts" if constant else "scales the gradient by a slope for each operand"
+
+
+class Term(NamedTuple):
+    """One summand of an adjoint: what one use of a node contributes to its derivative."""
+
+    user: int  # the node that uses it
+    upstream: float
+    local: float | None  # None where nothing flows
+    formula: Formula | None
+    product: float
+
+
+class Adjoint(NamedTuple):
+    """The derivative of the root by one of the nodes between it and the leaf."""
+
+    node: int
+    terms: tuple[Term, ...]  # none for the root, and where no gradient arrives
+    total: float
+    role: str  # what the node does with the gradient that reaches it
+
+
+class Path(NamedTuple):
+    """One way from the leaf up to the root."""
+
+    nodes: tuple[int, ...]  # from the leaf to the root
+    factors: tuple[float, ...]  # the local derivative of each edge on it
+    product: float
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Why d root / d leaf is `derivative`. Print it, or leave it at the end of a notebook cell.
+
+    adjoints: the chain rule from the root back to the leaf, one entry for each node between. paths: the same as a sum
+    over paths, or None if there are more than a thousand; path_count tells how many. verdict: how `leaf.grad`
+    compares. Indices are those of `graph.nodes`.
+    """
+
+    derivative: float
+    adjoints: tuple[Adjoint, ...]
+    paths: tuple[Path, ...] | None
+    path_count: int
+    verdict: str
+    graph: Snapshot
+    leaf: int
+
+    def _name(self, i: int) -> str:
+        return one_line(self.graph.nodes[i].name, 24)
+
+    def _by(self, node: int) -> Formula:
+        return derivative(self.graph.nodes[self.adjoints[0].node].name, self.graph.nodes[node].name)
+
+    def _equation(self, adjoint: Adjoint) -> Formula:
+        """∂L/∂p = ∂L/∂u · ∂u/∂p + ... = numbers = total."""
+        left, total = self._by(adjoint.node), number(adjoint.total)
+        terms = [term for term in adjoint.terms if term.local is not None]
+        if not terms:
+            return row(left, " = ", total)
+        rules: list[Formula | str] = []
+        numbers: list[Formula | str] = []
+        for term in terms[:MOST_TERMS]:
+            names = self.graph.nodes[term.user].name, self.graph.nodes[adjoint.node].name
+            rule = term.formula or derivative(*names)
+            rules += [" + ", row(self._by(term.user), " · ", brackets(rule) if set(" −/") & {*rule.text} else rule)]
+            numbers += [" + ", row(factor(term.upstream), " × ", factor(term.local or 0.0))]
+        more = [" + ", "…"] if len(terms) > MOST_TERMS else []
+        return row(left, " = ", *rules[1:], *more, " = ", *numbers[1:], *more, " = ", total)
+
+    def _remark(self, adjoint: Adjoint) -> str:
+        if adjoint.role:
+            return f"{self._name(adjoint.node)} ({one_line(self.graph.nodes[adjoint.node].symbol, 16)}) {adjoint.role}"
+        return ""
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return _cut([(self._equation(a).text, self._remark(a)) for a in self.adjoints], ("…", ""))
+
+    def _ways(self) -> list[tuple[str, ...]]:
+        """The largest paths first: route, product, share."""
+        ways = []
+        for path in sorted(self.paths or (), key=lambda path: -abs(path.product)):
+            route = " → ".join(_cut([one_line(self._name(i), 16) for i in path.nodes], "…", 16))
+            factors = [part for x in reversed(path.factors) for part in (" × ", factor(x))][1:] or [number(1.0)]
+            product = row(*_cut(factors, "…", 32), " = ", number(path.product)).text
+            share = path.product / self.derivative if self.derivative else math.nan
+            ways.append((route, product, f"{share:.1%}".replace("-", "−") if math.isfinite(share) else ""))
+        return _cut(ways, ("…", "", ""))
+
+    def _texts(self) -> tuple[str, str, str]:
+        """The result, and what stands above the two tables."""
+        title = f"{self._by(self.leaf).text} = {number_text(self.derivative, 6)}"
+        root, leaf = self._name(self.adjoints[0].node), self._name(self.leaf)
+        first = f"The chain rule, from {root} back to {leaf}:"
+        if self.path_count == 0:
+            reason = "every path is shut" if len(self.adjoints) > 1 else f"{root} does not depend on {leaf}"
+            return title, first, f"No gradient reaches {leaf}: {reason}."
+        if self.paths is None:
+            return title, first, f"The same is a sum over {self.path_count} paths, too many to list."
+        count = "the product along the only path" if self.path_count == 1 else f"a sum over {self.path_count} paths"
+        return title, first, f"The same as {count}:"
+
+    def __str__(self) -> str:
+        title, first, second = self._texts()
+        ways = self._ways()
+        parts = [title, f"{first}\n{_aligned(self._rows())}", f"{second}\n{_aligned(ways)}" if ways else second]
+        return "\n\n".join([*parts, self.verdict])
+
+    __repr__ = __str__
+
+    @property
+    def latex(self) -> str:
+        r"""The chain rule, and the sum over paths, as an `aligned` environment of LaTeX."""
+        lines = [self._equation(a).latex.replace(" = ", " &= ", 1) for a in self.adjoints]
+        if self.paths and len(self.paths) > 1:
+            terms: list[Formula | str] = [part for p in self.paths for part in (" + ", factor(p.product))][1:]
+            total = row(*_cut(terms, "…", 2 * MOST_TERMS), " = ", number(self.derivative)).latex
+            lines.append(f"{self._by(self.leaf).latex} &= {total}")
+        return "\\begin{aligned}\n" + " \\\\\n".join(_cut(lines, r"&\ \vdots")) + "\n\\end{aligned}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        title, first, second = (html.escape(text) for text in self._texts())
+        tables = f"<p>{first}</p>{_table(self._rows())}<p>{second}</p>{_table(self._ways())}"
+        return {
+            "text/html": f"<h4>{title}</h4>{tables}<p>{html.escape(self.verdict)}</p>",
+            "text/latex": f"$$\n{self.latex}\n$$",
+            "text/plain": str(self),
+        }
+
+
+def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> Explanation:
+    """Why the derivative of `root` by `leaf` is what it is: the chain rule of this graph, with its numbers.
+
+    Makes a sweep of its own and changes no number. Shows the recursion of adjoints, each operation's role, for up to
+    1,000 paths also the sum over paths with the share of each, and how `leaf.grad` compares. `leaf` may be any node.
+    names: labels for Values without one, such as `locals()`.
+    Raises TypeError for anything but Values, RuntimeError if a leaf's `.data` was assigned after it was used.
+
+    >>> from autograd import Value, explain
+    >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    >>> print(explain(a * b + a, a))
+    ∂v2/∂a = 4
+    <BLANKLINE>
+    The chain rule, from v2 back to a:
+      ∂v2/∂v2 = 1                                       v2 (+) hands the gradient on unchanged to each operand
+      ∂v2/∂v1 = ∂v2/∂v2 · 1 = 1 × 1 = 1                 v1 (*) swaps: each operand gets the gradient times the other
+      ∂v2/∂a = ∂v2/∂v2 · 1 + ∂v2/∂v1 · b = 1 × 1 + 1 × 3 = 4
+    <BLANKLINE>
+    The same as a sum over 2 paths:
+      a → v1 → v2  1 × 3 = 3  75.0%
+      a → v2       1 = 1      25.0%
+    <BLANKLINE>
+    a.grad is 0: no sweep has been run yet from this root; call .backward() on it.
+    """
+    for x in (root, leaf):
+        if not is_node(x):
+            raise TypeError(f"explain expected two Values, explain(root, leaf), got {type(x).__name__}")
+    check_unchanged(*topological_order(root))
+    called = names_of_values(names or {})
+    graph, index = indexed_snapshot(root, called, partial_formulas)
+    if leaf not in index:
+        node = snapshot(leaf, called).nodes[-1]
+        graph = Snapshot((node, *graph.nodes), ())  # nothing between them matters
+        last = Adjoint(len(graph.nodes) - 1, (), 1.0, "")
+        return Explanation(0.0, (last,), (), 0, _verdict(root, leaf, 0.0, node.name), graph, 0)
+    start = index[leaf]
+    users: dict[int, list[SnapshotEdge]] = {}
+    operands: dict[int, list[SnapshotEdge]] = {}
+    between = {start}
+    for edge in graph.edges:
+        operands.setdefault(edge.target, []).append(edge)
+        if edge.source in between:
+            between.add(edge.target)
+            users.setdefault(edge.source, []).append(edge)
+    terms: dict[int, list[Term]] = {}
+    totals = {len(graph.nodes) - 1: 1.0}
+    for edge, upstream, contribution, _, after in reverse_sweep(graph):
+        if edge.source in between:
+            term = Term(edge.target, upstream, edge.local, edge.formula, contribution or 0.0)
+            terms.setdefault(edge.source, []).append(term)
+            totals[edge.source] = after or 0.0
+    adjoints = tuple(
+        Adjoint(i, tuple(terms.get(i, ())), totals.get(i, 0.0), "" if i == start else role(graph, operands[i]))
+        for i in sorted(between, reverse=True)
+    )
+    total = totals.get(start, 0.0)
+    count, paths = _paths(users, start, len(graph.nodes) - 1)
+    return Explanation(
+        total, adjoints, paths, count, _verdict(root, leaf, total, graph.nodes[start].name), graph, start
+    )
+
+
+def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple[int, tuple[Path, ...] | None]:
+    """How many paths a gradient flows on, and the paths, if they can be listed."""
+    ways = {root: 1}
+    for i in sorted(users, reverse=True):
+        if i != root:
+            ways[i] = sum(ways[edge.target] for edge in users[i] if edge.local is not None)
+    if ways[start] > MOST_PATHS or ways[start] * len(ways) > 1000 * MOST_PATHS:
+        return ways[start], None
+    paths = []
+    stack: list[tuple[int, tuple[int, ...], tuple[float, ...]]] = [(start, (start,), ())]
+    while stack:
+        node, nodes, factors = stack.pop()
+        if node == root:
+            paths.append(Path(nodes, factors, math.prod(reversed(factors))))
+        for edge in reversed(users.get(node, [])):
+            if edge.local is not None and ways[edge.target]:
+                stack.append((edge.target, (*nodes, edge.target), (*factors, edge.local)))
+    return ways[start], tuple(paths)
+
+
+def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
+    """How `leaf.grad` compares with the derivative, and the likeliest reason for a difference."""
+
+    def close(a: float, b: float) -> bool:
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (a != a and b != b)
+
+    name, grad, own = one_line(name, 24), leaf._grad, root._grad
+    times = grad / total if total else math.nan
+    sweeps = round(times) if math.isfinite(times) else 0
+    if close(grad, total):
+        reason = "the same."
+    elif grad == 0 and own == 0:
+        reason = "no sweep has been run yet from this root; call .backward() on it."
+    elif grad == 0:
+        reason = f"a sweep has been run, for the root's .grad is {number_text(own)}; this one was set to 0 after it."
+    elif leaf.primitive is not None:
+        reason = "no leaf, so it shows the last sweep only; that one had another root or another seed."
+    elif sweeps > 1 and close(times, sweeps):
+        reason = (
+            f"{sweeps} times the derivative. A leaf adds up the gradients of all sweeps, and {sweeps} were run since "
+            f"it was 0; set .grad to 0 between them."
+        )
+    elif close(grad, own * total):
+        reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."
+    else:
+        reason = "sweeps from other roots, or with other numbers, were added to it, or it was assigned."
+    return f"{name}.grad is {number_text(grad, 6)}: {reason}"
+
+
+def _cut(items: list[Any], gap: Any, most: int = MOST_ROWS) -> list[Any]:
+    """A long list without its middle."""
+    return items if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    """Columns of text; a long first cell does not push the others' column away."""
+    widths = [min(48, max(map(columns, column))) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(c + " " * (w - columns(c)) for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    cells = ("".join(f'<td style="text-align:left">{html.escape(cell)}</td>' for cell in row) for row in rows)
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"

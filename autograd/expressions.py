@@ -1,0 +1,113 @@
+"""An expression that somebody typed, as a graph. It is parsed, and only names, numbers, operators and this package's
+functions are let through; nothing of it is ever run as code."""
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from . import ops
+from .floats import as_float
+from .primitives import REGISTRY, TABLE, Primitive
+from .value import Value
+
+LONGEST = 2000
+OPERATORS: dict[type, Primitive] = {
+    ast.Add: ops.add,
+    ast.Sub: ops.sub,
+    ast.Mult: ops.mul,
+    ast.Div: ops.div,
+    ast.Pow: ops.pow,
+    ast.USub: ops.neg,
+    ast.UAdd: ops.identity,
+}
+FUNCTIONS = {p.name: p for p in REGISTRY.values() if p.module == TABLE and not p.vectors}
+
+
+def evaluate(text: str, values: Mapping[str, float]) -> Value:
+    """The graph of an expression such as `tanh(a*b + c)`, with a leaf for each name.
+
+    Raises ValueError, with the culprit, for anything but names that have a value, numbers, `+ - * / **`, brackets and
+    functions of this package, for a value that is not used, and for an expression of more than 2,000 characters.
+
+    >>> evaluate("tanh(a*b + c)", {"a": 2, "b": -3, "c": 6}).data
+    0.0
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"the expression has {len(text)} characters; at most {LONGEST} are read")
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise ValueError(f"cannot read {_short(text)}: {getattr(error, 'msg', None) or 'too deeply nested'}") from None
+    leaves = {name: Value(x, label=name) for name, x in values.items()}
+    used = set()
+    done: list[Any] = []
+    stack: list[tuple[ast.AST, bool]] = [(body, False)]
+    while stack:  # operands before their operation, without recursion
+        node, ready = stack.pop()
+        if isinstance(node, ast.Name):
+            if node.id not in leaves:
+                raise ValueError(f"{node.id} has no value; write {node.id}=1.5, say, after the expression")
+            used.add(node.id)
+            done.append(leaves[node.id])
+        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            done.append(_number(node.value))
+        else:
+            primitive, operands, parameters = _operation(node)
+            if not ready:
+                stack += [(node, True), *((operand, False) for operand in reversed(operands))]
+            else:
+                start = len(done) - len(operands)
+                xs, done[start:] = done[start:], []
+                done.append(_call(primitive, xs, parameters))
+    if unused := sorted({*leaves} - used):
+        raise ValueError(f"{unused[0]} is not in the expression")
+    if not isinstance(done[0], Value):
+        raise ValueError("an expression needs at least one name, such as a in `a*2`, to have a derivative")
+    return done[0]
+
+
+def _operation(node: ast.AST) -> tuple[Primitive, list[Any], dict[str, float]]:
+    """The operation at a node, its operands as nodes, and parameters."""
+    kind = type(getattr(node, "op", None))
+    if isinstance(node, ast.BinOp) and kind in OPERATORS:
+        return OPERATORS[kind], [node.left, node.right], {}
+    if isinstance(node, ast.UnaryOp) and kind in OPERATORS:
+        return OPERATORS[kind], [node.operand], {}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
+        parameters = {}
+        for keyword in node.keywords:
+            number = keyword.value
+            if keyword.arg is None or not isinstance(number, ast.Constant) or type(number.value) not in (int, float):
+                raise ValueError(f"{ast.unparse(keyword)} is not understood; a keyword takes a number")
+            parameters[keyword.arg] = _number(number.value)
+        return FUNCTIONS[node.func.id], list(node.args), parameters
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        raise ValueError(f"there is no function {node.func.id}; there are {', '.join(sorted(FUNCTIONS))}")
+    raise ValueError(
+        f"{_shown(node)} is not understood; write names, numbers, + - * / **, brackets and functions such as tanh(x)"
+    )
+
+
+def _shown(node: ast.AST) -> str:
+    try:
+        return _short(ast.unparse(node))
+    except RecursionError:
+        return "a part of it"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:59]}…")
+
+
+def _call(primitive: Primitive, xs: list[Any], parameters: dict[str, float]) -> Any:
+    try:
+        return primitive(*xs, **parameters)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _number(x: Any) -> float:
+    try:
+        return as_float(x)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None

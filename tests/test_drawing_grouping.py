@@ -1,0 +1,213 @@
+"""Large graphs on few cards: always without cycles, always few, by modules where there are some."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import evaluate, numbers, ours, steps
+
+import autograd
+from autograd import Value, draw_dot
+from autograd.drawing import grouping
+from autograd.drawing.grouping import FEW, LIMIT, components, homes, levels, without_cycles
+from autograd.extend import Snapshot, SnapshotEdge, SnapshotNode, snapshot
+from nn import MLP, Layer, Module, Neuron
+
+
+def drawn(root, **options):
+    return draw_dot(root, **options).diagram
+
+
+def is_acyclic(diagram):
+    edges = {(a.source, a.target) for a in diagram.arrows}
+    while free := {s for s, _ in edges} - {t for _, t in edges}:
+        edges = {(s, t) for s, t in edges if s not in free}
+    return not edges
+
+
+def groups(diagram):
+    return {c.title: c for c in diagram.cards if c.role == "group"}
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = MLP(2, [16, 16, 1], rng=0)
+    loss = (model([Value(0.5, label="x"), Value(-1.0, label="y")]) - 1) ** 2
+    loss.backward()
+    return loss
+
+
+def test_levels_of_a_path():
+    assert levels("layers.0.neurons.2") == ["layers.0", "neurons.2"]
+    assert levels("encoder.blocks.3.attention.w.1.2") == ["encoder", "blocks.3", "attention", "w.1.2"]
+    assert levels("Neuron.b") == ["Neuron", "b"]
+
+
+def test_an_mlp_is_a_card_a_layer_with_its_shape(network):
+    diagram = drawn(network)
+    found = groups(diagram)
+    assert {title: c.symbol for title, c in found.items()} == {
+        "layers.0": "2 → 16", "layers.1": "16 → 16", "layers.2": "16 → 1",
+    }  # fmt: skip
+    assert [row.text for row in found["layers.1"].rows if row.name in ("nodes", "parameters")] == ["304", "272"]
+    assert {c.title for c in diagram.cards if c.role == "leaf"} == {"x", "y"}
+    assert any("nodes on 9 cards" in note and 'expand=["layers.1"] opens one' in note for note in diagram.notes)
+    svg = draw_dot(network).svg
+    assert float(svg.split('width="')[1].split('"')[0]) < 1100
+
+
+def test_depth_two_is_a_card_a_neuron(network):
+    diagram = drawn(network, collapse=2)
+    assert len(groups(diagram)) == 33
+    assert groups(diagram)["layers.1.neurons.3"].symbol == "16 → 1"
+    assert is_acyclic(diagram)
+
+
+def test_a_part_can_be_opened(network):
+    diagram = drawn(network, expand=["layers.0"])
+    assert {title for title in groups(diagram) if "layers.0" in title} == {f"layers.0.neurons.{i}" for i in range(16)}
+    assert "layers.1" in groups(diagram)
+    titles = [c.title for c in drawn(network, expand=["layers.2"]).cards]
+    assert "w[15]" in titles  # its only neuron is opened with it
+    assert "layers.0.neurons.0" in groups(drawn(network, expand=["layers.0", "layers.0.neurons.1"]))
+    assert "layers.0.neurons.1" not in groups(drawn(network, expand=["layers.0", "layers.0.neurons.1"]))
+
+
+def test_never_collapse(network):
+    diagram = drawn(network, collapse=None)
+    assert len(diagram.cards) == len(snapshot(network).nodes)
+    assert not groups(diagram)
+
+
+def test_ranges_and_calls_of_a_card():
+    model = Layer(2, 3, rng=0)
+    outputs = [y for i in range(10) for y in model([float(i), 1.0 - i])]
+    autograd.sum(outputs).backward()
+    diagram = drawn(autograd.sum(outputs), collapse=1)
+    data = [y.data for y in outputs]
+    rows = {title: {row.name: row.text for row in c.rows} for title, c in groups(diagram).items()}
+    assert {r["calls"] for r in rows.values()} == {"10"}
+    assert {c.symbol for c in groups(diagram).values()} == {"2 → 1"}
+    high = max(y.data for i, y in enumerate(outputs) if i % 3 == 0)
+    assert rows["neurons.0"]["data"].split(" … ")[-1] == f"{high:.3g}".replace("-", "−")
+    assert min(data) >= 0
+
+
+def test_what_is_outside_of_modules_stays_outside():
+    neuron = Neuron(2, rng=0)
+    x = Value(1.0, label="x")
+    y = neuron([x, 2.0]) * 3.0
+    graph = snapshot(y)
+    home = dict(zip([n.name or str(n.data) for n in graph.nodes], homes(graph), strict=True))
+    assert home["x"] == ""
+    assert home["w[0]"] == "Neuron.w.0"
+    assert home[graph.nodes[-1].name] == ""
+    assert home["3.0"] == ""
+
+
+class Recurrent(Module):
+    """Two modules that call each other in turn, which on one card each would be a cycle."""
+
+    def __init__(self):
+        self.a, self.b = Neuron(1, activation="tanh", rng=0), Neuron(1, activation="tanh", rng=1)
+
+    def forward(self, h, times):
+        for _ in range(times):
+            h = self.b([self.a([h])])
+        return h
+
+
+def test_a_recurrent_net_is_unrolled_or_becomes_one_card():
+    few = drawn(Recurrent()(Value(1.0, label="h"), 5), collapse=1)
+    assert is_acyclic(few)
+    assert [c.title for c in few.cards if c.role == "group"].count("a") == 5
+    many = drawn(Recurrent()(Value(1.0, label="h"), 500))
+    assert is_acyclic(many)
+    assert len(many.cards) <= FEW
+
+
+def test_one_module_that_feeds_itself_is_one_card():
+    neuron, h = Neuron(1, activation="tanh", rng=0), Value(1.0, label="h")
+    for _ in range(40):
+        h = neuron([h])
+    assert "Neuron" in groups(drawn(h))
+    assert is_acyclic(drawn(h))
+
+
+def test_structure_is_repeated_whatever_its_size():
+    def network(width, samples):
+        rng = random.Random(0)
+        rows = [[Value(rng.random()) for _ in range(width)] for _ in range(width)]
+        total = 0.0
+        for _ in range(samples):
+            x = [rng.random() for _ in range(width)]
+            for _ in range(2):
+                x = [sum((w * v for w, v in zip(row, x, strict=True)), Value(0.1)).tanh() for row in rows]
+            total = total + sum(x)
+        return total
+
+    small, large = drawn(network(4, 3)), drawn(network(8, 20))
+    assert [(c.role, c.title) for c in small.cards if not c.root] == [
+        (c.role, c.title) for c in large.cards if not c.root
+    ]
+    assert len(small.cards) <= 12
+    assert is_acyclic(large)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(steps, min_size=8, max_size=12).map(lambda parts: [step for part in parts for step in part]),
+    st.lists(numbers, min_size=2, max_size=4),
+)
+def test_any_graph_is_drawn_on_few_cards_without_cycles(steps, xs):
+    root = evaluate(steps * 3, [Value(x) for x in xs], ours())
+    diagram = drawn(root)
+    assert is_acyclic(diagram)
+    count = len(snapshot(root).nodes)
+    assert len(diagram.cards) <= (FEW if count > LIMIT else LIMIT)
+    shown = sum(int(row.text.replace(",", "")) for c in diagram.cards for row in c.rows if row.name == "nodes")
+    assert shown <= count
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_partition_is_made_acyclic(data):
+    count = data.draw(st.integers(2, 14))
+    edges = [
+        SnapshotEdge(s, t, 0, 1.0)
+        for t in range(1, count)
+        for s in sorted(data.draw(st.sets(st.integers(0, t - 1), max_size=3)))
+    ]
+    nodes = tuple(SnapshotNode("operation", "+", 0.0, 0.0, str(i), primitive="add") for i in range(count))
+    graph = Snapshot(nodes, tuple(edges))
+    keys = [("module", data.draw(st.integers(0, 3))) for _ in nodes]
+    found = without_cycles(graph, keys)
+    assert len({*components(graph, found).values()}) == len({*found})
+    for i, j in ((i, j) for i in range(count) for j in range(count) if found[i] == found[j]):
+        assert found[i][0] == "cycle" or keys[i] == keys[j]
+
+
+def test_a_long_chain_is_drawn_without_recursion(monkeypatch):
+    y = Value(1.0)
+    for i in range(30_000):
+        y = y * 1.0001 if i % 2 else y + 0.5
+    diagram = drawn(y)
+    assert len(diagram.cards) <= FEW
+    assert is_acyclic(diagram)
+
+
+def test_many_unlike_steps_are_put_into_bands():
+    rng = random.Random(0)
+    nodes = [Value(1.0), Value(2.0)]
+    for _ in range(2000):
+        a, b = rng.choice(nodes[-30:]), rng.choice(nodes[-30:])
+        nodes.append(rng.choice([a + b, a * 0.5, (a - b).tanh(), autograd.maximum(a, b)]))
+    diagram = drawn(autograd.sum(nodes))
+    assert len(diagram.cards) <= FEW
+    assert is_acyclic(diagram)
+
+
+def test_what_is_read_of_a_graph_is_a_snapshot_alone():
+    graph = snapshot(Value(1.0) + 2.0)
+    assert grouping.diagram(graph, ("data",), 4, "auto", (), None).cards[-1].symbol == "+"

@@ -1,0 +1,243 @@
+"""The recording of both passes and the page that holds it; what the page does is tested in a browser."""
+
+import html
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import evaluate, numbers, ours, steps
+
+import autograd
+from autograd import Value, dot, gradients, no_grad, step_through, trace_source
+from nn import MLP
+
+
+def example():
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    y = (a * b + a).tanh()
+    y.label = "y"
+    return y, a, b
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps, st.lists(numbers, min_size=2, max_size=3))
+def test_each_step_adds_up_and_the_last_is_the_gradient(steps, xs):
+    leaves = [Value(x, label=f"x{i}") for i, x in enumerate(xs)]
+    root = evaluate(steps, leaves, ours())
+    recording = step_through(root).recording
+    grads = {}
+    for step in recording["steps"]:
+        if step["phase"] == "seed":
+            grads[step["node"]] = 1.0
+        if step["phase"] == "backward":
+            edge = recording["edges"][step["edge"]]
+            assert step["before"] == grads.get(edge["source"])
+            assert step["upstream"] == grads[edge["target"]]
+            assert step["local"] == edge["local"]
+            if step["local"] is not None:
+                assert step["contribution"] == step["upstream"] * step["local"]
+                assert step["after"] == (step["before"] or 0.0) + step["contribution"]
+                grads[edge["source"]] = step["after"]
+            else:
+                assert (step["contribution"], step["after"]) == (None, step["before"])
+    index = {node["name"]: i for i, node in enumerate(recording["nodes"])}
+    for leaf in leaves:
+        if leaf.label in index:
+            assert grads.get(index[leaf.label], 0.0) == gradients(root, leaf)
+    assert all(leaf.grad == 0 for leaf in leaves)
+
+
+def test_the_numbers_are_those_of_backward_to_the_last_bit():
+    model = MLP(2, [4, 1], activation="tanh", rng=0)
+    root = (model([0.3, -0.7]) - 1.0) ** 2
+    recording = step_through(root).recording
+    root.backward()
+    last = {}
+    for step in recording["steps"]:
+        if step["phase"] == "backward":
+            last[recording["edges"][step["edge"]]["source"]] = step["after"]
+    found = [last[i] for i, node in enumerate(recording["nodes"]) if node["role"] == "parameter"]
+    assert sorted(found) == sorted(p.grad for p in model.parameters())
+
+
+def test_the_documented_format():
+    y, _, _ = example()
+    recording = step_through(y).recording
+    assert json.loads(json.dumps(recording, allow_nan=False)) == recording
+    assert list(recording) == ["format", "version", "root", "scale", "nodes", "edges", "steps"]
+    assert (recording["format"], recording["version"], recording["root"]) == ("autograd recording", 1, "y")
+    assert [s["phase"] for s in recording["steps"]] == ["start", *["forward"] * 3, "seed", *["backward"] * 5, "end"]
+    fields = {"role", "name", "symbol", "data", "text", "module", "line", "does", "math"}
+    assert all(set(node) == fields for node in recording["nodes"])
+    assert all(set(e) == {"source", "target", "position", "local", "text", "rule"} for e in recording["edges"])
+    always = {"phase", "say", "math", "text"}
+    flow = {"edge", "upstream", "local", "contribution", "before", "after", "shown"}
+    more = {"start": set(), "forward": {"node", "shown"}, "seed": {"node", "shown"}, "backward": flow, "end": set()}
+    assert all(set(step) == always | more[step["phase"]] for step in recording["steps"])
+    documented = (autograd.drawing.stepper.record.__globals__["__doc__"] or "").split()
+    for name in fields | flow | always | {"scale", "root", "source", "target", "position", "rule"}:
+        assert name in " ".join(documented)
+
+
+def test_the_text_of_the_steps():
+    y, _, _ = example()
+    lines = str(step_through(y)).splitlines()
+    assert lines[1] == " 1  forward   v1 = a · b = 2 · (−3) = −6"
+    assert lines[4] == " 4  seed      ∂y/∂y = 1"
+    assert lines[8].startswith(" 8  backward  ∂y/∂a += ∂y/∂v1 · ∂v1/∂a =") or lines[7].count("∂y/∂a")
+    assert any("; " in line and "+=" in line for line in lines)
+    assert "where ∂y/∂v2 = 1 − y²" in lines[5]
+
+
+def test_where_nothing_flows_the_step_says_so():
+    x = Value(-1.0, label="x")
+    steps_ = step_through(x.relu() + x).recording["steps"]
+    (shut,) = [s for s in steps_ if s["phase"] == "backward" and s["contribution"] is None]
+    assert shut["say"] == "Nothing flows from v1 to x: here v1 does not depend on it."
+    assert shut["math"] is None
+
+
+def test_numbers_that_json_does_not_have():
+    x = Value(0.0, label="x")
+    recording = step_through(x.log() * 2 + x.sqrt()).recording
+    assert "-inf" in {node["data"] for node in recording["nodes"]}
+    assert "inf" in {step.get("after") for step in recording["steps"]}
+    assert math.isfinite(recording["scale"])
+    json.dumps(recording, allow_nan=False)
+
+
+def test_it_changes_no_number_and_works_in_any_mode():
+    y, a, _ = example()
+    y.backward()
+    before = [v.grad for v in (y, a)]
+    with no_grad():
+        step_through(y)
+    assert [v.grad for v in (y, a)] == before
+    a.data = 1.0
+    with pytest.raises(RuntimeError, match=r"of a leaf was assigned, a = 1\.0"):
+        step_through(y)
+
+
+def test_dot_is_one_step_or_its_products_and_sum():
+    w, x = [Value(2.0, label="w1"), Value(3.0, label="w2")], [Value(5.0, label="x1"), 7.0]
+    y = dot(w, x, 1.0)
+    y.label = "y"
+    assert "y = w1 · x1 + w2 · 7 + 1 = 2 · 5 + 3 · 7 + 1 = 32" in str(step_through(y))
+    lines = str(step_through(y, expand=["dot"]))
+    assert "y·1 = w1 · x1 = 2 · 5 = 10" in lines
+    assert "y = y·1 + y·2 + 1 = 10 + 21 + 1 = 32" in lines
+    assert "where ∂y·1/∂w1 = x1" in lines
+
+
+def test_the_line_that_made_a_node_is_recorded_on_request():
+    with trace_source():
+        a = Value(2.0, label="a")
+        y = a * 3.0
+    lines = [node["line"] for node in step_through(y).recording["nodes"] if node["role"] != "constant"]
+    assert [line.partition(": ")[2] for line in lines] == ['a = Value(2.0, label="a")', "y = a * 3.0"]
+    assert all("test_drawing_recording.py:" in line for line in lines)
+    assert step_through(Value(1.0) * 2).recording["nodes"][-1]["line"] == ""
+
+
+def test_names_come_from_variables():
+    weight = Value(2.0)
+    out = weight * 3.0
+    assert "out = weight · 3 = 2 · 3 = 6" in str(step_through(out, names=locals()))
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
+    y, _, _ = example()
+    result = step_through(y)
+    page = Path(result.save(tmp_path / "deep" / "lesson.html")).read_text()
+    assert page == result.html
+    for request in (
+        r"https?://(?!www\.w3\.org/)",
+        "<link",
+        "<img",
+        "@import",
+        r"url\(",
+        r"fetch\(",
+        "XMLHttp",
+        r"import\(",
+    ):
+        assert not re.search(request, page), request
+    assert "default-src 'none'" in page
+    recording = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    assert recording["nodes"] == result.recording["nodes"]
+    assert json.loads(Path(result.save(tmp_path / "lesson.json")).read_text()) == result.recording
+    with pytest.raises(ValueError, match=r"save expected a name that ends in \.html or \.json"):
+        result.save(tmp_path / "lesson.txt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "lesson.json"]
+
+
+def test_a_page_of_forty_nodes_is_small():
+    x = [Value(i + 1.0) for i in range(12)]
+    y = x[0]
+    for i in range(14):
+        y = (y * x[i % 12]).tanh()
+    result = step_through(y)
+    assert len(result.recording["nodes"]) == 40
+    assert len(result.html.encode()) < 150_000
+
+
+def test_a_notebook_gets_the_page_in_a_frame():
+    y, _, _ = example()
+    bundle = step_through(y)._repr_mimebundle_()
+    frame = re.fullmatch(r'<iframe title="step-through" (.*?) srcdoc="(.*)"></iframe>', bundle["text/html"], re.DOTALL)
+    assert 'sandbox="allow-scripts"' in frame[1]
+    assert html.unescape(frame[2]) == step_through(y).html
+    assert bundle["text/plain"] == str(step_through(y))
+
+
+def test_the_same_graph_gives_the_same_bytes():
+    assert step_through(example()[0]).html == step_through(example()[0]).html
+
+
+def test_what_is_refused():
+    y = Value(1.0)
+    for _ in range(600):
+        y = y + 1
+    with pytest.raises(
+        ValueError, match="step_through expected a graph of at most 500 nodes, got 601; step through a part"
+    ):
+        step_through(y)
+    with pytest.raises(TypeError, match="step_through expected a Value, got int"):
+        step_through(3)
+    with pytest.raises(ValueError, match="expected expand="):
+        step_through(Value(1.0), expand=["layers.0"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(min_size=1, max_size=300))
+def test_no_label_breaks_out_of_the_page(label):
+    x = Value(1.0, label=label)
+    page = step_through(x * x).html
+    assert page.count("<script") == page.count("</script>") == 2
+    body = page.split('<script type="application/json">')[1].split("</script>")[0]
+    assert "<" not in body
+    json.loads(body)
+
+
+def test_a_widget_shares_the_script():
+    pytest.importorskip("anywidget")
+    y, _, _ = example()
+    widget = step_through(y, widget=True)
+    assert widget.step == 0
+    widget.step = 4
+    assert widget.step == 4
+    widget.step = 10_000
+    assert widget.step == len(widget.recording["steps"]) - 1
+    assert widget.recording["svg"].startswith("<svg")
+    assert str(widget._esm) in step_through(y).html
+
+
+def test_without_anywidget_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "anywidget", None)
+    autograd.drawing.stepper._widget_class.cache_clear()
+    with pytest.raises(ImportError, match=r"needs anywidget: pip install 'scalar-autograd\[widget\]'"):
+        step_through(Value(1.0) * 2, widget=True)
+    autograd.drawing.stepper._widget_class.cache_clear()
