@@ -174,6 +174,11 @@ def test_gradients_as_width_and_sign(either_engine):
     assert "style=dashed" in draw_dot(y, highlight="grad").source
 
 
+def test_before_any_sweep_the_picture_says_so():
+    picture = draw_dot(Value(2.0) * 3.0, highlight="grad")
+    assert "All gradients are 0: has backward() been run?" in picture.svg
+
+
 def test_a_path_stands_out():
     a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     y = (a * 2) + (b * 3)

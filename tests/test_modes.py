@@ -3,7 +3,8 @@ import re
 import pytest
 
 import autograd
-from autograd import Value, detect_anomaly, grad, gradients, no_grad
+from autograd import Value, detect_anomaly, grad, gradients, no_grad, trace_source
+from nn import MLP
 
 
 def test_no_grad_computes_and_records_nothing():
@@ -95,3 +96,38 @@ def test_healthy_numbers_pass():
         y = autograd.logsumexp([x, x * 2, 1.0])
         y.backward()
     assert 0 < x.grad < 2
+
+
+def test_trace_source_notes_the_line_that_made_a_value():
+    x = Value(1.0, label="before")
+    with trace_source():
+        y = x * 2.0
+        z = Value(3.0, label="z")
+        with trace_source(), no_grad():
+            silent = x * 3.0
+        model = MLP(2, [2, 1], rng=0)
+        out = model([x, 1.0])
+    after = x * 2.0
+    assert re.fullmatch(r".*test_modes\.py:\d+: y = x \* 2\.0", y.note.line)
+    assert z.note.line.endswith(': z = Value(3.0, label="z")')
+    assert z.label == "z"
+    assert silent.inputs == ()
+    assert silent.note.line.endswith(": silent = x * 3.0")
+    assert out.note.line.endswith(": out = model([x, 1.0])")
+    assert out.note.module == "layers.1.neurons.0"
+    assert model.parameters()[0].note.line.endswith(": model = MLP(2, [2, 1], rng=0)")
+    assert after.note is None
+    assert x.note.line == ""
+
+
+def test_trace_source_as_a_decorator():
+    @trace_source()
+    def f(x):
+        return x.tanh() + 1
+
+    assert f(Value(1.0)).note.line.endswith(": return x.tanh() + 1")
+
+
+def test_tracing_is_not_watching():
+    with trace_source():
+        assert Value(0.0).log().data == -float("inf")

@@ -8,7 +8,7 @@ from ..formulas import columns, number_text, one_line
 from ..graph import Snapshot, SnapshotEdge, SnapshotNode
 
 SHOWABLE = ("label", "data", "grad", "local")
-SYMBOLS = {"*": "×", "-": "−", "neg": "−"}
+SYMBOLS = {"*": "×", "-": "−"}
 
 Kind = Literal["data", "grad", "plain"]
 
@@ -135,6 +135,8 @@ def arrows(
 def notes(highlight: "Highlight | None") -> tuple[str, ...]:
     if highlight is None or highlight.scale is None:
         return ()
+    if highlight.scale == 0:
+        return ("All gradients are 0: has backward() been run?",)
     scale = number_text(highlight.scale)
     return (f"Arrows carry gradients: width is size, full at {scale}; solid is positive, dashed negative.",)
 

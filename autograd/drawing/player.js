@@ -414,6 +414,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     const event = /** @type {KeyboardEvent} */ (raw);
     const target = /** @type {HTMLElement} */ (event.target);
     const typing = target instanceof HTMLInputElement && target !== slider;
+    if (typing) event.stopPropagation(); // a notebook has shortcuts of its own
     if (event.key === "Escape" && open >= 0) close();
     else if (event.altKey || event.ctrlKey || event.metaKey || typing || target instanceof HTMLSelectElement) return;
     else if (event.key === " " && target instanceof HTMLButtonElement) return;
