@@ -74,6 +74,23 @@ def test_a_part_can_be_opened(network):
     assert "layers.0.neurons.1" not in groups(drawn(network, expand=["layers.0", "layers.0.neurons.1"]))
 
 
+def test_what_is_opened_stays_open_in_a_large_picture():
+    model = MLP(2, [40, 3, 1], rng=0)
+    diagram = drawn((model([0.5, -1.0]) - 1) ** 2, expand=["layers.1"])
+    assert len(groups(diagram)) == 5
+    diagram = drawn((model([0.5, -1.0]) - 1) ** 2, expand=["layers.1", "layers.1.neurons.0"])
+    assert [c.title for c in diagram.cards if c.role == "parameter"] == [*(f"w[{i}]" for i in range(40)), "b"]
+    assert is_acyclic(diagram)
+
+
+def test_nan_is_not_hidden_in_a_range():
+    xs = [Value(x) for x in (-1.0, 1.0, 2.0)]
+    for _ in range(30):
+        xs += [x * 1.0 for x in xs[-3:]]
+    diagram = drawn(autograd.sum([x.log() for x in xs]))
+    assert any(row.text == "0 … 0.693 … nan" for c in diagram.cards for row in c.rows)
+
+
 def test_never_collapse(network):
     diagram = drawn(network, collapse=None)
     assert len(diagram.cards) == len(snapshot(network).nodes)

@@ -18,7 +18,7 @@ LIMIT = 60
 FEW = 40
 
 Key = tuple[Hashable, ...]
-"""What a card stands for: ("node", i), ("module", path, ...), ("level", ...) or ("leaves", ...)."""
+"""What a card stands for: ("node", i), ("open", i), which stays alone, ("module", path), ("level", ...), ..."""
 
 
 def unfolded(graph: Snapshot) -> Snapshot:
@@ -85,7 +85,7 @@ def diagram(
     keys = leaves_by_use(graph, without_cycles(graph, keys))
     for simpler in (in_runs, in_bands):
         if len({*keys}) > FEW:
-            keys = leaves_by_use(graph, simpler(graph, keys))
+            keys = leaves_by_use(graph, without_cycles(graph, simpler(graph, keys)))
     return _draw(graph, keys, show, digits, highlight)
 
 
@@ -137,14 +137,15 @@ def by_module(graph: Snapshot, depth: int | None, expand: Collection[str]) -> li
         for level in range(len(levels(path)) + 1, max(map(len, inside), default=0) + 1):
             if len(children := {".".join(parts[:level]) for parts in inside}) == 1:
                 opened |= children
-    keys: dict[str, Key | None] = {"": None}
+    keys: dict[str, Key] = {"": ("node",)}
     for home, parts in paths.items():
         end = depth
         while end < len(parts) and ".".join(parts[:end]) in opened:
             end += 1
         path = ".".join(parts[:end])
-        keys[home] = None if path in opened else ("module", path)
-    return [keys[home] or ("node", i) for i, home in enumerate(homes(graph))]
+        keys[home] = ("open",) if path in opened else ("module", path)
+    found = [keys[home] for home in homes(graph)]
+    return [key if key[0] == "module" else (*key, i) for i, key in enumerate(found)]
 
 
 # By structure
@@ -207,12 +208,10 @@ def in_runs(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
     """Steps of structure that only follow each other on one card."""
     before, after = _neighbours(graph, keys)
     run: dict[Key, Key] = {}
-    for key in before:
-        (previous,) = before[key] if len(before[key]) == 1 else (key,)
-        joins = previous[0] == key[0] == "level" and len(after[previous]) == 1
-        run[key] = (
-            ("run", *run[previous][1:]) if joins and previous in run else ("run", *key) if key[0] == "level" else key
-        )
+    for key, previous in before.items():
+        if key[0] == "level":
+            (only,) = previous if len(previous) == 1 else (key,)
+            run[key] = run[only] if only in run and len(after[only]) == 1 else ("run", key)
     return [run.get(key, key) for key in keys]
 
 
@@ -223,8 +222,10 @@ def in_bands(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
     for key, previous in before.items():
         rank[key] = max((rank[p] + 1 for p in previous), default=0)
     bands, highest = FEW // 4, max(rank.values(), default=0) + 1
-    last = keys[-1]
-    return [("band", rank[key] * bands // highest) if key in rank and key != last else key for key in keys]
+    return [
+        ("band", rank[key] * bands // highest) if key in rank and key[0] != "open" and key != keys[-1] else key
+        for key in keys
+    ]
 
 
 def _neighbours(graph: Snapshot, keys: Sequence[Key]) -> tuple[dict[Key, set[Key]], dict[Key, set[Key]]]:
@@ -324,11 +325,11 @@ def _ranges(outputs: Sequence[SnapshotNode], show: Collection[str], digits: int)
     rows = []
     for kind in ("data", "grad"):
         numbers: list[float] = [x for node in outputs if (x := getattr(node, kind)) is not None]
+        known = [x for x in numbers if x == x]
+        ends = [number_text(x, digits) for x in (min(known), max(known))] if known else []
         if kind in show and numbers:
-            ends = sorted(
-                {number_text(min(numbers), digits): 0, number_text(max(numbers), digits): 1}.items(), key=lambda e: e[1]
-            )
-            rows.append(Row(kind, " … ".join(text for text, _ in ends), kind))
+            ends += ["nan"] * (len(known) < len(numbers))
+            rows.append(Row(kind, " … ".join(dict.fromkeys(ends)), kind))
     return rows
 
 
