@@ -13,9 +13,9 @@ from nn import MLP, SGD, History, Neuron, Trainer, cross_entropy, load_digits, t
 
 from . import Value
 from .drawing import draw_dot, step_through, table
-from .expressions import evaluate
+from .expressions import FUNCTIONS, evaluate
 from .files import write_file
-from .graph import snapshot
+from .snapshots import snapshot
 
 
 def main() -> None:
@@ -31,13 +31,14 @@ def step(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m autograd step",
         description="Prints the forward and the backward pass of an expression, step by step.",
-        epilog='example: python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10 --html lesson.html',
+        epilog='example: python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10 --html lesson.html. Functions: '
+        + ", ".join(sorted(FUNCTIONS)),
     )
     parser.add_argument("expression", help="names, numbers, + - * / **, brackets, and functions such as tanh")
     parser.add_argument("values", nargs="*", metavar="name=number", help="a number for each name")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page that plays the steps")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture of the graph")
-    minus = re.compile(r"-(?!h$|-help$|-html\b|-svg\b)")  # with a space before it, argparse takes it for no option
+    minus = re.compile(r"-(?!h$|-[a-z]{2,})")  # with a space before it, argparse takes it for no option
     options = parser.parse_intermixed_args([f" {a}" if minus.match(a) else a for a in arguments])
     try:
         loss = evaluate(options.expression, parse_values(options.values))
@@ -45,6 +46,8 @@ def step(arguments: list[str]) -> None:
         print(steps)
         if options.html:
             print(f"Page: {write(options.html, steps.html)}")
+        if options.svg and options.svg.suffix.lower() != ".svg":
+            raise ValueError(f"--svg writes SVG, so the file's name ends in .svg, got {str(options.svg)!r}")
         if options.svg:
             loss.backward()
             print(f"Picture: {write(options.svg, draw_dot(loss).svg)}")
@@ -59,14 +62,16 @@ def parse_values(assignments: list[str]) -> dict[str, float]:
     values: dict[str, float] = {}
     for assignment in assignments:
         name, equals, number = (part.strip() for part in assignment.partition("="))
-        if not equals or not name.isidentifier() or keyword.iskeyword(name):
-            raise ValueError(f"expected a value as name=number, got {assignment!r}")
+        if not equals or not name or not number:
+            raise ValueError(f"expected a value as name=number, without spaces, got {assignment!r}")
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise ValueError(f"{name!r} cannot be a name; take letters, digits and _, and no word of Python's own")
         if name in values:
             raise ValueError(f"{name} has two values")
         try:
             values[name] = float(number)
         except ValueError:
-            raise ValueError(f"{name} expected a number, got {number!r}") from None
+            raise ValueError(f"{name} expected one number such as 0.5, got {number!r}") from None
     return values
 
 
@@ -130,13 +135,12 @@ def show_expression(output: Path) -> None:
 def show_networks(output: Path) -> None:
     """Writes pictures of a neuron and of a network."""
     print("\n2. A neuron, and a network of them\n")
-    x = [Value(0.5, label="x0"), Value(-1.0, label="x1")]
     neuron = Neuron(2, activation="tanh", rng=0)
-    output_of_neuron = neuron(x)
-    output_of_neuron.backward()
-    print(f"{neuron!r}: {draw_dot(output_of_neuron, expand=['dot']).save(output / 'neuron.svg')}")
+    y = neuron([Value(0.5, label="x0"), Value(-1.0, label="x1")])
+    y.backward()
+    print(f"{neuron!r}: {draw_dot(y, expand=['dot']).save(output / 'neuron.svg')}")
     network = MLP(2, [16, 16, 1], rng=0)
-    loss = (network(x) - 1) ** 2
+    loss = (network([Value(0.5, label="x0"), Value(-1.0, label="x1")]) - 1) ** 2
     loss.backward()
     print(f"{network!r}: {draw_dot(loss).save(output / 'mlp.svg')}")
 

@@ -8,17 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .floats import is_node
-from .formulas import brackets, columns, derivative, factor, number, number_text, one_line, partial_formulas, row
-from .graph import (
-    Formula,
-    Snapshot,
-    SnapshotEdge,
-    check_unchanged,
-    indexed_snapshot,
-    names_of_values,
-    snapshot,
-    topological_order,
-)
+from .formulas import PRODUCT, derivative, factor, number, partial, partial_formulas, row, tight
+from .graph import Node, operands
+from .snapshots import Formula, Snapshot, SnapshotEdge, indexed_snapshot, names_of_values, snapshot
+from .sweeps import active_path
+from .texts import aligned, number_text, one_line, symbol
 
 MOST_PATHS = 1000
 MOST_ROWS = 60
@@ -54,26 +48,22 @@ def reverse_sweep(graph: Snapshot) -> list[Flow]:
 
 def role(graph: Snapshot, edges: Sequence[SnapshotEdge]) -> str:
     """What an operation does with the gradient that reaches it; `edges` are those from its operands."""
-    open_edges = [e for e in edges if graph.nodes[e.source].role != "constant"]
-    called = [graph.nodes[e.source].name or number_text(graph.nodes[e.source].data) for e in edges]
-    rules = [e.formula.text if e.formula else "" for e in open_edges]
-    taken = [graph.nodes[e.source].name for e in open_edges if e.local is not None]
+    inner = [e for e in edges if graph.nodes[e.source].role != "constant"]
+    taken = [graph.nodes[e.source].name for e in inner if e.local is not None]
     if not taken:
         return "is shut: nothing flows through"
-    if len(taken) < len(open_edges):
+    if len(taken) < len(inner):
         return f"routes the gradient to {one_line(', '.join(taken), 40)} alone"
-    if {*rules} == {"1"}:
-        return "hands the gradient on unchanged" + (" to each operand" if len(rules) > 1 else "")
-    if {*rules} <= {"1", "−1"}:
-        return "hands the gradient on, with the sign turned where the rule is −1"
-    if len(edges) == 2 and all(
-        e.formula and e.formula.text == one_line(called[1 - e.position], 24) for e in open_edges
-    ):
+    if all(e.formula and e.formula.constant for e in inner):
+        rules = {e.local for e in inner}
+        if rules == {1.0}:
+            return "hands the gradient on unchanged" + (" to each operand" if len(inner) > 1 else "")
+        if rules <= {1.0, -1.0}:
+            return "hands the gradient on, with the sign turned where the rule is −1"
+        return "shares the gradient in fixed parts" if len(inner) > 1 else "scales the gradient by a fixed number"
+    if len(edges) == len(inner) == 2 and all(e.formula and e.formula.operand == 1 - e.position for e in inner):
         return "swaps: each operand gets the gradient times the other"
-    if len(rules) == 1:
-        return "scales the gradient by its slope here"
-    constant = all(e.formula and e.formula.text == number_text(e.local or 0.0) for e in open_edges)
-    return "shares the gradient in fixed parts" if constant else "scales the gradient by a slope for each operand"
+    return "scales the gradient by its slope here" + (" for each operand" if len(inner) > 1 else "")
 
 
 class Term(NamedTuple):
@@ -121,13 +111,13 @@ class Explanation:
     leaf: int
 
     def _name(self, i: int) -> str:
-        return one_line(self.graph.nodes[i].name, 24)
+        return one_line(self.graph.nodes[i].name, 32)
 
     def _by(self, node: int) -> Formula:
         return derivative(self.graph.nodes[self.adjoints[0].node].name, self.graph.nodes[node].name)
 
     def _equation(self, adjoint: Adjoint) -> Formula:
-        """∂L/∂p = ∂L/∂u · ∂u/∂p + ... = numbers = total."""
+        """dL/dp = dL/du · ∂u/∂p + ... = numbers = total, with each ∂u/∂p as its rule."""
         left, total = self._by(adjoint.node), number(adjoint.total)
         terms = [term for term in adjoint.terms if term.local is not None]
         if not terms:
@@ -136,30 +126,32 @@ class Explanation:
         numbers: list[Formula | str] = []
         for term in terms[:MOST_TERMS]:
             names = self.graph.nodes[term.user].name, self.graph.nodes[adjoint.node].name
-            rule = term.formula or derivative(*names)
-            rules += [" + ", row(self._by(term.user), " · ", brackets(rule) if set(" −/") & {*rule.text} else rule)]
+            rule = term.formula or partial(*names)
+            rules += [" + ", row(self._by(term.user), " · ", tight(rule, PRODUCT))]
             numbers += [" + ", row(factor(term.upstream), " × ", factor(term.local or 0.0))]
         more = [" + ", "…"] if len(terms) > MOST_TERMS else []
         return row(left, " = ", *rules[1:], *more, " = ", *numbers[1:], *more, " = ", total)
 
     def _remark(self, adjoint: Adjoint) -> str:
-        if adjoint.role:
-            return f"{self._name(adjoint.node)} ({one_line(self.graph.nodes[adjoint.node].symbol, 16)}) {adjoint.role}"
-        return ""
+        shown = one_line(symbol(self.graph.nodes[adjoint.node].symbol), 16)
+        return f"{self._name(adjoint.node)} ({shown}) {adjoint.role}" if adjoint.role else ""
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return _cut([(self._equation(a).text, self._remark(a)) for a in self.adjoints], ("…", ""))
+        return [(self._equation(a).text, self._remark(a)) if a else ("…", "") for a in _cut([*self.adjoints], None)]
 
     def _ways(self) -> list[tuple[str, ...]]:
         """The largest paths first: route, product, share."""
-        ways = []
-        for path in sorted(self.paths or (), key=lambda path: -abs(path.product)):
+        ways: list[tuple[str, ...]] = []
+        for path in _cut(sorted(self.paths or (), key=lambda path: -abs(path.product)), None):
+            if path is None:
+                ways.append(("…", "", ""))
+                continue
             route = " → ".join(_cut([one_line(self._name(i), 16) for i in path.nodes], "…", 16))
             factors = [part for x in reversed(path.factors) for part in (" × ", factor(x))][1:] or [number(1.0)]
             product = row(*_cut(factors, "…", 32), " = ", number(path.product)).text
             share = path.product / self.derivative if self.derivative else math.nan
             ways.append((route, product, f"{share:.1%}".replace("-", "−") if math.isfinite(share) else ""))
-        return _cut(ways, ("…", "", ""))
+        return ways
 
     def _texts(self) -> tuple[str, str, str]:
         """The result, and what stands above the two tables."""
@@ -170,14 +162,15 @@ class Explanation:
             reason = "every path is shut" if len(self.adjoints) > 1 else f"{root} does not depend on {leaf}"
             return title, first, f"No gradient reaches {leaf}: {reason}."
         if self.paths is None:
-            return title, first, f"The same is a sum over {self.path_count} paths, too many to list."
+            count = str(self.path_count) if self.path_count < 10**15 else "more than 10^15"
+            return title, first, f"The same is a sum over {count} paths, too many to list."
         count = "the product along the only path" if self.path_count == 1 else f"a sum over {self.path_count} paths"
         return title, first, f"The same as {count}:"
 
     def __str__(self) -> str:
         title, first, second = self._texts()
         ways = self._ways()
-        parts = [title, f"{first}\n{_aligned(self._rows())}", f"{second}\n{_aligned(ways)}" if ways else second]
+        parts = [title, f"{first}\n{_indented(self._rows())}", f"{second}\n{_indented(ways)}" if ways else second]
         return "\n\n".join([*parts, self.verdict])
 
     __repr__ = __str__
@@ -185,12 +178,15 @@ class Explanation:
     @property
     def latex(self) -> str:
         r"""The chain rule, and the sum over paths, as an `aligned` environment of LaTeX."""
-        lines = [self._equation(a).latex.replace(" = ", " &= ", 1) for a in self.adjoints]
+        lines = [
+            self._equation(a).latex.replace(" = ", " &= ", 1) if a else r"&\ \vdots"
+            for a in _cut([*self.adjoints], None)
+        ]
         if self.paths and len(self.paths) > 1:
             terms: list[Formula | str] = [part for p in self.paths for part in (" + ", factor(p.product))][1:]
             total = row(*_cut(terms, "…", 2 * MOST_TERMS), " = ", number(self.derivative)).latex
             lines.append(f"{self._by(self.leaf).latex} &= {total}")
-        return "\\begin{aligned}\n" + " \\\\\n".join(_cut(lines, r"&\ \vdots")) + "\n\\end{aligned}"
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         title, first, second = (html.escape(text) for text in self._texts())
@@ -213,12 +209,12 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     >>> from autograd import Value, explain
     >>> a, b = Value(2.0, label="a"), Value(3.0, label="b")
     >>> print(explain(a * b + a, a))
-    ∂v2/∂a = 4
+    dv2/da = 4
     <BLANKLINE>
     The chain rule, from v2 back to a:
-      ∂v2/∂v2 = 1                                       v2 (+) hands the gradient on unchanged to each operand
-      ∂v2/∂v1 = ∂v2/∂v2 · 1 = 1 × 1 = 1                 v1 (*) swaps: each operand gets the gradient times the other
-      ∂v2/∂a = ∂v2/∂v2 · 1 + ∂v2/∂v1 · b = 1 × 1 + 1 × 3 = 4
+      dv2/dv2 = 1                                       v2 (+) hands the gradient on unchanged to each operand
+      dv2/dv1 = dv2/dv2 · 1 = 1 × 1 = 1                 v1 (×) swaps: each operand gets the gradient times the other
+      dv2/da = dv2/dv2 · 1 + dv2/dv1 · b = 1 × 1 + 1 × 3 = 4
     <BLANKLINE>
     The same as a sum over 2 paths:
       a → v1 → v2  1 × 3 = 3  75.0%
@@ -229,20 +225,26 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     for x in (root, leaf):
         if not is_node(x):
             raise TypeError(f"explain expected two Values, explain(root, leaf), got {type(x).__name__}")
-    check_unchanged(*topological_order(root))
-    called = names_of_values(names or {})
-    graph, index = indexed_snapshot(root, called, partial_formulas)
+    active, _ = active_path([root], [leaf])
+
+    def formulas(node: Node, called: Mapping[Node, str]) -> Sequence[Formula | None]:
+        return partial_formulas(node, called) if node in active else [None] * len(operands(node))
+
+    graph, index = indexed_snapshot(root, names_of_values(names or {}), formulas)
     if leaf not in index:
-        node = snapshot(leaf, called).nodes[-1]
-        graph = Snapshot((node, *graph.nodes), ())  # nothing between them matters
+        found = snapshot(leaf, names_of_values(names or {})).nodes[-1]
+        other = found._replace(name=found.label or "the other Value")
+        graph = Snapshot(
+            (other, *graph.nodes), tuple(e._replace(source=e.source + 1, target=e.target + 1) for e in graph.edges)
+        )
         last = Adjoint(len(graph.nodes) - 1, (), 1.0, "")
-        return Explanation(0.0, (last,), (), 0, _verdict(root, leaf, 0.0, node.name), graph, 0)
+        return Explanation(0.0, (last,), (), 0, _verdict(root, leaf, 0.0, other.name), graph, 0)
     start = index[leaf]
     users: dict[int, list[SnapshotEdge]] = {}
-    operands: dict[int, list[SnapshotEdge]] = {}
+    inputs: dict[int, list[SnapshotEdge]] = {}
     between = {start}
     for edge in graph.edges:
-        operands.setdefault(edge.target, []).append(edge)
+        inputs.setdefault(edge.target, []).append(edge)
         if edge.source in between:
             between.add(edge.target)
             users.setdefault(edge.source, []).append(edge)
@@ -254,7 +256,7 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
             terms.setdefault(edge.source, []).append(term)
             totals[edge.source] = after or 0.0
     adjoints = tuple(
-        Adjoint(i, tuple(terms.get(i, ())), totals.get(i, 0.0), "" if i == start else role(graph, operands[i]))
+        Adjoint(i, tuple(terms.get(i, ())), totals.get(i, 0.0), "" if i == start else role(graph, inputs[i]))
         for i in sorted(between, reverse=True)
     )
     total = totals.get(start, 0.0)
@@ -273,14 +275,24 @@ def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple
     if ways[start] > MOST_PATHS or ways[start] * len(ways) > 1000 * MOST_PATHS:
         return ways[start], None
     paths = []
-    stack: list[tuple[int, tuple[int, ...], tuple[float, ...]]] = [(start, (start,), ())]
-    while stack:
-        node, nodes, factors = stack.pop()
-        if node == root:
-            paths.append(Path(nodes, factors, math.prod(reversed(factors))))
-        for edge in reversed(users.get(node, [])):
-            if edge.local is not None and ways[edge.target]:
-                stack.append((edge.target, (*nodes, edge.target), (*factors, edge.local)))
+    nodes = [start]
+    factors: list[float] = []
+    branches = [iter(users.get(start, []))]  # for each node of the path so far, the uses not followed yet
+    if start == root:
+        return 1, (Path((root,), (), 1.0),)
+    while branches:
+        edge = next(branches[-1], None)
+        if edge is None:
+            branches.pop()
+            nodes.pop()
+            if factors:
+                factors.pop()
+        elif edge.local is not None and ways[edge.target]:
+            nodes.append(edge.target)
+            factors.append(edge.local)
+            branches.append(iter(users.get(edge.target, [])))
+            if edge.target == root:
+                paths.append(Path(tuple(nodes), tuple(factors), math.prod(reversed(factors))))
     return ways[start], tuple(paths)
 
 
@@ -290,7 +302,7 @@ def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
     def close(a: float, b: float) -> bool:
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (a != a and b != b)
 
-    name, grad, own = one_line(name, 24), leaf._grad, root._grad
+    name, grad, own = one_line(name, 32), leaf._grad, root._grad
     times = grad / total if total else math.nan
     sweeps = round(times) if math.isfinite(times) else 0
     if close(grad, total):
@@ -298,16 +310,18 @@ def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
     elif grad == 0 and own == 0:
         reason = "no sweep has been run yet from this root; call .backward() on it."
     elif grad == 0:
-        reason = f"a sweep has been run, for the root's .grad is {number_text(own)}; this one was set to 0 after it."
+        reason = (
+            f"a sweep was run, for the root's .grad is {number_text(own)}; this one was set to 0 since, or cancelled."
+        )
     elif leaf.primitive is not None:
         reason = "no leaf, so it shows the last sweep only; that one had another root or another seed."
+    elif close(grad, own * total):
+        reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."
     elif sweeps > 1 and close(times, sweeps):
         reason = (
             f"{sweeps} times the derivative. A leaf adds up the gradients of all sweeps, and {sweeps} were run since "
             f"it was 0; set .grad to 0 between them."
         )
-    elif close(grad, own * total):
-        reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."
     else:
         reason = "sweeps from other roots, or with other numbers, were added to it, or it was assigned."
     return f"{name}.grad is {number_text(grad, 6)}: {reason}"
@@ -318,11 +332,8 @@ def _cut(items: list[Any], gap: Any, most: int = MOST_ROWS) -> list[Any]:
     return items if len(items) <= most else [*items[: most // 2], gap, *items[-(most // 2) :]]
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    """Columns of text; a long first cell does not push the others' column away."""
-    widths = [min(48, max(map(columns, column))) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c + " " * (w - columns(c)) for c, w in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+def _indented(rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"  {line}" for line in aligned(rows).split("\n"))
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

@@ -2,6 +2,9 @@
 functions are let through; nothing of it is ever run as code."""
 
 import ast
+import difflib
+import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +23,18 @@ OPERATORS: dict[type, Primitive] = {
     ast.USub: ops.neg,
     ast.UAdd: ops.identity,
 }
-FUNCTIONS = {p.name: p for p in REGISTRY.values() if p.module == TABLE and not p.vectors}
+FUNCTIONS = {p.name: p for p in REGISTRY.values() if p.module == TABLE and not p.vectors and p.name not in (
+    "add", "sub", "mul", "div", "neg", "identity",
+)}  # fmt: skip
+CONSTANTS = {"pi": math.pi, "e": math.e}
+OTHER_NAMES = {
+    "ln": "log", "max": "maximum", "min": "minimum", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "arctan2": "atan2",
+}  # fmt: skip
 
 
 def evaluate(text: str, values: Mapping[str, float]) -> Value:
-    """The graph of an expression such as `tanh(a*b + c)`, with a leaf for each name.
+    """The graph of an expression such as `tanh(a*b + c)`, with a leaf for each name; pi and e are known unless given.
 
     Raises ValueError, with the culprit, for anything but names that have a value, numbers, `+ - * / **`, brackets and
     functions of this package, for a value that is not used, and for an expression of more than 2,000 characters.
@@ -34,31 +44,39 @@ def evaluate(text: str, values: Mapping[str, float]) -> Value:
     """
     if len(text) > LONGEST:
         raise ValueError(f"the expression has {len(text)} characters; at most {LONGEST} are read")
+    if not text.strip():
+        raise ValueError("the expression is empty; write one such as tanh(a*b + c)")
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise ValueError(f"cannot read {_short(text)}: {getattr(error, 'msg', None) or 'too deeply nested'}") from None
-    leaves = {name: Value(x, label=name) for name, x in values.items()}
+        reason = getattr(error, "msg", None) or "too deeply nested"
+        raise ValueError(f"cannot read {_short(text)}: {reason}; write 2*x, x**2, tanh(x)") from None
+    leaves = {
+        unicodedata.normalize("NFKC", name): Value(x, label=name) for name, x in values.items()
+    }  # as Python reads names
     used = set()
     done: list[Any] = []
-    stack: list[tuple[ast.AST, bool]] = [(body, False)]
+    stack: list[Any] = [body]
     while stack:  # operands before their operation, without recursion
-        node, ready = stack.pop()
-        if isinstance(node, ast.Name):
+        node = stack.pop()
+        if isinstance(node, tuple):
+            primitive, count, parameters = node
+            start = len(done) - count
+            xs, done[start:] = done[start:], []
+            done.append(_call(primitive, xs, parameters))
+        elif isinstance(node, ast.Name):
+            if node.id in CONSTANTS and node.id not in leaves:
+                done.append(CONSTANTS[node.id])
+                continue
             if node.id not in leaves:
-                raise ValueError(f"{node.id} has no value; write {node.id}=1.5, say, after the expression")
+                raise ValueError(f"{node.id} has no value; give it one, such as {node.id}=1.5")
             used.add(node.id)
             done.append(leaves[node.id])
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
             done.append(_number(node.value))
         else:
             primitive, operands, parameters = _operation(node)
-            if not ready:
-                stack += [(node, True), *((operand, False) for operand in reversed(operands))]
-            else:
-                start = len(done) - len(operands)
-                xs, done[start:] = done[start:], []
-                done.append(_call(primitive, xs, parameters))
+            stack += [(primitive, len(operands), parameters), *reversed(operands)]
     if unused := sorted({*leaves} - used):
         raise ValueError(f"{unused[0]} is not in the expression")
     if not isinstance(done[0], Value):
@@ -76,13 +94,24 @@ def _operation(node: ast.AST) -> tuple[Primitive, list[Any], dict[str, float]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
         parameters = {}
         for keyword in node.keywords:
-            number = keyword.value
+            number, sign = keyword.value, 1
+            if isinstance(number, ast.UnaryOp) and isinstance(number.op, ast.USub):
+                number, sign = number.operand, -1
             if keyword.arg is None or not isinstance(number, ast.Constant) or type(number.value) not in (int, float):
-                raise ValueError(f"{ast.unparse(keyword)} is not understood; a keyword takes a number")
-            parameters[keyword.arg] = _number(number.value)
+                raise ValueError(f"{_shown(keyword)} is not understood; a keyword takes a number")
+            parameters[keyword.arg] = sign * _number(number.value)
         return FUNCTIONS[node.func.id], list(node.args), parameters
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        raise ValueError(f"there is no function {node.func.id}; there are {', '.join(sorted(FUNCTIONS))}")
+        called = node.func.id
+        meant = (
+            [OTHER_NAMES[called]] if called in OTHER_NAMES else difflib.get_close_matches(called.lower(), FUNCTIONS, 1)
+        )
+        there = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(FUNCTIONS))}"
+        raise ValueError(f"there is no function {called} of single numbers; {there}")
+    if kind is ast.BitXor:
+        raise ValueError(f"{_shown(node)} is not understood; write ** for a power")
+    if isinstance(node, ast.Compare):
+        raise ValueError(f"{_shown(node)} is not understood; write greater(a, b), greater_equal(a, b) or equal(a, b)")
     raise ValueError(
         f"{_shown(node)} is not understood; write names, numbers, + - * / **, brackets and functions such as tanh(x)"
     )

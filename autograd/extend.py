@@ -1,18 +1,9 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
-from .graph import (
-    Node,
-    Note,
-    Snapshot,
-    SnapshotEdge,
-    SnapshotNode,
-    local_derivatives,
-    operands,
-    snapshot,
-    topological_order,
-)
+from .graph import Node, Note, local_derivatives, operands, topological_order
 from .primitives import REGISTRY, Primitive, find, primitive
+from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 
 __all__ = [
     "REGISTRY",

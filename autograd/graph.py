@@ -1,16 +1,13 @@
-"""The graph: what a node is, the one function that orders it, and a snapshot of it as plain data.
+"""The graph: what a node is, and the one function that orders it.
 
 A node with one or two operands is a single object: operands stand in the slots `_a` and `_b`, a number operand as a
 plain float. Where an operand is a vector, or there are three, `_a` is the tuple of the operands, vectors as tuples in
 it. A leaf has no primitive. Nothing here recurses over a graph.
 """
 
-import itertools
-import re
-from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Container, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from .floats import is_node
 from .primitives import Primitive
 
 
@@ -20,6 +17,7 @@ class Note(NamedTuple):
     label: str = ""
     line: str = ""  # file:line: source, of the code that made the node
     module: str = ""  # the path of the module whose output the node is; of a parameter, its own path
+    model: int = 0  # which outermost module the path begins at
 
 
 class Node(Protocol):
@@ -167,124 +165,3 @@ def describe_operation(node: Node) -> str:
     xs = ", ".join(repr(x) if type(x) is float else describe(x) for x in operands(node))
     line = node.note.line if node.note else ""
     return f"{node.primitive.name}({xs}) = {node._data!r}" + (f", at {line}" if line else "")
-
-
-class Formula(NamedTuple):
-    """A piece of mathematics, in the three forms that readers need. MathML is nested lists: [tag, child, ...]."""
-
-    text: str
-    latex: str
-    mathml: list[Any]
-
-
-class SnapshotNode(NamedTuple):
-    """A node, or a number that is an operand."""
-
-    role: Literal["leaf", "parameter", "operation", "constant"]  # a parameter is a leaf that a module owns
-    symbol: str  # of the operation, else ""
-    data: float
-    grad: float | None  # None for a constant
-    name: str = ""  # what to call it: its label, or one made for it; "" for a constant
-    label: str = ""
-    module: str = ""
-    line: str = ""
-    primitive: str = ""  # the key of the operation in the registry, else ""
-
-
-class SnapshotEdge(NamedTuple):
-    """One use of an operand."""
-
-    source: int  # index of the operand
-    target: int  # index of the node computed from it
-    position: int  # which operand of the target it is, from 0
-    local: float | None  # derivative of target by source; None where nothing flows
-    formula: Formula | None = None  # the rule that gave `local`, where it was asked for
-
-
-class Snapshot(NamedTuple):
-    """A graph as plain data, for whoever draws or describes it. The last node is the root; operands precede users."""
-
-    nodes: tuple[SnapshotNode, ...]
-    edges: tuple[SnapshotEdge, ...]  # in the order of their targets, and for each in the order of its operands
-
-
-Formulas = Callable[[Node, Mapping[Node, str]], Sequence[Formula | None]]
-"""For each of `operands(node)`, given names of nodes, the rule of the derivative by it."""
-
-
-def snapshot(root: Node, names: Mapping[Node, str] | None = None, formulas: Formulas | None = None) -> Snapshot:
-    """What the graph below `root` holds now; see `indexed_snapshot`."""
-    return indexed_snapshot(root, names, formulas)[0]
-
-
-def indexed_snapshot(
-    root: Node, names: Mapping[Node, str] | None = None, formulas: Formulas | None = None
-) -> tuple[Snapshot, dict[Node, int]]:
-    """What the graph below `root` holds now, and where each node stands in it.
-
-    A number operand becomes a node of its own for each use; in a vector that several nodes share, such as the input
-    of a layer, once for all of them. names: labels for nodes that have none. formulas: how to write derivatives.
-    """
-    leaves, interiors = topological_order(root)
-    nodes: list[SnapshotNode] = []
-    edges: list[SnapshotEdge] = []
-    index: dict[Node, int] = {}
-    shared: dict[tuple[int, int], int] = {}  # constants of vectors: by the vector's identity and the place in it
-    called = _names(leaves + interiors, names or {})
-    for node in leaves + interiors:
-        sources: list[int] = []
-        for x in arguments(node):
-            for i, v in enumerate(x if type(x) is tuple else (x,)):
-                key = (id(x), i) if type(x) is tuple else (id(node), len(sources))
-                if type(v) is not float:
-                    sources.append(index[v])
-                elif key in shared:
-                    sources.append(shared[key])
-                else:
-                    shared[key] = len(nodes)
-                    sources.append(len(nodes))
-                    nodes.append(SnapshotNode("constant", "", v, None))
-        written = formulas(node, called) if formulas else [None] * len(sources)
-        flows = zip(sources, operands(node), local_derivatives(node, data), written, strict=True)
-        index[node] = target = len(nodes)
-        edges.extend(
-            SnapshotEdge(source, target, i, None if type(x) is float else local, formula)
-            for i, (source, x, local, formula) in enumerate(flows)
-        )
-        note, p = node.note or Note(), node.primitive
-        role: Any = "operation" if p else "parameter" if note.module else "leaf"
-        symbol, primitive = (p.symbol, p.key) if p else ("", "")
-        label = note.label or (names or {}).get(node, "")
-        nodes.append(
-            SnapshotNode(role, symbol, node._data, node._grad, called[node], label, note.module, note.line, primitive)
-        )
-    return Snapshot(tuple(nodes), tuple(edges)), index
-
-
-def _names(nodes: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, str]:
-    """What to call each node: its label, a given name, a parameter's attribute such as `w[1]`, else v1, v2, ..."""
-    called = {}
-    unnamed = []
-    for node in nodes:
-        note = node.note or Note()
-        called[node] = note.label or names.get(node, "")
-        if not called[node] and node.primitive is None:
-            called[node] = re.sub(r"\.(\d+)", r"[\1]", re.sub(r".*\.(?=[^.\d])", "", note.module))
-        if not called[node]:
-            unnamed.append(node)
-    taken = {*called.values()}
-    free = (name for name in map("v{}".format, itertools.count(1)) if name not in taken)
-    called.update(zip(unnamed, free, strict=False))
-    return called
-
-
-def names_of_values(names: Mapping[str, Any]) -> dict[Node, str]:
-    """The names of Values, and of those in lists: {"w": [a, b]} calls them w[0] and w[1]. Names with a leading
-    underscore do not count; of several names the first does."""
-    found: dict[Node, str] = {}
-    for name, x in list(names.items()):
-        if not name.startswith("_"):
-            for i, v in enumerate(x) if isinstance(x, list | tuple) else [("", x)]:
-                if is_node(v):
-                    found.setdefault(v, f"{name}[{i}]" if i != "" else name)
-    return found

@@ -1,10 +1,13 @@
 """Module: finds its parameters by looking at its own attributes."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, Self
 
 from autograd import Value
 from autograd.extend import Note
+
+_models = itertools.count(1)  # tells apart modules whose parts have the same paths
 
 
 class Module:
@@ -42,20 +45,23 @@ class Module:
     def _name_parts(self) -> None:
         """Gives every module below, and every parameter, its path for pictures; what is its own begins with its
         type."""
-        inside = []
+        model = next(_models)
+        prefixes = set()
         for name, module in self.named_modules():
-            module._note = Note(module=name or type(self).__name__)
-            inside.append(f"{name}.")
+            module._note = Note(module=name or type(self).__name__, model=model)
+            prefixes.add(name)
         for name, p in self.named_parameters():
-            path = name if name.startswith(tuple(inside[1:])) else f"{type(self).__name__}.{name}"
-            p.note = (p.note or Note())._replace(module=path)
+            owner = name
+            while owner and owner not in prefixes:
+                owner = owner.rpartition(".")[0]
+            p.note = (p.note or Note())._replace(module=name if owner else f"{type(self).__name__}.{name}", model=model)
 
     def leave_note(self, output: Value) -> None:
         """Notes on a node that it is this module's output, unless a module further in has done so."""
         if output.note is None:
             output.note = self._note
         elif not output.note.module and self._note is not None:
-            output.note = output.note._replace(module=self._note.module)
+            output.note = output.note._replace(module=self._note.module, model=self._note.model)
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""

@@ -20,7 +20,7 @@ from autograd import Value, draw_dot
 from autograd.drawing import engines, mimebundle, notebook, table
 from autograd.drawing.engines import use_dot
 from autograd.extend import snapshot
-from autograd.graph import names_of_values
+from autograd.snapshots import names_of_values
 from nn import MLP
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -212,6 +212,13 @@ def test_the_same_graph_gives_the_same_bytes(either_engine):
         ),
         ({"highlight": Value(1.0)}, "got a Value that is not in this graph"),
         ({"highlight": 0}, "got 0"),
+        ({"highlight": float("inf")}, "got inf"),
+        ({"highlight": []}, r"got \(\)"),
+        ({"collapse": True}, "draw_dot expected collapse"),
+        (
+            {"expand": ["layer.0"]},
+            "expand expected \"dot\" or the path of a module in the graph, got 'layer.0'; there are no",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options, text):
@@ -222,7 +229,9 @@ def test_wrong_options_are_refused(options, text):
 def test_what_is_no_graph_and_a_bare_string_are_refused():
     with pytest.raises(TypeError, match="draw_dot expected a Value, got float"):
         draw_dot(3.0)
-    with pytest.raises(TypeError, match=r"expected expand as a list, got 'dot'; write expand=\['dot'\]"):
+    with pytest.raises(TypeError, match=r"names expected a dict such as locals\(\), got list"):
+        draw_dot(graph(), names=["a"])
+    with pytest.raises(TypeError, match=r"expected expand as a list of names such as \[\"dot\"\], got 'dot'"):
         draw_dot(graph(), expand="dot")
 
 
@@ -236,6 +245,9 @@ def test_save_writes_what_the_name_says(tmp_path):
         assert Path(path).read_text().startswith(start)
     if use_dot():
         assert Path(picture.save(tmp_path / "x.png")).read_bytes().startswith(b"\x89PNG")
+    for name in ("x.jpg", "x"):
+        with pytest.raises(ValueError, match=r"save expected a name that ends in \.svg, \.png, "):
+            picture.save(tmp_path / name)
     if shutil.which("dot"):
         assert Path(picture.save(tmp_path / "x.pdf")).read_bytes().startswith(b"%PDF")
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix not in (".png", ".pdf")) == [
@@ -260,7 +272,7 @@ def test_without_any_engine_svg_still_works_and_png_names_the_extra(no_engine, t
         with pytest.raises(RuntimeError, match="needs an engine"):
             picture.save(tmp_path / f"x.{format}")
     picture.node("mine")
-    with pytest.raises(RuntimeError, match="a picture that you have added to needs an engine"):
+    with pytest.raises(RuntimeError, match="svg of a picture that you have added to needs an engine"):
         picture.svg
 
 
@@ -273,12 +285,58 @@ def test_what_you_add_to_a_picture_is_drawn():
     assert "mine" in picture.svg
 
 
+def test_an_engine_that_hangs_is_left_behind(monkeypatch, tmp_path):
+    slow = tmp_path / "dot"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(engines, "use_dot", lambda: "dot")
+    monkeypatch.setattr(engines, "SECONDS", 0.2)
+    monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", slow)
+    with pytest.warns(RuntimeWarning, match="timed out"):
+        assert len(cards(draw_dot(graph()).svg)) == 4
+
+
+def test_what_is_no_number_has_the_widest_arrow():
+    x = Value(0.0)
+    y = x.sqrt() + 3 * x
+    y.backward()
+    assert draw_dot(y, highlight="grad").diagram.arrows[0].flow == 1.0
+
+
+def test_long_numbers_fit_their_cards(either_engine):
+    svg = draw_dot(Value(-1.2345678901234567e-100), digits=17).svg
+    assert float(re.search(r'class="box" x="[^"]*" y="[^"]*" width="([^"]*)"', svg)[1]) > 210
+
+
+def test_a_format_that_an_engine_does_not_know(monkeypatch):
+    def unknown(*_, **__):
+        raise subprocess.CalledProcessError(1, "graphviz-pure")
+
+    monkeypatch.setattr("autograd.drawing.digraph.use_dot", lambda: "graphviz-pure")
+    monkeypatch.setattr(graphviz.Digraph, "pipe", unknown)
+    with pytest.raises(RuntimeError, match="graphviz-pure cannot make the format pdf; Graphviz itself may be able to"):
+        draw_dot(graph()).pipe(format="pdf")
+
+
+def test_copies_and_subgraphs_are_graphviz_s():
+    picture = draw_dot(graph())
+    other = picture.copy()
+    other.node("mine")
+    assert "mine" in other.source
+    assert "mine" not in picture.source
+    assert picture.copy().svg == picture.svg
+    with other.subgraph(name="cluster_0") as part:
+        part.node("inside")
+    assert "subgraph cluster_0" in other.source
+    assert repr(picture) == "<picture of 4 cards>"
+
+
 def test_a_failing_engine_is_told_and_the_built_in_layout_takes_over(monkeypatch):
     def broken(*args, **options):
         raise subprocess.CalledProcessError(1, "dot")
 
-    monkeypatch.setattr(engines, "use_dot", lambda: True)
-    monkeypatch.setattr(engines.graphviz, "pipe", broken)
+    monkeypatch.setattr(engines, "use_dot", lambda: "dot")
+    monkeypatch.setattr(subprocess, "run", broken)
     with pytest.warns(RuntimeWarning, match="Graphviz computed no positions .*; the built-in layout did"):
         assert len(cards(draw_dot(graph()).svg)) == 4
 
@@ -288,13 +346,13 @@ def test_an_engine_is_found_on_the_path_or_beside_python(monkeypatch):
     monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", binary)
     places = {"dot": "/somewhere/dot"}
     monkeypatch.setattr(shutil, "which", lambda name: places.get(str(name)))
-    assert use_dot()
-    assert binary == graphviz.backend.dot_command.DOT_BINARY
+    assert use_dot() == "dot"
+    assert Path("dot") == graphviz.backend.dot_command.DOT_BINARY
     beside = str(Path(sysconfig.get_path("scripts")) / "graphviz-pure")
     places.clear()
     assert not use_dot()
     places[beside] = beside
-    assert use_dot()
+    assert use_dot() == "graphviz-pure"
     assert Path(beside) == graphviz.backend.dot_command.DOT_BINARY
 
 
@@ -402,7 +460,7 @@ def test_a_notebook_shows_a_picture_that_survives_and_a_text(show, either_engine
     assert ElementTree.fromstring(bundle["image/svg+xml"]).tag == f"{SVG}svg"
     image = re.fullmatch(r'<img alt="computation graph" src="data:image/svg\+xml;base64,(.*)"/>', bundle["text/html"])
     assert base64.b64decode(image[1]).decode() == bundle["image/svg+xml"]
-    assert "<" not in bundle["text/plain"]
+    assert "<svg" not in bundle["text/plain"]
     json.dumps(bundle)
 
 

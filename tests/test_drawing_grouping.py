@@ -10,8 +10,9 @@ from support import evaluate, numbers, ours, steps
 import autograd
 from autograd import Value, draw_dot
 from autograd.drawing import grouping
-from autograd.drawing.grouping import FEW, LIMIT, components, homes, levels, without_cycles
+from autograd.drawing.grouping import FEW, LIMIT, components, homes, without_cycles
 from autograd.extend import Snapshot, SnapshotEdge, SnapshotNode, snapshot
+from autograd.snapshots import levels
 from nn import MLP, Layer, Module, Neuron
 
 
@@ -69,7 +70,7 @@ def test_a_part_can_be_opened(network):
     assert {title for title in groups(diagram) if "layers.0" in title} == {f"layers.0.neurons.{i}" for i in range(16)}
     assert "layers.1" in groups(diagram)
     titles = [c.title for c in drawn(network, expand=["layers.2"]).cards]
-    assert "w[15]" in titles  # its only neuron is opened with it
+    assert "layers[2].neurons[0].w[15]" in titles  # its only neuron is opened with it
     assert "layers.0.neurons.0" in groups(drawn(network, expand=["layers.0", "layers.0.neurons.1"]))
     assert "layers.0.neurons.1" not in groups(drawn(network, expand=["layers.0", "layers.0.neurons.1"]))
 
@@ -79,7 +80,9 @@ def test_what_is_opened_stays_open_in_a_large_picture():
     diagram = drawn((model([0.5, -1.0]) - 1) ** 2, expand=["layers.1"])
     assert len(groups(diagram)) == 5
     diagram = drawn((model([0.5, -1.0]) - 1) ** 2, expand=["layers.1", "layers.1.neurons.0"])
-    assert [c.title for c in diagram.cards if c.role == "parameter"] == [*(f"w[{i}]" for i in range(40)), "b"]
+    assert [c.title for c in diagram.cards if c.role == "parameter"] == [
+        *(f"layers[1].neurons[0].w[{i}]" for i in range(40)), "layers[1].neurons[0].b",
+    ]  # fmt: skip
     assert is_acyclic(diagram)
 
 
@@ -139,9 +142,63 @@ def test_a_recurrent_net_is_unrolled_or_becomes_one_card():
     few = drawn(Recurrent()(Value(1.0, label="h"), 5), collapse=1)
     assert is_acyclic(few)
     assert [c.title for c in few.cards if c.role == "group"].count("a") == 5
+    assert {c.symbol for c in few.cards if c.role == "group"} == {"1 → 1"}
+    assert [row.name for row in groups(few)["a"].rows] == ["data", "grad"]
     many = drawn(Recurrent()(Value(1.0, label="h"), 500))
     assert is_acyclic(many)
+    assert groups(many).keys() & {"a b", "b a"}
     assert len(many.cards) <= FEW
+
+
+class Pair(Module):
+    def __init__(self):
+        self.a, self.b = Layer(3, 3, rng=0), Layer(3, 3, rng=1)
+
+    def forward(self, x):
+        return self.b(self.a(self.b(self.a(x))))
+
+
+def test_shapes_of_modules_that_are_used_again():
+    def shapes(root):
+        found = [c for c in drawn(root, collapse=1).cards if c.role == "group"]
+        return sorted((c.title, c.symbol, *[r.text for r in c.rows if r.name == "calls"]) for c in found)
+
+    assert shapes(autograd.sum(Pair()([1.0, 2.0, 3.0]))) == [(x, "3 → 3") for x in "aabb"]
+    model = MLP(2, [4, 1], rng=0)
+    xs = [Value(1.0), Value(2.0)]
+    assert shapes(model(xs) * model(xs)) == [("layers.0", "2 → 4", "2"), ("layers.1", "4 → 1", "2")]
+    cell = Layer(5, 4, activation="tanh", rng=0)
+    wrapped = Wrapped(cell)
+    h = [0.0] * 4
+    for i in range(3):
+        h = wrapped([Value(float(i)), *h])
+    assert shapes(autograd.sum(h)) == [("cell", "5 → 4", "3")]
+
+
+class Wrapped(Module):
+    def __init__(self, cell):
+        self.cell = cell
+
+    def forward(self, x):
+        return self.cell(x)
+
+
+def test_two_models_are_told_apart():
+    first, second, x = MLP(2, [3, 1], rng=0), MLP(2, [3, 1], rng=1), [Value(1.0), Value(2.0)]
+    root = first(x) + second(x)
+    found = groups(drawn(root, collapse=1))
+    assert {title: c.symbol for title, c in found.items()} == {"model1": "2 → 1", "model2": "2 → 1"}
+    assert "model2.layers.0" in groups(drawn(root, collapse=2))
+    assert len({n.name for n in snapshot(root).nodes if n.role == "parameter"}) == 26
+
+
+def test_leaves_alone_are_put_together_too():
+    rng = random.Random(0)
+    leaves = [Value(rng.random()) for _ in range(80)]
+    roots = [(rng.choice(leaves) * rng.choice(leaves) + rng.choice(leaves)).tanh() for _ in range(200)]
+    diagram = drawn(autograd.sum(roots))
+    assert len(diagram.cards) <= FEW
+    assert is_acyclic(diagram)
 
 
 def test_one_module_that_feeds_itself_is_one_card():

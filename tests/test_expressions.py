@@ -33,9 +33,12 @@ def run(*arguments, cwd=ROOT):
         ("+a - (-2) ** 2", {"a": 1}, -3.0),
         ("maximum(a, 3) * where(a, 2, 5)", {"a": 1}, 6.0),
         ("leaky_relu(a, negative_slope=0.1)", {"a": -2}, -0.2),
-        ("clamp(a, min=0, max=1)", {"a": 7}, 1.0),
+        ("clamp(a, min=-1, max=1)", {"a": -7}, -1.0),
         ("pow(a, 2) + abs(a)", {"a": -3}, 12.0),
         ("a / 0", {"a": 1}, math.inf),
+        ("µ * 2", {"µ": 1}, 2.0),
+        ("sin(pi * a) + e", {"a": 0.5}, 1 + math.e),
+        ("a * e", {"a": 2, "e": 3}, 6.0),
     ],
 )
 def test_expressions(text, values, expected):
@@ -57,7 +60,12 @@ def test_a_name_used_twice_is_one_leaf():
         ("(lambda: a)()", "is not understood"),
         ("[a for a in (1,)]", "is not understood"),
         ("a if a else a", "is not understood"),
-        ("a < 1", "is not understood"),
+        ("a < 1", r"'a < 1' is not understood; write greater\(a, b\)"),
+        ("a^2", r"'a \^ 2' is not understood; write \*\* for a power"),
+        ("2a", r"cannot read '2a': invalid decimal literal; write 2\*x, x\*\*2, tanh\(x\)"),
+        ("ln(a)", "there is no function ln of single numbers; did you mean log?"),
+        ("Tanh(a)", "did you mean tanh?"),
+        ("softmax(a)", "there is no function softmax of single numbers"),
         ("a // 2", "is not understood"),
         ("a and a", "is not understood"),
         ("f'{a}'", "is not understood"),
@@ -68,14 +76,15 @@ def test_a_name_used_twice_is_one_leaf():
         ("'a'", "is not understood"),
         ("a * True", "is not understood"),
         ("a * 1j", "is not understood"),
-        ("eval(a)", "there is no function eval; there are abs, "),
-        ("dot(a, a)", "there is no function dot"),
+        ("zzz(a)", "there is no function zzz of single numbers; there are abs, "),
+        ("dot(a, a)", "there is no function dot of single numbers"),
         ("tanh(a, a)", "tanh takes 1 operand; got 2"),
+        ("tanh(a, x=" + "-" * 1500 + "a)", "'x=a part of it|is not understood; a keyword takes a number"),
         ("tanh(a, x=1)", "got 'x' as a keyword"),
-        ("a + b", "b has no value; write b=1.5"),
+        ("a + b", "b has no value; give it one, such as b=1.5"),
         ("2 + 3", "a is not in the expression"),
-        ("a +", "cannot read 'a \\+': invalid syntax"),
-        ("", "cannot read ''"),
+        ("a +", r"cannot read 'a \+': invalid syntax"),
+        (" ", "the expression is empty"),
         ("a; a", "cannot read"),
         ("a\0", "cannot read"),
         ("(" * 300 + "a" + ")" * 300, "cannot read '\\(+…': too many nested parentheses"),
@@ -110,27 +119,31 @@ def test_the_command_prints_the_steps_and_writes_page_and_picture(tmp_path):
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[1] == " 1  forward   v1 = a · b = 2 · (−3) = −6"
-    assert lines[8] == " 8  backward  ∂v3/∂a = ∂v3/∂v1 · ∂v1/∂a = 0.001341 × (−3) = −0.004023, where ∂v1/∂a = b"
+    assert lines[8] == " 8  backward  dv3/da = dv3/dv1 · ∂v1/∂a = 0.001341 × (−3) = −0.004023, where ∂v1/∂a = b"
     assert lines[-2:] == [f"Page: {page}", f"Picture: {picture}"]
     assert page.read_text().startswith("<!doctype html>")
     assert "−0.004023" in picture.read_text()
 
 
 def test_an_expression_may_begin_with_a_minus():
-    result = run("-a + 2", "a=-2", "--svg", "/dev/null/x")
+    result = run("-a + 2", "a=-2")
+    assert result.returncode == 0
     assert "v1 = −a = −(−2) = 2" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["a*b", "a=2"], "b has no value; write b=1.5, say, after the expression"),
-        (["a", "a=two"], "a expected a number, got 'two'"),
-        (["a*2", "a"], "expected a value as name=number, got 'a'"),
+        (["a*b", "a=2"], "b has no value; give it one, such as b=1.5"),
+        (["a", "a=two"], "a expected one number such as 0.5, got 'two'"),
+        (["a*2", "a"], "expected a value as name=number, without spaces, got 'a'"),
         (["a*2", "a=1", "a=2"], "a has two values"),
-        (["a*2", "if=1"], "expected a value as name=number, got 'if=1'"),
+        (["a*2", "if=1"], "'if' cannot be a name"),
         (["a*2", "a=1", "--html", "README.md/x.html"], "cannot write README.md: File exists"),
         (["+".join(["a"] * 600), "a=1"], "step_through expected a graph of at most 500 nodes"),
+        (["a*2", "a=1", "--png", "x.png"], "unrecognized arguments: --png"),
+        (["a*2", "a=1", "--svg", "x.png"], "--svg writes SVG, so the file's name ends in .svg, got 'x.png'"),
+        (["a*2", "a=1", "--html", "/tmp"], "cannot write /tmp: Is a directory"),
         ([], "the following arguments are required: expression"),
     ],
 )

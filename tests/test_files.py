@@ -37,3 +37,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 def test_a_missing_folder_is_an_error_of_the_system():
     with pytest.raises(FileNotFoundError):
         write_file(Path("/nowhere/x"), b"")
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path):
+    target, link = tmp_path / "target.svg", tmp_path / "link.svg"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    write_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    write_file(Path("/dev/null"), b"gone")
+    assert Path("/dev/null").is_char_device()

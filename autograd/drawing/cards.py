@@ -1,14 +1,29 @@
 """What a picture consists of, before it has positions: cards and arrows, the same for SVG, DOT and Mermaid."""
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
-from ..formulas import columns, number_text, one_line
-from ..graph import Snapshot, SnapshotEdge, SnapshotNode
+from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode
+from ..texts import columns, number_text, one_line, symbol
+
+PALETTE = {  # in light and in dark
+    "page": ("#ffffff", "#0f172a"),
+    "ink": ("#0f172a", "#f1f5f9"),
+    "soft": ("#64748b", "#94a3b8"),
+    "line": ("#94a3b8", "#475569"),
+    "operation": ("#ffffff", "#1e293b"),
+    "leaf": ("#f1f5f9", "#334155"),
+    "parameter": ("#dbeafe", "#1e3a5f"),
+    "constant": ("#ffffff", "#1e293b"),
+    "group": ("#f8fafc", "#172033"),
+    "root": ("#ffedd5", "#4a2c17"),
+    "data": ("#1d4ed8", "#93c5fd"),  # data and the forward pass
+    "grad": ("#c2410c", "#fdba74"),  # gradients and the backward pass
+    "local": ("#7c3aed", "#c4b5fd"),  # local derivatives
+}
+"""Each colour has one meaning. Cards are filled by role."""
 
 SHOWABLE = ("label", "data", "grad", "local")
-SYMBOLS = {"*": "×", "-": "−"}
 
 Kind = Literal["data", "grad", "plain"]
 
@@ -63,9 +78,9 @@ def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = Fa
     if "grad" in show and node.grad is not None:
         rows.append(Row("grad", number_text(node.grad, digits), "grad"))
     name = node.name if "label" in show else ""
-    kind = SYMBOLS.get(node.symbol, node.symbol) or {"leaf": "input", "parameter": "parameter"}.get(node.role, "")
+    kind = symbol(node.symbol) or {"leaf": "input", "parameter": "parameter"}.get(node.role, "")
     tip = " · ".join(one_line(text, 200) for text in (node.name, node.module, node.line) if text)
-    return Card(node.role, one_line(name, 24), one_line(kind, 16), tuple(rows), tip, bool(node.label), root)
+    return Card(node.role, one_line(name, 40), one_line(kind, 16), tuple(rows), tip, bool(node.label), root)
 
 
 def plain(
@@ -80,9 +95,9 @@ def plain(
 
 def faded(cards: Sequence[Card], place: Sequence[int], highlight: "Highlight | None") -> tuple[Card, ...]:
     """The cards, where node i stands on card place[i]; those that a highlight of nodes leaves out are dim."""
-    if highlight is None or highlight.nodes is None:
+    if highlight is None or highlight.above is None:
         return tuple(cards)
-    lit = {place[i] for i in highlight.nodes | highlight.below}
+    lit = {place[i] for i in highlight.above | highlight.below}
     return tuple(c if i in lit else c._replace(dim=True) for i, c in enumerate(cards))
 
 
@@ -90,12 +105,12 @@ class Highlight(NamedTuple):
     """What a picture stresses: the gradient on every arrow, against a fixed scale, or the paths through some nodes."""
 
     scale: float | None = None
-    nodes: frozenset[int] | None = None  # the stressed nodes and all above them
+    above: frozenset[int] | None = None  # the stressed nodes and all above them
     below: frozenset[int] = frozenset()  # the stressed nodes and all below them
 
     def shows(self, edge: SnapshotEdge) -> bool:
         """Whether an edge is on a path through a stressed node."""
-        return self.nodes is None or edge.source in self.nodes or edge.target in self.below
+        return self.above is None or edge.source in self.above or edge.target in self.below
 
 
 def contribution(graph: Snapshot, edge: SnapshotEdge) -> float:
@@ -122,7 +137,8 @@ def arrows(
         flow = None
         if highlight and highlight.scale is not None:
             flow = sum(contribution(graph, edge) for edge in edges)
-            flow = max(-1.0, min(1.0, flow / highlight.scale)) if math.isfinite(flow) and highlight.scale else 0.0
+            flow = flow / highlight.scale if highlight.scale else 0.0
+            flow = max(-1.0, min(1.0, flow)) if flow == flow else 1.0  # what is no number is as large as can be
         dim = highlight is not None and not any(highlight.shows(edge) for edge in edges)
         local = edges[0].local
         text = f"×{len(edges)}" if len(edges) > 1 else ""
@@ -142,10 +158,8 @@ def notes(highlight: "Highlight | None") -> tuple[str, ...]:
 
 
 def width(cards: Sequence[Card]) -> int:
-    """How wide every card of a picture is, so that titles and numbers fit; between 112 and 190."""
-    widest = 0.0
-    for c in cards:
-        if c.role != "constant":
-            widest = max(widest, 7.4 * columns(c.title) + 6.6 * columns(c.symbol) + 26)
-            widest = max([widest, *(6.3 * columns(r.name) + 6.7 * columns(r.text) + 26 for r in c.rows)])
-    return int(min(190, max(112, widest)))
+    """How wide every card of a picture is: at least 112, so that all numbers fit, and titles up to 190."""
+    others = [c for c in cards if c.role != "constant"]
+    titles = max((7.4 * columns(c.title) + 6.6 * columns(c.symbol) + 26 for c in others), default=0)
+    rows = max((6.3 * columns(r.name) + 6.7 * columns(r.text) + 26 for c in others for r in c.rows), default=0)
+    return int(max(112, min(190, titles), rows))

@@ -2,7 +2,8 @@
 
 import base64
 import html
-from collections.abc import Collection, Iterable, Mapping
+import subprocess
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,14 @@ import graphviz
 
 from ..files import write_file
 from ..floats import is_node
-from ..formulas import one_line
-from ..graph import Node, indexed_snapshot, names_of_values
-from .cards import SHOWABLE, Card, Diagram, Highlight, contribution
+from ..graph import Node
+from ..snapshots import Snapshot, indexed_snapshot, names_of_values
+from ..texts import one_line
+from .cards import PALETTE, SHOWABLE, Card, Diagram, Highlight, contribution
 from .engines import HINT, use_dot
 from .grouping import diagram
 from .mermaid import mermaid
-from .svg import svg
-
-FILL = {"leaf": "#f1f5f9", "parameter": "#dbeafe", "operation": "#ffffff", "group": "#f8fafc"}
-COLOUR = {"data": "#1d4ed8", "grad": "#c2410c", "plain": "#0f172a"}
+from .svg import Drawn, draw
 
 PAGE = 1400
 """Pixels; a wider picture is scrolled rather than made smaller."""
@@ -32,61 +31,84 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     have added to it. `save("x.svg")`, `.png`, `.pdf`, `.dot` or `.mmd` writes what the name says.
     """
 
-    def __init__(self, picture: Diagram, format: str = "svg", rankdir: str = "LR") -> None:
-        use_dot()
-        super().__init__(
+    diagram: Diagram | None = None
+    rankdir = "LR"
+    _own = ""  # the DOT that the diagram gave; something else once you have added to it
+
+    @classmethod
+    def of(cls, diagram: Diagram, format: str = "svg", rankdir: str = "LR") -> "Picture":
+        """The picture of a diagram."""
+        ink, soft = PALETTE["ink"][0], PALETTE["soft"][0]
+        picture = cls(
             format=format,
             graph_attr={"rankdir": rankdir, "ordering": "in", "bgcolor": "transparent", "nodesep": "0.15"},
-            node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "11", "fontcolor": "#0f172a"},
-            edge_attr={"color": "#64748b", "arrowsize": "0.6"},
+            node_attr={"shape": "plain", "fontname": "Helvetica", "fontsize": "11", "fontcolor": ink},
+            edge_attr={"color": soft, "arrowsize": "0.6"},
         )
-        self.diagram = picture
-        self.rankdir = rankdir
-        for i, c in enumerate(picture.cards):
+        for i, c in enumerate(diagram.cards):
             if c.role == "constant":
-                self.node(f"n{i}", escape(c.title, markup=False), shape="box", style="rounded,dashed", height="0.25")
+                picture.node(f"n{i}", _bare(c.title), shape="box", style="rounded,dashed", height="0.25")
             else:
-                self.node(f"n{i}", _table(c))
-        for a in picture.arrows:
-            look = {"label": escape(a.text, markup=False), "fontsize": "9"} if a.text else {}
+                picture.node(f"n{i}", _table(c))
+        for a in diagram.arrows:
+            look = {"label": _bare(a.text), "fontsize": "9"} if a.text else {}
             if a.flow is not None:
-                look |= {"penwidth": f"{0.8 + 4.2 * abs(a.flow):.2f}", "color": COLOUR["grad"]}
+                look |= {"penwidth": f"{0.8 + 4.2 * abs(a.flow):.2f}", "color": PALETTE["grad"][0]}
                 look |= {"style": "dashed"} if a.flow < 0 else {}
-            self.edge(f"n{a.source}", f"n{a.target}", **look, **({"color": "#cbd5e1"} if a.dim else {}))
-        self._own = self.source
+            look |= {"color": "#cbd5e1"} if a.dim else {}
+            picture.edge(f"n{a.source}", f"n{a.target}", **look)
+        picture.diagram, picture.rankdir, picture._own = diagram, rankdir, picture.source
+        return picture
+
+    def copy(self) -> "Picture":
+        """The same picture again, to add to."""
+        other: Picture = super().copy()
+        other.diagram, other.rankdir, other._own = self.diagram, self.rankdir, self._own
+        return other
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """The picture drawn here; None if you have added to it."""
+        return draw(self.diagram, self.rankdir) if self.diagram and self.source == self._own else None
 
     @property
     def svg(self) -> str:
         """The picture as SVG."""
-        if self.source == self._own:
-            return svg(self.diagram, self.rankdir)
-        self._need_engine("a picture that you have added to")
-        return str(super().pipe(format="svg", encoding="utf-8"))
+        text: str = self.pipe("svg", encoding="utf-8")
+        return text
 
     @property
     def mermaid(self) -> str:
         """The picture as a Mermaid flowchart."""
+        if self.diagram is None:
+            raise ValueError("only a picture made by draw_dot can be written as Mermaid")
         return mermaid(self.diagram, self.rankdir)
 
     def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **options: Any) -> Any:
         """The picture in a format, as bytes, or as text in `encoding`; "svg" unless told. See `graphviz.Digraph`."""
-        if (format or self.format) == "svg" and self.source == self._own and not args and _plain(options):
-            return self.svg if encoding else self.svg.encode()
-        self._need_engine(f"the format {format or self.format}")
-        return super().pipe(format, *args, encoding=encoding, **options)
+        format = format or self.format
+        if format == "svg" and not args and _plain(options) and (drawn := self.drawn):
+            return drawn.svg if encoding else drawn.svg.encode()
+        return self._ask(format, lambda: super(Picture, self).pipe(format, *args, encoding=encoding, **options))
 
     def render(
-        self, filename: Any = None, directory: Any = None, view: bool = False, cleanup: bool = False, **options: Any
+        self,
+        filename: Any = None,
+        directory: Any = None,
+        view: bool = False,
+        cleanup: bool = False,
+        format: Any = None,
+        **options: Any,
     ) -> str:
         """Writes DOT, and beside it the picture; returns the picture's path. See `graphviz.Digraph`."""
-        format = options.get("format") or self.format
-        plain = _plain({k: v for k, v in options.items() if k not in ("format", "overwrite_source")})
-        if format != "svg" or self.source != self._own or not plain or options.get("outfile"):
-            self._need_engine(f"the format {format}")
-            return str(super().render(filename, directory=directory, view=view, cleanup=cleanup, **options))
+        format = format or self.format
+        ours = _plain({k: v for k, v in options.items() if k != "overwrite_source"})
+        if format != "svg" or not ours or not (drawn := self.drawn):
+            options |= {"directory": directory, "view": view, "cleanup": cleanup, "format": format}
+            return str(self._ask(format, lambda: super(Picture, self).render(filename, **options)))
         source = Path(super().save(filename, directory=directory))
         path = source.with_name(f"{source.name}.svg")
-        write_file(path, self.svg.encode())
+        write_file(path, drawn.svg.encode())
         if cleanup:
             source.unlink()
         if view:
@@ -94,35 +116,54 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         return str(path)
 
     def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
-        """Writes the file that the name says: `.svg`, `.png`, `.pdf`, `.dot`, `.mmd`; DOT under any other name.
+        """Writes the file that the name says: `.svg`, `.png`, `.pdf`, `.mmd`, or `.dot` or `.gv` for DOT.
 
-        Raises RuntimeError for PNG and PDF if no engine is installed.
+        Raises ValueError for another name, and RuntimeError for what needs an engine that is not installed.
         """
-        suffix = Path(filename).suffix.lower() if filename is not None else ""
-        if suffix not in (".svg", ".png", ".pdf", ".mmd"):
+        suffix = Path(filename).suffix.lower() if filename is not None else ".gv"
+        if suffix in (".dot", ".gv"):
             return str(super().save(filename, directory=directory, **options))
+        if suffix not in (".svg", ".png", ".pdf", ".mmd"):
+            raise ValueError(
+                f"save expected a name that ends in .svg, .png, .pdf, .mmd, .dot or .gv, got {str(filename)!r}"
+            )
         path = Path(directory or ".", filename)
         content = self.mermaid.encode() if suffix == ".mmd" else self.pipe(format=suffix[1:])
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, content)
         return str(path)
 
-    def _need_engine(self, what: str) -> None:
-        if not use_dot():
+    def _ask(self, format: str, ask: Callable[[], Any]) -> Any:
+        """What only an engine can make."""
+        what = f"{format} of a picture that you have added to" if self.source != self._own else f"the format {format}"
+        engine = use_dot()
+        if not engine:
             raise RuntimeError(f"{what} needs an engine, and none is installed: {HINT}")
+        try:
+            return ask()
+        except subprocess.CalledProcessError as error:
+            if engine == "dot":
+                raise
+            remedy = "Graphviz itself may be able to: install it with the system's package manager"
+            raise RuntimeError(f"{engine} cannot make {what}; {remedy}") from error
+
+    def __repr__(self) -> str:
+        return f"<picture of {len(self.diagram.cards)} cards>" if self.diagram else super().__repr__()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
-        return bundle(self.svg, f"A computation graph: {len(self.diagram.cards)} cards; print(picture.source) for DOT.")
+        text = f"{self!r}: a computation graph; print(picture.source) shows it as DOT"
+        return bundle(self.drawn or Drawn(self.svg, 0, 0), text)
 
 
-def bundle(picture: str, text: str) -> dict[str, str]:
+def bundle(picture: Drawn, text: str) -> dict[str, str]:
     """The MIME bundle of an SVG. The image in HTML also survives where a notebook is opened without being trusted."""
-    source = base64.b64encode(picture.encode()).decode()
+    source = base64.b64encode(picture.svg.encode()).decode()
     image = f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"'
-    wide = float(picture.partition('width="')[2].partition('"')[0].removesuffix("pt")) > PAGE
     return {
-        "text/html": f'<div style="overflow-x:auto">{image} style="max-width:none"/></div>' if wide else f"{image}/>",
-        "image/svg+xml": picture,
+        "text/html": f'<div style="overflow-x:auto">{image} style="max-width:none"/></div>'
+        if picture.width > PAGE
+        else f"{image}/>",
+        "image/svg+xml": picture.svg,
         "text/plain": text,
     }
 
@@ -158,27 +199,27 @@ def draw_dot(
         raise TypeError(f"draw_dot expected a Value, got {type(root).__name__}")
     if rankdir not in ("LR", "TB"):
         raise ValueError(f"draw_dot expected rankdir 'LR' or 'TB', got {rankdir!r}")
-    if isinstance(show, str) or not {*show} <= {*SHOWABLE}:
-        raise ValueError(f"draw_dot expected show as some of {SHOWABLE}, got {show!r}")
-    if isinstance(expand, str):
-        raise TypeError(f"draw_dot expected expand as a list, got {expand!r}; write expand=[{expand!r}]")
-    if collapse != "auto" and collapse is not None and (not isinstance(collapse, int) or collapse < 0):
+    if isinstance(show, str) or not isinstance(show, Iterable) or not {*show} <= {*SHOWABLE}:
+        raise ValueError(f'draw_dot expected show as some of {SHOWABLE}, such as ("data", "grad"), got {show!r}')
+    if isinstance(expand, str) or not isinstance(expand, Iterable) or not all(isinstance(x, str) for x in expand):
+        raise TypeError(f'draw_dot expected expand as a list of names such as ["dot"], got {expand!r}')
+    if collapse not in ("auto", None) and (type(collapse) is not int or collapse < 0):
         raise ValueError(f"draw_dot expected collapse 'auto', None or a depth such as 1, got {collapse!r}")
-    if not isinstance(digits, int) or not 1 <= digits <= 17:
+    if type(digits) is not int or not 1 <= digits <= 17:
         raise ValueError(f"draw_dot expected digits from 1 to 17, got {digits!r}")
     graph, index = indexed_snapshot(root, names_of_values(names or {}))
     if not isinstance(highlight, Highlight | None):
         highlight = _highlight(highlight, graph, index)
-    return Picture(diagram(graph, show, digits, collapse, expand, highlight), format, rankdir)
+    return Picture.of(diagram(graph, show, digits, collapse, expand, highlight), format, rankdir)
 
 
-def _highlight(wanted: Any, graph: Any, index: Mapping[Node, int]) -> Highlight:
-    if wanted == "grad" or (isinstance(wanted, int | float) and wanted > 0):
+def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Node, int]) -> Highlight:
+    if wanted == "grad" or (isinstance(wanted, int | float) and 0 < wanted < float("inf")):
         flows = [abs(contribution(graph, edge)) for edge in graph.edges]
         largest = max((x for x in flows if x < float("inf")), default=0.0)
         return Highlight(scale=largest if wanted == "grad" else float(wanted))
     nodes = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
-    for node in nodes:
+    for node in nodes or [()]:
         if not is_node(node) or node not in index:
             what = "a Value that is not in this graph" if is_node(node) else repr(node)
             raise ValueError(
@@ -192,7 +233,7 @@ def _highlight(wanted: Any, graph: Any, index: Mapping[Node, int]) -> Highlight:
     for edge in reversed(graph.edges):
         if edge.target in down:
             down.add(edge.source)
-    return Highlight(nodes=frozenset(up), below=frozenset(down))
+    return Highlight(above=frozenset(up), below=frozenset(down))
 
 
 def _plain(options: Mapping[str, Any]) -> bool:
@@ -200,10 +241,14 @@ def _plain(options: Mapping[str, Any]) -> bool:
     return all(value in (None, False) for key, value in options.items() if key != "quiet")
 
 
-def escape(text: str, markup: bool = True) -> str:
-    """Text from a user, for DOT: on one line, with nothing that is markup. A single backslash would be an escape."""
-    text = one_line(text, 60)
-    return (html.escape(text) if markup else text).replace("\\", "\\\\") or " "
+def escape(text: str) -> str:
+    """Text from a user, for an HTML-like label: on one line, with nothing that is markup."""
+    return _bare(html.escape(one_line(text, 60)))
+
+
+def _bare(text: str) -> str:
+    """Text for DOT, where a single backslash would be an escape, such as the name of the node."""
+    return text.replace("\\", "\\\\") or " "
 
 
 def _table(c: Card) -> str:
@@ -213,8 +258,13 @@ def _table(c: Card) -> str:
     title = f"<b>{escape(c.title)}</b>" if c.named else escape(c.title)
     rows = [row(title, escape(c.symbol))]
     for name, text, kind in c.rows:
-        rows.append(row(escape(name), f'<font face="Courier" color="{COLOUR[kind]}">{escape(text)}</font>'))
-    fill = "#ffedd5" if c.root else FILL[c.role]
+        rows.append(
+            row(
+                escape(name),
+                f'<font face="Courier" color="{PALETTE["ink" if kind == "plain" else kind][0]}">{escape(text)}</font>',
+            )
+        )
+    fill, line = PALETTE["root" if c.root else c.role][0], PALETTE["line"][0]
     sides = 'border="2"' if c.root or c.role == "parameter" else 'border="1"'
-    look = f'{sides} color="#94a3b8" cellborder="0" cellspacing="0" cellpadding="3" bgcolor="{fill}" style="rounded"'
+    look = f'{sides} color="{line}" cellborder="0" cellspacing="0" cellpadding="3" bgcolor="{fill}" style="rounded"'
     return f"<<table {look}>{''.join(rows)}</table>>"

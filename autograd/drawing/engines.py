@@ -11,30 +11,32 @@ from pathlib import Path
 import graphviz
 import graphviz.backend.dot_command
 
-from .layout import CARD_GAP, RANK_GAP, Edge, Layout, Point, layered
+from .layout import CARD_GAP, RANK_GAP, Edge, Layout, Point, layered, steps
 
 HINT = "pip install 'scalar-autograd[draw]'"
-MOST_CARDS = 1500
-"""With more an engine takes minutes; the layout of our own takes seconds."""
+MOST_CARDS, MOST_STEPS, SECONDS = 1000, 1000, 10
+"""Cards, and ranks that all edges together pass: with more an engine may take minutes; our layout takes seconds. And
+how long an engine may take in any case."""
 
 
-def use_dot() -> bool:
-    """Makes `graphviz` run `dot` or, where there is none, `graphviz-pure`; False if neither is here."""
+def use_dot() -> str:
+    """Makes `graphviz` run `dot` or, where there is none, `graphviz-pure`; tells which it is, "" if neither is here."""
     if shutil.which("dot"):
-        return True
+        graphviz.backend.dot_command.DOT_BINARY = Path("dot")
+        return "dot"
     beside = Path(sysconfig.get_path("scripts")) / "graphviz-pure"
     engine = shutil.which("graphviz-pure") or shutil.which(beside)
     if engine:
         graphviz.backend.dot_command.DOT_BINARY = Path(engine)
-    return engine is not None
+    return "graphviz-pure" if engine else ""
 
 
 def positions(sizes: Sequence[Point], edges: Sequence[Edge], rankdir: str) -> Layout:
     """Positions on the page for cards of the given widths and heights; y grows downwards."""
-    if len(sizes) <= MOST_CARDS and use_dot():
+    if len(sizes) <= MOST_CARDS and steps(len(sizes), edges) <= MOST_STEPS and use_dot():
         try:
             return _ask(sizes, edges, rankdir)
-        except (OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
+        except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
             warnings.warn(
                 f"Graphviz computed no positions ({error}); the built-in layout did", RuntimeWarning, stacklevel=2
             )
@@ -64,7 +66,10 @@ def _ask(sizes: Sequence[Point], edges: Sequence[Edge], rankdir: str) -> Layout:
     for edge in edges:
         port = sorted(ports[edge.target]).index(edge.at)
         lines.append(f"{edge.source}:{leave} -> {edge.target}:p{port}:{enter}")
-    answer = graphviz.pipe("dot", "plain", "\n".join([*lines, "}"]).encode(), quiet=True).decode()
+    answer = subprocess.run(
+        [graphviz.backend.dot_command.DOT_BINARY, "-Kdot", "-Tplain"],
+        input="\n".join([*lines, "}"]).encode(), capture_output=True, check=True, timeout=SECONDS,
+    ).stdout.decode()  # fmt: skip
     centres: list[Point] = [(0.0, 0.0)] * len(sizes)
     found: defaultdict[tuple[int, int], list[list[Point]]] = defaultdict(list)
     for line in answer.splitlines():
@@ -76,11 +81,10 @@ def _ask(sizes: Sequence[Point], edges: Sequence[Edge], rankdir: str) -> Layout:
             curve = [(x, -y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
             found[int(fields[0]), int(fields[1])].append(curve)
     across = 1 if rankdir == "LR" else 0
-    for curves in found.values():  # of several uses of one operand the first enters first
+    for curves in found.values():  # of several uses of one operand the first enters first, so it comes last here
         curves.sort(key=lambda curve: -curve[-1][across])
-    wanted = sorted(range(len(edges)), key=lambda n: -edges[n].at)
-    result: list[list[Point]] = [[] for _ in edges]
-    for n in reversed(wanted):
+    result: list[list[Point]] = [[]] * len(edges)
+    for n in sorted(range(len(edges)), key=lambda n: edges[n].at):
         result[n] = found[edges[n].source, edges[n].target].pop()
     return Layout(centres, result)
 

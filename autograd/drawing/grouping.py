@@ -4,18 +4,19 @@ Whatever is put on one card, the cards still form a graph without cycles, so tha
 """
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 
-from ..formulas import number_text, one_line
-from ..graph import Snapshot, SnapshotEdge, SnapshotNode
-from .cards import SYMBOLS, Card, Diagram, Highlight, Row, arrows, card, faded, notes, plain
+from ..formulas import number
+from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode, levels
+from ..texts import number_text, one_line, symbol
+from .cards import Card, Diagram, Highlight, Row, arrows, card, faded, notes, plain
 
 LIMIT = 60
-"""Nodes; more are unreadable at the width of a page and are put together, on fewer cards than FEW."""
+"""Nodes; more are unreadable at the width of a page, and are put together."""
 
 FEW = 40
+"""Cards for what is put together; only what was asked for with `expand` adds to them."""
 
 Key = tuple[Hashable, ...]
 """What a card stands for: ("node", i), ("open", i), which stays alone, ("module", path), ("level", ...), ..."""
@@ -42,13 +43,8 @@ def unfolded(graph: Snapshot) -> Snapshot:
                 edges += [
                     e._replace(source=place[e.source], target=terms[-1], position=j) for j, e in enumerate((w, x))
                 ]
-            one = uses[-1]._replace(local=1.0)
-            sources = [*terms, place[one.source]]
-            locals_ = [1.0] * count + [uses[-1].local]
-            edges += [
-                one._replace(source=source, target=len(nodes), position=j, local=local)
-                for j, (source, local) in enumerate(zip(sources, locals_, strict=True))
-            ]
+            edges += [SnapshotEdge(term, len(nodes), j, 1.0, number(1.0)) for j, term in enumerate(terms)]
+            edges.append(uses[-1]._replace(source=place[uses[-1].source], target=len(nodes), position=count))
             node = node._replace(symbol="+", primitive="sum")
         else:
             edges += [e._replace(source=place[e.source], target=len(nodes)) for e in uses]
@@ -73,6 +69,14 @@ def diagram(
     highlight: Highlight | None,
 ) -> Diagram:
     """The cards of a snapshot: one for each node, or, where asked for or needed, one for many."""
+    known = {
+        ".".join(parts[:n]) for node in graph.nodes for parts in [levels(node.module)] for n in range(1, len(parts) + 1)
+    }
+    for path in expand:
+        if path != "dot" and path not in known:
+            raise ValueError(
+                f'expand expected "dot" or the path of a module in the graph, got {path!r}; {_some(known)}'
+            )
     if "dot" in expand:
         graph = unfolded(graph)
     if not collapse or (collapse == "auto" and len(graph.nodes) <= LIMIT):
@@ -83,18 +87,19 @@ def diagram(
     if len({*keys}) > FEW:
         keys = by_structure(graph, keys)
     keys = leaves_by_use(graph, without_cycles(graph, keys))
-    for simpler in (in_runs, in_bands):
+    for simpler in (in_runs, in_bands, leaves_by_role):
         if len({*keys}) > FEW:
-            keys = leaves_by_use(graph, without_cycles(graph, simpler(graph, keys)))
+            keys = without_cycles(graph, simpler(graph, keys))
+            keys = leaves_by_use(graph, keys) if simpler is not leaves_by_role else keys
     return _draw(graph, keys, show, digits, highlight)
 
 
+def _some(paths: Collection[str]) -> str:
+    first = sorted(paths, key=lambda path: (path.count("."), path))[:4]
+    return f"there are {', '.join(first)}{', ...' * (len(paths) > 4)}" if first else "there are no modules in it"
+
+
 # By module
-
-
-def levels(path: str) -> list[str]:
-    """A module path, one entry for each module on it: `layers.0.neurons.2` has two."""
-    return re.findall(r"[^.]+(?:\.\d+)*", path)
 
 
 def homes(graph: Snapshot) -> list[str]:
@@ -137,13 +142,15 @@ def by_module(graph: Snapshot, depth: int | None, expand: Collection[str]) -> li
         for level in range(len(levels(path)) + 1, max(map(len, inside), default=0) + 1):
             if len(children := {".".join(parts[:level]) for parts in inside}) == 1:
                 opened |= children
+    parameters = {node.module for node in graph.nodes if node.role == "parameter"}
     keys: dict[str, Key] = {"": ("node",)}
     for home, parts in paths.items():
         end = depth
         while end < len(parts) and ".".join(parts[:end]) in opened:
             end += 1
         path = ".".join(parts[:end])
-        keys[home] = ("open",) if path in opened else ("module", path)
+        alone = path in parameters and ".".join(parts[: end - 1]) in opened
+        keys[home] = ("open",) if path in opened or alone else ("module", path)
     found = [keys[home] for home in homes(graph)]
     return [key if key[0] == "module" else (*key, i) for i, key in enumerate(found)]
 
@@ -186,6 +193,15 @@ def leaves_by_use(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
     return result
 
 
+def leaves_by_role(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
+    """All that is on no card of operations, but for what was opened, on a card for each role."""
+    operations = {key for node, key in zip(graph.nodes, keys, strict=True) if node.role == "operation"}
+    return [
+        key if key in operations or key[0] == "open" else ("leaves", node.role)
+        for node, key in zip(graph.nodes, keys, strict=True)
+    ]
+
+
 def without_cycles(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
     """The same cards, but one that reaches itself through others is dealt out over several: whenever a path enters
     it again, that is another card. Where these are too many, all that are on the cycle become one."""
@@ -196,7 +212,11 @@ def without_cycles(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
         source, target = keys[edge.source], keys[edge.target]
         if component[source] == component[target]:
             again[edge.target] = max(again[edge.target], again[edge.source] + (source != target))
-    dealt = [(*key, again[i]) if sizes[component[key]] > 1 else key for i, key in enumerate(keys)]
+    first: dict[int, int] = {}  # a leaf goes onto the first of the cards that it is used on
+    for edge in graph.edges:
+        if graph.nodes[edge.source].role != "operation" and keys[edge.source] == keys[edge.target]:
+            first[edge.source] = min(again[edge.target], first.get(edge.source, again[edge.target]))
+    dealt = [(*key, first.get(i, again[i])) if sizes[component[key]] > 1 else key for i, key in enumerate(keys)]
     owner = {new: component[old] for old, new in zip(keys, dealt, strict=True)}
     cards_of = Counter(owner.values())
     return [
@@ -288,29 +308,26 @@ def _draw(
         members.setdefault(key, []).append(i)
     place = {key: n for n, key in enumerate(members)}
     inside = [place[key] for key in keys]
+    shapes = _shapes(graph, inside)
     used = {edge.source for edge in graph.edges if inside[edge.source] != inside[edge.target]} | {len(keys) - 1}
-    entering: list[set[int]] = [set() for _ in members]
-    for edge in graph.edges:
-        if inside[edge.source] != inside[edge.target]:
-            entering[inside[edge.target]].add(edge.source)
-    shapes = _shapes(graph, inside, entering, used)
     drawn = []
     for key, nodes in members.items():
         if len(nodes) == 1:
             drawn.append(card(graph.nodes[nodes[0]], show, digits, nodes[0] == len(keys) - 1))
         else:
             outputs = [graph.nodes[i] for i in nodes if i in used]
+            outputs = [node for node in outputs if node.role == "operation"] or outputs
             shape, calls = shapes.get(place[key], ("", 1))
-            title, symbol = _heading(key, [graph.nodes[i] for i in nodes], shape)
+            title = _title(key, [graph.nodes[i] for i in nodes])
             rows = _ranges(outputs, show, min(digits, 3))
-            count = Counter(graph.nodes[i].role for i in nodes)
-            if len(outputs) > 1:
-                rows.append(Row("nodes", f"{len(nodes):,}", "plain"))
-            if key[0] == "module" and calls > 1:
-                rows.append(Row("calls", f"{calls:,}", "plain"))
-            if key[0] == "module" and count["parameter"] and len(outputs) > 1:
-                rows.append(Row("parameters", f"{count['parameter']:,}", "plain"))
-            drawn.append(Card("group", title, symbol, tuple(rows), title, key[0] == "module", len(keys) - 1 in nodes))
+            parameters = sum(graph.nodes[i].role == "parameter" for i in nodes)
+            counts = {"nodes": len(nodes) if len(outputs) > 1 or key[0] != "module" else 1}
+            if key[0] == "module":
+                counts |= {"calls": calls, "parameters": parameters if len(outputs) > 1 else 0}
+            rows += [Row(name, f"{count:,}", "plain") for name, count in counts.items() if count > 1]
+            root = len(keys) - 1 in nodes
+            symbol = shape if key[0] == "module" else ""
+            drawn.append(Card("group", title, symbol, tuple(rows), title, key[0] == "module", root))
     lines = list(notes(highlight))
     if len(members) < len(keys):
         modules = [key for key in members if key[0] == "module" and len(members[key]) > 1]
@@ -333,43 +350,40 @@ def _ranges(outputs: Sequence[SnapshotNode], show: Collection[str], digits: int)
     return rows
 
 
-def _heading(key: Key, nodes: Sequence[SnapshotNode], shape: str) -> tuple[str, str]:
-    """Title and symbol of a card for several nodes."""
+def _title(key: Key, nodes: Sequence[SnapshotNode]) -> str:
+    """What stands on a card for several nodes: the module, else the operations, the most frequent first."""
     if key[0] == "module":
-        return one_line(str(key[1]), 24), shape
+        return one_line(str(key[1]), 40)
     if key[0] == "leaves":
-        return {"leaf": "inputs", "parameter": "parameters", "constant": "numbers"}[nodes[0].role], ""
-    symbols = Counter(SYMBOLS.get(node.symbol, node.symbol) for node in nodes if node.symbol)
-    common = [symbol for symbol, _ in symbols.most_common(4)]
-    return one_line(" ".join(common), 18) + (" …" if len(symbols) > 4 else ""), ""
+        return {"leaf": "inputs", "parameter": "parameters", "constant": "numbers"}[nodes[0].role]
+    modules = list(dict.fromkeys(levels(node.module)[0] for node in nodes if node.module))
+    symbols = Counter(symbol(node.symbol) for node in nodes if node.symbol)
+    names = modules if key[0] == "cycle" and modules else [name for name, _ in symbols.most_common()]
+    return one_line(" ".join(names[:4]), 24) + (" …" if len(names) > 4 else "")
 
 
-def _shapes(
-    graph: Snapshot, inside: Sequence[int], entering: Sequence[set[int]], used: Collection[int]
-) -> dict[int, tuple[str, int]]:
+def _shapes(graph: Snapshot, inside: Sequence[int]) -> dict[int, tuple[str, int]]:
     """For each card how many numbers go in and come out of one call, parameters aside, such as `2 → 16`, and how many
-    calls there are: parts that no number is shared by, if all can be alike."""
-    parent = list(range(len(graph.nodes)))
-
-    def find(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    seen: dict[tuple[int, int], int] = {}  # a card and a source outside: a node on the card that uses it
+    calls there are: the k-th use of a parameter is in the k-th call, and what follows from it as well."""
+    users: Counter[int] = Counter()
+    call = [0] * len(graph.nodes)
+    for target, edges in itertools.groupby(graph.edges, key=lambda edge: edge.target):
+        for edge in edges:
+            if inside[edge.source] == inside[target]:
+                if graph.nodes[edge.source].role == "parameter":
+                    call[target] = max(call[target], users[edge.source])
+                    users[edge.source] += 1
+                elif graph.nodes[edge.source].role == "operation":
+                    call[target] = max(call[target], call[edge.source])
+    ins: dict[tuple[int, int], set[int]] = {}
+    outs: dict[tuple[int, int], set[int]] = {(inside[-1], call[-1]): {len(call) - 1}}
     for edge in graph.edges:
-        if graph.nodes[edge.source].role != "parameter":
-            own = inside[edge.target]
-            other = edge.source if inside[edge.source] == own else seen.setdefault((own, edge.source), edge.target)
-            parent[find(other)] = find(edge.target)
-    calls: dict[int, set[int]] = {}
-    outputs = Counter(inside[i] for i in used)
-    for i, node in enumerate(graph.nodes):
-        if node.role == "operation":
-            calls.setdefault(inside[i], set()).add(find(i))
-    result = {}
-    for place, roots in calls.items():
-        ins = sum(graph.nodes[i].role != "parameter" for i in entering[place])
-        n = len(roots) if ins % len(roots) == outputs[place] % len(roots) == 0 else 1
-        result[place] = f"{ins // n} → {outputs[place] // n}", n
-    return result
+        source, target = (inside[edge.source], call[edge.source]), (inside[edge.target], call[edge.target])
+        if source != target and graph.nodes[edge.source].role != "parameter":
+            ins.setdefault(target, set()).add(edge.source)
+            outs.setdefault(source, set()).add(edge.source)
+    calls: Counter[int] = Counter(place for place, _ in {*ins, *outs})
+    return {
+        place: (f"{len(ins.get((place, 0), ()))} → {len(outs.get((place, 0), ()))}", count)
+        for place, count in calls.items()
+    }

@@ -4,6 +4,7 @@ All of it happens in two directions that the caller maps onto the page: `along` 
 `across` it.
 """
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -37,37 +38,35 @@ def layered(sizes: Sequence[Point], edges: Sequence[Edge]) -> Layout:
     operands; the best of several sweeps, counted in crossings, is kept.
     """
     count = len(sizes)
-    users: list[list[int]] = [[] for _ in sizes]
-    operands: list[list[int]] = [[] for _ in sizes]
-    for edge in edges:
-        users[edge.source].append(edge.target)
-        operands[edge.target].append(edge.source)
-    order = _topological(users, operands)
-    rank = [0] * count
-    for i in reversed(order):
-        rank[i] = min((rank[j] - 1 for j in users[i]), default=0)
-    lowest = min(rank, default=0)
-    rank = [r - lowest for r in rank]
+    rank = ranks_of(count, edges)
 
-    # An edge over several ranks becomes a chain through places without extent.
+    # An edge over several ranks becomes a chain through places without extent, which edges from one card share.
     extents = [size[1] for size in sizes]
+    places: dict[tuple[int, int], int] = {}
     chains = []
     for edge in edges:
         chain = [edge.source]
         for r in range(rank[edge.source] + 1, rank[edge.target]):
-            chain.append(len(rank))
-            rank.append(r)
-            extents.append(0.0)
+            if (edge.source, r) not in places:
+                places[edge.source, r] = len(rank)
+                rank.append(r)
+                extents.append(0.0)
+            chain.append(places[edge.source, r])
         chains.append([*chain, edge.target])
+    entries: dict[tuple[int, int], list[float]] = {}  # for each pair of neighbours, where it enters: 0 top, 1 bottom
+    for edge, chain in zip(edges, chains, strict=True):
+        for pair in itertools.pairwise(chain):
+            entries.setdefault(pair, []).append(edge.at if pair[1] == edge.target else 0.5)
     before: list[list[int]] = [[] for _ in rank]
     after: list[list[int]] = [[] for _ in rank]
-    for chain in chains:
-        for a, b in itertools.pairwise(chain):
-            after[a].append(b)
-            before[b].append(a)
+    ends: list[list[tuple[int, float]]] = [[] for _ in rank]
+    for (a, b), at in entries.items():
+        after[a].append(b)
+        before[b].append(a)
+        ends[a] += [(b, x) for x in dict.fromkeys(at)]
 
     ranks = _initial_order(rank, before)
-    ranks = _fewest_crossings(ranks, before, after)
+    ranks = _fewest_crossings(ranks, before, ends)
     across = _places(ranks, extents, before, after, count)
 
     width = [max([0.0, *(sizes[i][0] for i in row if i < count)]) for row in ranks]
@@ -77,26 +76,47 @@ def layered(sizes: Sequence[Point], edges: Sequence[Edge]) -> Layout:
     for edge, chain in zip(edges, chains, strict=True):
         (x0, y0), (x1, y1) = centres[edge.source], centres[edge.target]
         points = [(x0 + sizes[edge.source][0] / 2, y0)]
+        if sizes[edge.source][0] < width[rank[edge.source]]:  # past its wider neighbours first
+            points.append((x0 + width[rank[edge.source]] / 2, y0))
         for i in chain[1:-1]:
-            points += [
-                (middle[rank[i]] - width[rank[i]] / 2, across[i]),
-                (middle[rank[i]] + width[rank[i]] / 2, across[i]),
-            ]
-        points.append((x1 - sizes[edge.target][0] / 2, y1 + (edge.at - 0.5) * sizes[edge.target][1]))
+            left, right = middle[rank[i]] - width[rank[i]] / 2, middle[rank[i]] + width[rank[i]] / 2
+            if len(points) > 1 and points[-1][1] == across[i]:
+                points.pop()  # straight on
+            else:
+                points.append((left, across[i]))
+            points.append((right, across[i]))
+        end = y1 + (edge.at - 0.5) * sizes[edge.target][1]
+        if sizes[edge.target][0] < width[rank[edge.target]]:
+            points.append((x1 - width[rank[edge.target]] / 2, end))
+        points.append((x1 - sizes[edge.target][0] / 2, end))
         curves.append(_curve(points))
     return Layout(centres, curves)
 
 
-def _topological(users: Sequence[Sequence[int]], operands: Sequence[Sequence[int]]) -> list[int]:
-    """Cards in an order in which operands precede their users."""
-    missing = [len(xs) for xs in operands]
+def ranks_of(count: int, edges: Sequence[Edge]) -> list[int]:
+    """The rank of each card, from 0: just before the first of its users."""
+    users: list[list[int]] = [[] for _ in range(count)]
+    missing = [0] * count
+    for edge in edges:
+        users[edge.source].append(edge.target)
+        missing[edge.target] += 1
     order = [i for i, n in enumerate(missing) if n == 0]
-    for i in order:
+    for i in order:  # grows: operands precede their users
         for j in users[i]:
             missing[j] -= 1
             if missing[j] == 0:
                 order.append(j)
-    return order
+    rank = [0] * count
+    for i in reversed(order):
+        rank[i] = min((rank[j] - 1 for j in users[i]), default=0)
+    lowest = min(rank, default=0)
+    return [r - lowest for r in rank]
+
+
+def steps(count: int, edges: Sequence[Edge]) -> int:
+    """How many ranks all edges together pass."""
+    rank = ranks_of(count, edges)
+    return sum(rank[edge.target] - rank[edge.source] for edge in edges)
 
 
 def _initial_order(rank: Sequence[int], before: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -113,47 +133,40 @@ def _initial_order(rank: Sequence[int], before: Sequence[Sequence[int]]) -> list
     return ranks
 
 
-def _fewest_crossings(
-    ranks: list[list[int]], before: Sequence[Sequence[int]], after: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    best, fewest = ranks, _crossings(ranks, after)
+Ends = Sequence[Sequence[tuple[int, float]]]
+"""For each node the neighbours after it, and where it enters them."""
+
+
+def _fewest_crossings(ranks: list[list[int]], before: Sequence[Sequence[int]], ends: Ends) -> list[list[int]]:
+    best, fewest = ranks, _crossings(ranks, ends)
     for sweep in range(SWEEPS):
         if fewest == 0:
             break
         ranks = [list(row) for row in ranks]
-        neighbours, rows = (before, ranks) if sweep % 2 else (after, ranks[::-1])
-        place = {i: n for row in ranks for n, i in enumerate(row)}
-        for row in rows:
-            mean = {i: sum(place[j] for j in neighbours[i]) / len(neighbours[i]) for i in row if neighbours[i]}
-            row.sort(key=lambda i: mean.get(i, place[i]))
-            place.update({i: n for n, i in enumerate(row)})
-        found = _crossings(ranks, after)
+        place = {i: float(n) for row in ranks for n, i in enumerate(row)}
+        for row in ranks if sweep % 2 else ranks[::-1]:
+            for i in row:
+                beside = [place[j] for j in before[i]] if sweep % 2 else [place[j] + at for j, at in ends[i]]
+                place[i] = _mean(beside, place[i])
+            row.sort(key=place.__getitem__)
+            place.update({i: float(n) for n, i in enumerate(row)})
+        found = _crossings(ranks, ends)
         if found < fewest:
             best, fewest = ranks, found
     return best
 
 
-def _crossings(ranks: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> int:
-    """How many pairs of edges between neighbouring ranks cross: inversions, counted in a Fenwick tree."""
+def _crossings(ranks: Sequence[Sequence[int]], ends: Ends) -> int:
+    """How many pairs of edges between neighbouring ranks cross: inversions of where they end."""
     total = 0
     for row, following in itertools.pairwise(ranks):
         place = {i: n for n, i in enumerate(following)}
-        tree = [0] * (len(following) + 1)
-        placed = 0
+        passed: list[float] = []  # where the edges of the nodes so far end, sorted
         for i in row:
-            ends = [place[j] for j in after[i]]
-            for end in ends:
-                n, smaller = end + 1, 0
-                while n:
-                    smaller += tree[n]
-                    n &= n - 1
-                total += placed - smaller
-            for end in ends:
-                n = end + 1
-                while n < len(tree):
-                    tree[n] += 1
-                    n += n & -n
-            placed += len(ends)
+            own = [place[j] + at for j, at in ends[i]]
+            total += sum(len(passed) - bisect.bisect_right(passed, end) for end in own)
+            for end in own:
+                bisect.insort(passed, end)
     return total
 
 

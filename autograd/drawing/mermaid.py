@@ -1,8 +1,6 @@
 """The picture as a Mermaid flowchart, for Markdown that renders it."""
 
-from .cards import Card, Diagram
-
-FILL = {"leaf": "#f1f5f9", "parameter": "#dbeafe", "operation": "#ffffff", "constant": "#ffffff", "group": "#f8fafc"}
+from .cards import PALETTE, Card, Diagram
 
 
 def mermaid(diagram: Diagram, rankdir: str = "LR") -> str:
@@ -11,8 +9,9 @@ def mermaid(diagram: Diagram, rankdir: str = "LR") -> str:
     lines += [f'    n{i}["{_label(c)}"]:::{c.role}' for i, c in enumerate(diagram.cards)]
     for a in diagram.arrows:
         lines.append(f"    n{a.source} -->{f'|{chr(34)}{escape(a.text)}{chr(34)}|' if a.text else ''} n{a.target}")
-    for role, fill in FILL.items():
-        lines.append(f"    classDef {role} fill:{fill},stroke:#64748b,color:#0f172a")
+    for role in sorted({c.role for c in diagram.cards}):
+        fill, stroke, ink = (PALETTE[name][0] for name in (role, "soft", "ink"))
+        lines.append(f"    classDef {role} fill:{fill},stroke:{stroke},color:{ink}")
     return "\n".join(lines) + "\n"
 
 

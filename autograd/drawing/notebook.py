@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from ..graph import Node, snapshot, topological_order
-from .digraph import bundle, draw_dot
+from ..graph import Node, topological_order
+from ..snapshots import snapshot
+from .digraph import draw_dot
 from .tables import table
 
 LARGEST = 100_000
@@ -18,4 +19,4 @@ def mimebundle(root: Node, include: Any = None, exclude: Any = None) -> dict[str
         counts = Counter(node.primitive.symbol for node in interiors if node.primitive).most_common()
         summary = ", ".join(f"{count:,} {symbol}" for symbol, count in [("leaf nodes", len(leaves)), *counts])
         return {"text/plain": f"{root!r}\n\nA large graph: {summary}. For a picture of it: draw_dot(root)."}
-    return bundle(draw_dot(root).svg, f"{root!r}\n\n{table(snapshot(root))}")
+    return {**draw_dot(root)._repr_mimebundle_(), "text/plain": f"{root!r}\n\n{table(snapshot(root))}"}

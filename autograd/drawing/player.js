@@ -33,11 +33,26 @@ export function toNumber(x) {
   return typeof x === "number" ? x : NaN;
 }
 
-/** What somebody typed, as a number; NaN if it is none. @param {string} text @returns {number} */
+/** What somebody typed, as a number: `-0.5`, `0,5`, `2*3`, `1/4`, `inf`; undefined if it is none.
+ * @param {string} text @returns {number | undefined} */
 export function parse(text) {
-  const plain = text.trim().toLowerCase().replaceAll("\u2212", "-").replace(",", ".").replace("∞", "inf");
-  if (/^[+-]?inf(inity)?$/.test(plain)) return plain.startsWith("-") ? -Infinity : Infinity;
-  return plain === "" ? NaN : Number(plain);
+  const plain = text.toLowerCase().replaceAll("\u2212", "-").replaceAll(",", ".").replace(/[×·]/g, "*").replace(
+    "∞",
+    "inf",
+  );
+  const [first, ...rest] = plain.split(/([*/])/).map((part) => part.trim());
+  let result = one(first);
+  for (let i = 0; i < rest.length; i += 2) {
+    result = rest[i] === "*" ? result * one(rest[i + 1]) : result / one(rest[i + 1]);
+  }
+  return Number.isNaN(result) && plain.trim() !== "nan" ? undefined : result;
+}
+
+/** @param {string} text */
+function one(text) {
+  const bare = text.replace(/^\((.*)\)$/, "$1");
+  if (/^[+-]?inf(inity)?$/.test(bare)) return bare.startsWith("-") ? -Infinity : Infinity;
+  return bare === "" ? NaN : Number(bare);
 }
 
 /** Everything that the page shows after step k, from the beginning. @param {Recording} recording @param {number} k
@@ -73,9 +88,11 @@ export function judge(step, answer) {
   const adds = step.before !== null && step.before !== undefined;
   const parts = [after, contribution, adds ? before : 0].map(Math.abs).filter(Number.isFinite);
   const tolerance = 0.002 * Math.max(0, ...parts) + 1e-9;
+  // What cards show is rounded: a slope worked out from it, such as 1 - 0.9993², can be off by so much.
+  const slack = 1e-4 * Math.abs(toNumber(step.upstream)) || 0;
   /** @param {number} x */
   const is = (x) => Object.is(answer, x) || Math.abs(answer - x) <= tolerance;
-  if (is(after)) return { right: true, say: "Right." };
+  if (is(after) || Math.abs(answer - after) <= slack) return { right: true, say: "Right." };
   const hints = [
     [adds && is(contribution), "That is this contribution alone. Add it to what was there before."],
     [adds && is(before), "That is the value before accumulation. Add this contribution to it."],
@@ -84,6 +101,7 @@ export function judge(step, answer) {
     [is(-after), "The size is right; look at the sign again."],
   ];
   const hint = hints.find(([applies]) => applies);
+  if (Math.abs(answer - after) <= 20 * tolerance) return { right: false, say: "Close: give one more digit." };
   const rule = adds ? "upstream times local, added to what was there." : "upstream times local.";
   return { right: false, say: hint ? String(hint[1]) : `Not yet: it is ${rule}` };
 }
@@ -139,11 +157,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   let speed = 1;
   let quiz = false;
   let open = -1; // the node whose card is enlarged
-  /** @type {Set<number>} steps whose answer has been given */
+  /** @type {Set<number>} steps whose number is known to the reader */
   const answered = new Set();
-  /** @type {Set<number>} steps that have asked */
-  const asked = new Set();
-  let solved = 0;
+  /** @type {Map<number, number>} how many answers each step has had */
+  const tries = new Map();
 
   /** @param {string} label @param {string} path @param {() => void} act */
   const button = (label, path, act) => {
@@ -178,10 +195,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     quiz = !quiz;
     stop();
     answered.clear();
-    asked.clear();
-    solved = 0;
+    tries.clear();
     quizButton.setAttribute("aria-pressed", String(quiz));
-    go(quiz && steps[current].phase !== "backward" ? nextQuestion() : current);
+    go(quiz && !hides(current) ? nextQuestion() : current);
+    (quiz ? question.querySelector("input") : host)?.focus();
   });
   const phase = make("span", { class: "phase" });
   const bar = make(
@@ -200,8 +217,17 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   );
 
   const stage = make("div", { class: "stage" });
-  const details = make("section", { class: "details", role: "dialog", "aria-label": "Node", hidden: "" });
-  stage.append(svg, details);
+  const heading = make("span");
+  const list = make("dl");
+  const cross = make("button", { type: "button", "aria-label": "Close" }, "×");
+  cross.addEventListener("click", close);
+  const details = make(
+    "section",
+    { class: "details", role: "dialog", "aria-label": "Node", hidden: "" },
+    make("h3", {}, heading, cross),
+    list,
+  );
+  stage.append(svg);
   const say = make("p", { class: "say" });
   const equation = make("div", { class: "equation" });
   const rule = make("div", { class: "rule" });
@@ -211,9 +237,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     { class: "panel" },
     make("div", { role: "status", "aria-live": "polite" }, say, equation, rule),
     question,
+    make("p", { class: "hint" }, "Click a card for more. The thicker a frame, the larger the gradient."),
   );
   host.classList.add("stepper");
-  host.append(bar, stage, panel);
+  host.append(bar, stage, panel, details);
 
   /** @param {string} selector @returns {(Element | null)[]} */
   const parts = (selector) => nodes.map((_, i) => svg.querySelector(`.node[data-node="${i}"]${selector}`));
@@ -238,10 +265,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   /** Whether a step's number is still to be found by the reader. @param {number} k */
   const hides = (k) => quiz && steps[k].phase === "backward" && steps[k].contribution !== null && !answered.has(k);
 
-  /** The next step that asks something, or the last one. */
+  /** The next step that asks something; after the last one the first. */
   function nextQuestion() {
-    for (let k = current + 1; k < steps.length; k++) if (hides(k)) return k;
-    return steps.length - 1;
+    const asking = steps.map((_, k) => k).filter(hides);
+    return asking.find((k) => k > current) ?? asking[0] ?? current;
   }
 
   function start() {
@@ -313,12 +340,19 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     question.hidden = !hidden;
     question.replaceChildren(...(hidden ? ask(step) : []));
     if (open >= 0) describe(open);
-    const focus = active === undefined ? null : cards[active];
-    if (focus && stage.scrollWidth > stage.clientWidth) {
-      const [card, frame] = [focus.getBoundingClientRect(), stage.getBoundingClientRect()];
-      if (card.left < frame.left + 40 || card.right > frame.right - 40) {
-        stage.scrollLeft += (card.left + card.right - frame.left - frame.right) / 2;
-      }
+    if (active !== undefined) follow(cards[active]);
+  }
+
+  /** Scrolls so that the active card is seen. @param {Element | null} card */
+  function follow(card) {
+    if (!card || current === 0) return;
+    const [box, frame] = [card.getBoundingClientRect(), stage.getBoundingClientRect()];
+    if (box.left < frame.left + 40 || box.right > frame.right - 40) {
+      stage.scrollLeft += (box.left + box.right - frame.left - frame.right) / 2;
+    }
+    const bottom = panel.getBoundingClientRect().top;
+    if (frame.height > bottom - Math.max(0, frame.top) && (box.top < 40 || box.bottom > bottom - 20)) {
+      scrollBy(0, (box.top + box.bottom - bottom) / 2);
     }
   }
 
@@ -336,27 +370,35 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       autocomplete: "off",
       size: "12",
     }));
-    const reply = make("span", { class: "reply", role: "status", "aria-live": "polite" });
+    const reply = make("span", { class: "reply", role: "status" });
     const reveal = make("button", { type: "button" }, "Show it");
-    const label = make("label", {}, `${given.join(" ")} What is the gradient of ${operand} after this step? `, input);
-    let tries = asked.has(k) ? 1 : 0;
-    asked.add(k);
+    const label = make(
+      "label",
+      {},
+      `${given.join(" ")} What is the gradient of ${operand} after this step, to 3 digits? `,
+      input,
+    );
     /** @param {string} text */
     const done = (text) => {
       answered.add(k);
       show();
-      say.textContent = `${text} ${step.say}`;
+      say.textContent = `${text} ${step.say}`.trim();
       host.focus();
     };
     question.onsubmit = (event) => {
       event.preventDefault();
-      const verdict = judge(step, parse(input.value));
-      tries += 1;
-      if (verdict.right && tries === 1) solved += 1;
-      if (verdict.right) done(`Right. (${solved} of ${asked.size} at the first try.)`);
+      const answer = parse(input.value);
+      if (answer === undefined) {
+        reply.textContent = "That is no number.";
+        return;
+      }
+      const verdict = judge(step, answer);
+      tries.set(k, (tries.get(k) ?? 0) + 1);
+      const first = [...answered, k].filter((step) => tries.get(step) === 1).length;
+      if (verdict.right) done(`Right. (${first} of ${answered.size + 1} at the first try.)`);
       else reply.textContent = verdict.say;
     };
-    reveal.addEventListener("click", () => done("So it is:"));
+    reveal.addEventListener("click", () => done(""));
     return [label, make("button", { type: "submit" }, "Check"), reveal, reply];
   }
 
@@ -366,12 +408,14 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     details.hidden = false;
     describe(i);
     const card = /** @type {Element} */ (cards[i]).getBoundingClientRect();
-    const frame = stage.getBoundingClientRect();
+    const frame = host.getBoundingClientRect();
     const left = (card.left + card.right) / 2 - frame.left - details.offsetWidth / 2;
-    const most = Math.max(8, stage.clientWidth - details.offsetWidth - 8);
-    details.style.left = `${stage.scrollLeft + Math.max(8, Math.min(most, left))}px`;
-    details.style.top = `${Math.max(8, card.top - frame.top - 12)}px`;
-    /** @type {HTMLElement | null} */ (details.querySelector("button"))?.focus({ preventScroll: true });
+    const top = Math.max(card.top, 0) - frame.top - 12;
+    /** @param {number} x @param {number} most */
+    const within = (x, most) => `${Math.max(8, Math.min(most - 8, x))}px`;
+    details.style.left = within(left, host.clientWidth - details.offsetWidth);
+    details.style.top = within(top, host.clientHeight - details.offsetHeight);
+    cross.focus({ preventScroll: true });
   }
 
   function close() {
@@ -385,9 +429,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     const node = nodes[i];
     const state = stateAt(recording, current);
     const hidden = hides(current) && edges[steps[current].edge ?? 0].source === i;
-    const cross = make("button", { type: "button", "aria-label": "Close" }, "×");
-    cross.addEventListener("click", close);
-    const list = make("dl");
+    list.replaceChildren();
     /** @param {string} term @param {...(string | Element | Text)} description */
     const entry = (term, ...description) => {
       const text = description.filter((x) => x !== "");
@@ -405,7 +447,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     entry("does", node.does);
     entry("module", node.module);
     if (node.line) entry("made at", make("code", {}, node.line));
-    details.replaceChildren(make("h3", {}, node.name, " ", make("small", {}, kind(node)), cross), list);
+    heading.replaceChildren(node.name, " ", make("small", {}, kind(node)));
     details.setAttribute("aria-label", `${node.name}, enlarged`);
   }
 
@@ -419,8 +461,8 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     else if (event.altKey || event.ctrlKey || event.metaKey || typing || target instanceof HTMLSelectElement) return;
     else if (event.key === " " && target instanceof HTMLButtonElement) return;
     else if (event.key === " ") timer ? stop() : start();
-    else if (event.key === "ArrowRight" || event.key === "ArrowUp") go(current + 1);
-    else if (event.key === "ArrowLeft" || event.key === "ArrowDown") go(current - 1);
+    else if (event.key === "ArrowRight" || (event.key === "ArrowUp" && target === slider)) go(current + 1);
+    else if (event.key === "ArrowLeft" || (event.key === "ArrowDown" && target === slider)) go(current - 1);
     else if (event.key === "Home") go(0);
     else if (event.key === "End") go(steps.length - 1);
     else return;

@@ -5,7 +5,7 @@ The format, version 1. Numbers are JSON's; those it does not have are the string
     format    "autograd recording"
     version   1
     root      name of the root
-    scale     the largest gradient in size, for colours that do not change from step to step
+    scale     the largest size of a gradient at any step, at least 1: frames are drawn against it
     nodes     operands before users; the last is the root. An edge or a step says which by its index.
         role        "leaf", "parameter", "operation" or "constant"
         name, symbol, data, text      text: `data` as it is shown
@@ -32,12 +32,12 @@ from collections import Counter
 from typing import Any
 
 from ..explaining import Flow, reverse_sweep, role
-from ..formulas import derivative, factor, marked, name, number, number_text, one_line, operation, row
-from ..graph import Formula, Snapshot, SnapshotEdge
-from .cards import SYMBOLS
+from ..formulas import derivative, factor, marked, name, number, operation, partial, row
+from ..snapshots import Formula, Snapshot, SnapshotEdge
+from ..texts import number_text, one_line, symbol
 
 VERSION = 1
-SHORT, LONGEST = 24, 200
+SHORT, LONGEST = 32, 200
 """Characters of a name in a sentence, and of what a person wrote anywhere."""
 
 
@@ -47,7 +47,7 @@ def record(graph: Snapshot) -> dict[str, Any]:
     operands: list[list[SnapshotEdge]] = [[] for _ in graph.nodes]
     for edge in graph.edges:
         operands[edge.target].append(edge)
-    finals = [abs(flow.after) for flow in flows if flow.after is not None and math.isfinite(flow.after)]
+    sizes = [abs(flow.after) for flow in flows if flow.after is not None and math.isfinite(flow.after)]
     place = {(edge.target, edge.position): i for i, edge in enumerate(graph.edges)}
     root = graph.nodes[-1].name
     steps = [
@@ -66,13 +66,21 @@ def record(graph: Snapshot) -> dict[str, Any]:
     for flow in flows:
         seen[flow.edge.source] += flow.contribution is not None
         more = uses[flow.edge.source] - seen[flow.edge.source]
-        steps.append(_backward(graph, flow, more) | {"edge": place[flow.edge.target, flow.edge.position]})
-    steps.append(_step("end", f"Every node below {_short(root)} now knows how {_short(root)} changes when it does."))
+        steps.append(
+            _backward(graph, flow, more, operands[flow.edge.target])
+            | {"edge": place[flow.edge.target, flow.edge.position]}
+        )
+    steps.append(
+        _step(
+            "end",
+            f"Done: every node knows how {_short(root)} changes when it does.",
+        )
+    )
     return {
         "format": "autograd recording",
         "version": VERSION,
         "root": one_line(root, LONGEST),
-        "scale": max([1.0, *finals]),
+        "scale": max([1.0, *sizes]),
         "nodes": [_node(graph, i, operands[i]) for i in range(len(graph.nodes))],
         "edges": [
             {
@@ -84,7 +92,7 @@ def record(graph: Snapshot) -> dict[str, Any]:
                 "rule": rule and rule.mathml,
             }
             for edge in graph.edges
-            for rule in [_rule(graph, edge)]
+            for rule in [_rule(graph, edge, operands[edge.target])]
         ],
         "steps": steps,
     }
@@ -107,7 +115,7 @@ def _node(graph: Snapshot, i: int, operands: list[SnapshotEdge]) -> dict[str, An
     return {
         "role": node.role,
         "name": one_line(node.name, LONGEST),
-        "symbol": SYMBOLS.get(node.symbol, node.symbol),
+        "symbol": symbol(node.symbol),
         "data": _json(node.data),
         "text": number_text(node.data),
         "module": one_line(node.module, LONGEST),
@@ -131,7 +139,8 @@ def _forward(graph: Snapshot, i: int, operands: list[SnapshotEdge]) -> dict[str,
     written = operation(node.primitive, [_named(graph, edge.source) for edge in operands])
     numbers = operation(node.primitive, [number(graph.nodes[edge.source].data) for edge in operands])
     found = marked(number(node.data), "data")
-    parts = [part for formula in (written, numbers) if formula for part in (" = ", formula)]
+    shown = [written, numbers if numbers and numbers.text != number_text(node.data) else None]
+    parts = [part for formula in shown if formula for part in (" = ", formula)]
     called = [_short(graph.nodes[e.source].name) or number_text(graph.nodes[e.source].data) for e in operands]
     listed = called if len(called) <= 6 else [*called[:5], f"{len(called) - 5} more"]
     say = f"Forward: {_short(node.name)} is computed from {_and(listed)}."
@@ -142,7 +151,7 @@ def _and(items: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
-def _backward(graph: Snapshot, flow: Flow, more: int) -> dict[str, Any]:
+def _backward(graph: Snapshot, flow: Flow, more: int, operands: list[SnapshotEdge]) -> dict[str, Any]:
     edge, upstream, contribution, before, after = flow
     root, user, operand = graph.nodes[-1].name, graph.nodes[edge.target].name, graph.nodes[edge.source].name
     fields = {
@@ -154,7 +163,7 @@ def _backward(graph: Snapshot, flow: Flow, more: int) -> dict[str, Any]:
         "shown": "" if after is None else number_text(after),
     }
     if contribution is None or edge.local is None or after is None:
-        say = f"Nothing flows from {_short(user)} to {_short(operand)}: here {_short(user)} does not depend on it."
+        say = f"Nothing flows from {_short(user)} to {_short(operand)}: along this edge there is no slope."
         return _step("backward", say, None, **fields)
     say = f"Backward: {_short(user)} hands its gradient, times its slope along this edge, to {_short(operand)}."
     if before is not None:
@@ -164,7 +173,7 @@ def _backward(graph: Snapshot, flow: Flow, more: int) -> dict[str, Any]:
     symbols: list[Formula | str] = [
         marked(derivative(root, user), "grad", "upstream"),
         " · ",
-        marked(derivative(user, operand), "local", "local"),
+        marked(partial(user, operand), "local", "local"),
     ]
     numbers: list[Formula | str] = [marked(factor(upstream), "grad"), " × ", marked(factor(edge.local), "local")]
     result: list[Formula | str] = [" = ", marked(number(contribution), "grad")]
@@ -174,16 +183,19 @@ def _backward(graph: Snapshot, flow: Flow, more: int) -> dict[str, Any]:
     equals = " = " if before is None else " += "
     equation = row(derivative(root, operand), equals, *symbols, " = ", *numbers, *result)
     step = _step("backward", say, equation, **fields)
-    if rule := _rule(graph, edge):
+    if rule := _rule(graph, edge, operands):
         step["text"] += f", where {rule.text}"
     return step
 
 
-def _rule(graph: Snapshot, edge: SnapshotEdge) -> Formula | None:
+def _rule(graph: Snapshot, edge: SnapshotEdge, operands: list[SnapshotEdge]) -> Formula | None:
     """The local derivative as its formula, where that says more than the number."""
     if edge.local is None or edge.formula is None or edge.formula.text == number_text(edge.local):
         return None
-    return row(derivative(graph.nodes[edge.target].name, graph.nodes[edge.source].name), " = ", edge.formula)
+    left = partial(graph.nodes[edge.target].name, graph.nodes[edge.source].name)
+    if sum(e.source == edge.source for e in operands) > 1:  # which of them, then
+        left = row(left, f" (operand {edge.position + 1})")
+    return row(left, " = ", edge.formula)
 
 
 def _json(x: float | None) -> float | str | None:

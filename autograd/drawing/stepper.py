@@ -12,12 +12,14 @@ from typing import Any
 
 from ..files import write_file
 from ..floats import is_node
-from ..formulas import one_line, partial_formulas
-from ..graph import Node, check_unchanged, names_of_values, snapshot, topological_order
+from ..formulas import partial_formulas
+from ..graph import Node, check_unchanged, topological_order
+from ..snapshots import names_of_values, snapshot
+from ..texts import one_line
 from .cards import SHOWABLE, plain
 from .grouping import unfolded
 from .recording import record, text
-from .svg import STYLE, svg
+from .svg import STYLE, Drawn, draw
 
 LARGEST = 500
 """Nodes; with more nobody steps to the end."""
@@ -34,10 +36,11 @@ play(
 class StepThrough:
     """Both passes of a graph, recorded. At the end of a notebook cell it is the page that plays them.
 
-    recording: the steps as plain data, a documented format; `str()` lists them as text. picture: the graph as SVG.
+    recording: the steps as plain data, a documented format; `str()` lists them as text. picture: the graph as
+    SVG, and its size.
     """
 
-    def __init__(self, recording: dict[str, Any], picture: str) -> None:
+    def __init__(self, recording: dict[str, Any], picture: Drawn) -> None:
         self.recording = recording
         self.picture = picture
 
@@ -52,7 +55,7 @@ class StepThrough:
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
             script_hash=f"'sha256-{digest}'",
             style=STYLE + _asset("player.css"),
-            svg=self.picture,
+            svg=self.picture.svg,
             recording=_json(played).replace("<", "\\u003c"),
             script=script,
         )
@@ -73,8 +76,9 @@ class StepThrough:
         return f"<step-through of {one_line(self.recording['root'], 60)}: {len(self.recording['steps'])} steps>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        height = float(self.picture.partition('height="')[2].partition('"')[0]) + 300
-        look = f'width="100%" height="{min(900, height):.0f}" style="border:0" sandbox="allow-scripts"'
+        look = (
+            f'width="100%" height="{min(900, self.picture.height + 250):.0f}" style="border:0" sandbox="allow-scripts"'
+        )
         frame = f'<iframe title="step-through" {look} srcdoc="{html.escape(self.html)}"></iframe>'
         return {"text/html": frame, "text/plain": str(self)}
 
@@ -84,7 +88,8 @@ def step_through(
 ) -> Any:
     """Both passes below `root`, step by step: every operation, every contribution of the chain rule, every sum.
 
-    Makes a sweep of its own and changes no number. Leave it at the end of a notebook cell, or `save("lesson.html")`
+    d is a whole derivative, the gradient; ∂ a local one, along one edge. Makes a sweep of its own and changes no
+    number. Leave it at the end of a notebook cell, or `save("lesson.html")`
     for a page that needs nothing else; `print` lists the steps.
 
     names: labels for Values without one, such as `locals()`. expand: ["dot"] takes each `dot` apart into its products
@@ -97,10 +102,10 @@ def step_through(
     >>> print(step_through(a * b))
     0  start     The leaves hold their numbers. Going forward, every operation computes its own from them.
     1  forward   v1 = a · b = 2 · 3 = 6
-    2  seed      ∂v1/∂v1 = 1
-    3  backward  ∂v1/∂a = ∂v1/∂v1 · ∂v1/∂a = 1 × 3 = 3, where ∂v1/∂a = b
-    4  backward  ∂v1/∂b = ∂v1/∂v1 · ∂v1/∂b = 1 × 2 = 2, where ∂v1/∂b = a
-    5  end       Every node below v1 now knows how v1 changes when it does.
+    2  seed      dv1/dv1 = 1
+    3  backward  dv1/da = dv1/dv1 · ∂v1/∂a = 1 × 3 = 3, where ∂v1/∂a = b
+    4  backward  dv1/db = dv1/dv1 · ∂v1/∂b = 1 × 2 = 2, where ∂v1/∂b = a
+    5  end       Done: every node knows how v1 changes when it does.
     """
     if not is_node(root):
         raise TypeError(f"step_through expected a Value, got {type(root).__name__}")
@@ -108,14 +113,17 @@ def step_through(
         raise ValueError(f'step_through expected expand=["dot"] or nothing, got {expand!r}')
     leaves, interiors = topological_order(root)
     check_unchanged(leaves, interiors)
-    graph = snapshot(root, names_of_values(names or {}), partial_formulas) if len(leaves) < LARGEST else None
-    graph = unfolded(graph) if graph and "dot" in expand else graph
-    if graph is None or len(graph.nodes) > LARGEST:
+    count = len(leaves) + len(interiors)
+    if count <= LARGEST:
+        graph = snapshot(root, names_of_values(names or {}), partial_formulas)
+        graph = unfolded(graph) if "dot" in expand else graph
+        count = len(graph.nodes)
+    if count > LARGEST:
         raise ValueError(
-            f"step_through expected a graph of at most {LARGEST} nodes, got {len(leaves) + len(interiors)}; step "
-            f"through a part of it, such as one neuron"
+            f"step_through expected a graph of at most {LARGEST} nodes, got {count}; step through a part of it, "
+            f"such as one neuron"
         )
-    picture = svg(plain(graph, SHOWABLE)._replace(title="computation graph, step by step"), player=True)
+    picture = draw(plain(graph, SHOWABLE)._replace(title="computation graph, step by step"), player=True)
     result = StepThrough(record(graph), picture)
     return _widget(result) if widget else result
 
@@ -132,7 +140,7 @@ def _asset(name: str) -> str:
 def _widget(result: StepThrough) -> Any:
     """The same as a widget, with the traits `step` and `recording`."""
     try:
-        return _widget_class()(recording={**result.recording, "svg": result.picture})
+        return _widget_class()(recording={**result.recording, "svg": result.picture.svg})
     except ImportError:
         raise ImportError("step_through(widget=True) needs anywidget: pip install 'scalar-autograd[widget]'") from None
 

@@ -5,22 +5,32 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from ..formulas import columns, one_line
-from .cards import Arrow, Card, Diagram, width
+from ..texts import columns, one_line
+from .cards import PALETTE, Arrow, Card, Diagram, width
 from .engines import positions
 from .layout import Edge, Layout, Point
 
 TITLE, ROW, PADDING = 24, 16, 5
 MARGIN = 14.0
 
-STYLE = """
-.agraph{--ink:#0f172a;--soft:#64748b;--line:#94a3b8;--edge:#64748b;--card:#ffffff;--leaf:#f1f5f9;--parameter:#dbeafe;
---root:#ffedd5;--group:#f8fafc;--data:#1d4ed8;--grad:#c2410c;--local:#7c3aed;font-family:system-ui,-apple-system,
-"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-@media screen and (prefers-color-scheme:dark){.agraph{--ink:#f1f5f9;--soft:#94a3b8;--line:#475569;--edge:#94a3b8;
---card:#1e293b;--leaf:#334155;--parameter:#1e3a5f;--root:#4a2c17;--group:#172033;--data:#93c5fd;--grad:#fdba74;
---local:#c4b5fd}}
+FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif'
+
+
+def _colours(scheme: int) -> str:
+    """The palette as variables, on everything that uses it."""
+    variables = "".join(f"--{name}:{colours[scheme]};" for name, colours in PALETTE.items())
+    return f".agraph,.stepper,.agraph-colours{{{variables}}}"
+
+
+STYLE = (
+    f"""
+{_colours(0)}
+@media screen and (prefers-color-scheme:dark){{{_colours(1)}}}
+.agraph{{font-family:{FONT}}}
+"""
+    + """
 .agraph text{fill:var(--ink);unicode-bidi:plaintext}
 .agraph .title{font-size:12px;font-weight:600}
 .agraph .auto{fill:var(--soft);font-weight:400}
@@ -30,7 +40,7 @@ STYLE = """
 .agraph .symbol{font-weight:600}
 .agraph .row,.agraph .note{fill:var(--soft)}
 .agraph .note{font-size:11px}
-.agraph .box{stroke:var(--line);fill:var(--card)}
+.agraph .box{stroke:var(--line);fill:var(--operation)}
 .agraph .leaf .box{fill:var(--leaf)}
 .agraph .parameter .box{fill:var(--parameter);stroke-width:2}
 .agraph .group .box,.agraph .group .behind{fill:var(--group)}
@@ -41,21 +51,30 @@ STYLE = """
 .agraph .number.data{fill:var(--data)}
 .agraph .number.grad{fill:var(--grad)}
 .agraph .constant .box{stroke-dasharray:2 2}
-.agraph .arrow path{fill:none;stroke:var(--edge);stroke-width:1.3}
-.agraph .arrow polygon{fill:var(--edge)}
+.agraph .arrow path{fill:none;stroke:var(--soft);stroke-width:1.3}
+.agraph .arrow polygon{fill:var(--soft)}
 .agraph .arrow.flow path{stroke:var(--grad)}
 .agraph .arrow.flow polygon{fill:var(--grad)}
 .agraph .arrow.negative path{stroke-dasharray:6 3}
 .agraph.dense .arrow{opacity:.5}
 .agraph .dim,.agraph.dense .dim{opacity:.25}
-.agraph .pill rect{fill:var(--card);stroke:var(--local)}
+.agraph .pill rect{fill:var(--operation);stroke:var(--local)}
 .agraph .pill text{fill:var(--local);font-size:10px}
 .agraph .pill.uses rect{stroke:var(--line)}
 .agraph .pill.uses text{fill:var(--soft)}
 """
+)
 
 
-def svg(diagram: Diagram, rankdir: str = "LR", player: bool = False) -> str:
+class Drawn(NamedTuple):
+    """A picture, and its size in pixels."""
+
+    svg: str
+    width: float
+    height: float
+
+
+def draw(diagram: Diagram, rankdir: str = "LR", player: bool = False) -> Drawn:
     """The picture of a diagram as one self-contained SVG: light or dark as its reader is, legible in grey.
 
     player: for the step-through, whose page has the style and lets arrows point backwards too.
@@ -88,8 +107,8 @@ def entries(diagram: Diagram, rankdir: str = "LR") -> list[Edge]:
     return result
 
 
-def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: bool = False) -> str:
-    """The SVG for given positions."""
+def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: bool = False) -> Drawn:
+    """The picture for given positions."""
     xs = [x + s * w / 2 for (x, _), (w, _) in zip(layout.centres, sizes, strict=True) for s in (-1, 1)]
     ys = [y + s * h / 2 for (_, y), (_, h) in zip(layout.centres, sizes, strict=True) for s in (-1, 1)]
     xs += [x for curve in layout.curves for x, _ in curve]
@@ -114,11 +133,13 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
     size = f'width="{wide:.0f}" height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}"'
     title = _text(diagram.title)
     heading = "" if player else f"<title>{title}</title><style>{STYLE}</style>"
-    scaled = f"width:100%;max-width:{wide:.0f}px;min-width:{0.6 * wide:.0f}px" if player else "max-width:100%"
+    scaled = f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.6 * wide:.0f}px" if player else "max-width:100%"
     dense = " dense" if len(diagram.arrows) > 100 else ""
-    return (
+    return Drawn(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="agraph{dense}" {size} style="{scaled};height:auto" '
-        f'role="{"group" if player else "img"}" aria-label="{title}">{heading}\n' + "\n".join(parts) + "\n</svg>\n"
+        f'role="{"group" if player else "img"}" aria-label="{title}">{heading}\n' + "\n".join(parts) + "\n</svg>\n",
+        wide,
+        high,
     )
 
 
@@ -138,8 +159,9 @@ def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
         parts.append(f'<rect class="inner" {inner} rx="6"/>')
     room = int((w - 26 - 6.6 * columns(c.symbol)) / 7.2) if c.symbol else int((w - 18) / 7.2)
     look = "title" if c.named else "title auto"
+    title = _fit(c.title, room, c.role == "group" or (c.role == "parameter" and not c.named))
     if c.title:
-        parts.append(f'<text class="{look}" x="{x + 9:.1f}" y="{y + 16:.1f}">{_text(_fit(c.title, room))}</text>')
+        parts.append(f'<text class="{look}" x="{x + 9:.1f}" y="{y + 16:.1f}">{_text(title)}</text>')
     if c.symbol:
         look = "symbol" if c.role == "operation" else "kind"
         place = f'x="{x + w - 9:.1f}" y="{y + 16:.1f}" text-anchor="end"'
@@ -206,13 +228,13 @@ def _pill(i: int, arrow: Arrow, curve: Sequence[Point], left: float, top: float)
     return f'<g class="{look}" data-edge="{i}"><rect {box}/>{text}</g>'
 
 
-def _fit(text: str, room: int) -> str:
-    """A title cut to so many columns."""
+def _fit(text: str, room: int, from_the_left: bool) -> str:
+    """A title cut to so many columns; of a path the end matters."""
     if columns(text) <= room:
         return text
     while text and columns(text) > room - 1:
-        text = text[:-1]
-    return text + "…"
+        text = text[1:] if from_the_left else text[:-1]
+    return f"…{text}" if from_the_left else f"{text}…"
 
 
 def _text(text: str, length: int = 200) -> str:

@@ -1,7 +1,7 @@
 """The graph as a table of text, for where there is no picture."""
 
-from ..formulas import columns, one_line
-from ..graph import Snapshot
+from ..snapshots import Snapshot
+from ..texts import aligned, one_line
 
 HEAD = ("node", "operation", "data", "grad", "local derivatives")
 
@@ -24,11 +24,7 @@ def table(graph: Snapshot, limit: int = 60) -> str:
     left_out = max(0, len(rows) - 1 - limit)
     rows[1 : 1 + left_out] = []
     rows = [tuple(one_line(cell, 48) for cell in row) for row in rows]
-    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(f"{cell:{side}{w}}" for cell, side, w in zip(row, "<<>><", widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, "<<>><").split("\n")
     if left_out:
         lines.insert(1, f"... {left_out} more nodes ...")
     return "\n".join(lines)
