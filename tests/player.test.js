@@ -80,15 +80,17 @@ test("numbers that JSON does not have", () => {
 });
 
 test("what people type", () => {
-  const typed = ["2", " -1.5 ", "\u22121.5", "0,25", "1e-3", "inf", "-∞", "nan", "", "two", "1 2"];
-  assert.deepEqual(typed.map(parse), [2, -1.5, -1.5, 0.25, 0.001, Infinity, -Infinity, NaN, NaN, NaN, NaN]);
+  const typed = ["2", " -1.5 ", "\u22121.5", "0,25", "1e-3", "inf", "-∞", "nan", "2*-3", "(−2) × 0.5", "7/10", "2·3/4"];
+  assert.deepEqual(typed.map(parse), [2, -1.5, -1.5, 0.25, 0.001, Infinity, -Infinity, NaN, -6, -1, 0.7, 1.5]);
+  for (const none of ["", " ", "two", "1 2", "2*", "/", "1,500"]) assert.equal(parse(none), undefined);
 });
 
 const step = backward({ upstream: 2, local: -3, contribution: -6, before: 10, after: 4 });
 
 test("the right answer, within tolerance", () => {
-  for (const answer of [4, 4.01, 3.99]) assert.equal(judge(step, answer).right, true);
+  for (const answer of [4, 4.005, 3.995]) assert.equal(judge(step, answer).right, true);
   for (const answer of [4.1, 0, NaN, Infinity]) assert.equal(judge(step, answer).right, false);
+  assert.match(judge(step, 4.05).say, /Close: give one more digit/);
 });
 
 test("a wrong answer is told which factor was forgotten", () => {
@@ -119,6 +121,21 @@ test("without anything there before, accumulation is not mentioned", () => {
 test("a small contribution to a large gradient is not rounded away", () => {
   const small = backward({ upstream: 1, local: 0.01, contribution: 0.01, before: 1, after: 1.01 });
   assert.match(judge(small, 1).say, /before accumulation/);
+  const tiny = backward({ upstream: 1, local: 1, contribution: 1, before: 1200, after: 1201 });
+  assert.match(judge(tiny, 1200).say, /before accumulation/);
+  const cancel = backward({ upstream: 1, local: -999.5, contribution: -999.5, before: 1000, after: 0.5 });
+  assert.equal(judge(cancel, 0).right, false);
+  assert.match(judge(cancel, -0.5).say, /sign/);
+  const small2 = backward({ upstream: 1e-10, local: 1e-10, contribution: 1e-20, before: null, after: 1e-20 });
+  assert.match(judge(small2, 1e-10).say, /upstream/);
+});
+
+test("what follows from the rounded numbers on the cards is right", () => {
+  const steep = backward({ upstream: 1, local: 0.001341, contribution: 0.001341, before: null, after: 0.001341 });
+  assert.equal(judge(steep, 0.001399, true).right, true); // 1 - 0.9993²
+  assert.equal(judge(steep, 0.001399).right, false);
+  const sum = backward({ upstream: 0.33333, local: 3000, contribution: 999.99, before: -999.6, after: 0.39 });
+  assert.equal(judge(sum, 0.3333 * 3000 - 999.6).right, true);
 });
 
 test("answers that are no numbers", () => {

@@ -140,7 +140,7 @@ def test_an_expression_may_begin_with_a_minus():
         (["a*2", "a=1", "a=2"], "a has two values"),
         (["a*2", "if=1"], "'if' cannot be a name"),
         (["a*2", "a=1", "--html", "README.md/x.html"], "cannot write README.md: File exists"),
-        (["+".join(["a"] * 600), "a=1"], "step_through expected a graph of at most 500 nodes"),
+        (["+".join(["a"] * 600), "a=1"], "step_through expected a graph of at most 300 nodes"),
         (["a*2", "a=1", "--png", "x.png"], "unrecognized arguments: --png"),
         (["a*2", "a=1", "--svg", "x.png"], "--svg writes SVG, so the file's name ends in .svg, got 'x.png'"),
         (["a*2", "a=1", "--html", "/tmp"], "cannot write /tmp: Is a directory"),

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import autograd
 from autograd import Value, explain, maximum, step_through, trace_source
 from nn import MLP
 
@@ -148,7 +149,7 @@ def test_keys(open_page):
         ("ArrowRight", last),
         ("Home", 0),
         ("ArrowLeft", 0),
-        ("ArrowUp", 1),
+        ("ArrowUp", 0),  # scrolls the page
         ("ArrowDown", 0),
     ]:
         page.press(key)
@@ -156,7 +157,7 @@ def test_keys(open_page):
     page.press("Control+ArrowRight")
     assert page.step == 0
     page.page.focus("input[type=range]")
-    page.press("ArrowRight")
+    page.press("ArrowUp")
     assert page.step == 1
     page.page.focus("select")
     page.press("ArrowDown")
@@ -213,6 +214,11 @@ def test_a_card_enlarges_with_formula_and_source(open_page):
     assert not details.is_visible()
     page.press("Enter")  # focus is back on the card
     assert details.is_visible()
+    page.press("ArrowLeft", "ArrowLeft")
+    assert page.step == len(result.recording["steps"]) - 3
+    assert page.page.evaluate("document.activeElement.ariaLabel") == "Close"
+    box, frame = details.bounding_box(), page.page.locator(".stepper").bounding_box()
+    assert box["y"] + box["height"] <= frame["y"] + frame["height"]
     page.page.locator(".details button").click()
     assert not details.is_visible()
 
@@ -225,7 +231,15 @@ def test_quiz(open_page):
     assert page.step == first
     adding = (k for k, s in enumerate(steps) if s.get("before") is not None and s["contribution"] is not None)
     k = next(k for k in adding if steps[k]["local"] not in (0, 1) and steps[k]["upstream"] not in (0, 1))
-    page.press(*["ArrowRight"] * (k - first))
+    assert page.page.evaluate("document.activeElement.tagName") == "INPUT"
+    page.page.locator(".say").click()
+    page.press("ArrowRight", "End", "Space")
+    assert page.step == first  # a question is answered before one goes on
+    while page.step < k:
+        if page.page.locator(".question input").count():
+            page.page.locator("button:has-text('Show it')").click()
+            assert page.page.locator(".question input").count() == 0
+        page.press("ArrowRight")
     step = steps[k]
     operand = result.recording["edges"][step["edge"]]["source"]
     assert page.texts("grad")[operand] == "?"
@@ -242,18 +256,38 @@ def test_quiz(open_page):
     assert "before accumulation. Add" in answer(step["before"])
     assert "contribution alone. Add" in answer(step["contribution"])
     assert "Not yet" in answer(123456)
-    assert "Not yet" in answer("x")
+    assert "Write one number" in answer("x")
+    assert "Write one number" in answer("")
     field.press("ArrowLeft")
     assert page.step == k
     answer(step["shown"])
-    assert page.say().startswith("Right.")
+    assert page.say().startswith("Right. (0 of ")
     assert page.texts("grad")[operand] == step["shown"]
     assert step["shown"] in page.equation()
     page.press("ArrowRight")
-    page.page.locator("button:has-text('Show it')").click()
-    assert page.say().startswith("So it is:")
+    answer(f"{steps[k + 1]['upstream']:.4g} * {steps[k + 1]['local']:.4g}")
+    assert page.say().startswith("Right. (1 of ")
     page.page.locator("button.quiz").click()
     assert page.page.locator(".question input").count() == 0
+
+
+def test_quiz_after_watching_to_the_end_begins_at_the_first_question(open_page):
+    result = step_through(example())
+    page = open_page(result)
+    page.press("End")
+    page.page.locator("button.quiz").click()
+    assert result.recording["steps"][page.step]["phase"] == "backward"
+    assert page.page.locator(".question input").count() == 1
+
+
+def test_a_tall_picture_keeps_the_active_card_in_sight(open_page):
+    xs = [Value(float(i), label=f"x{i}") for i in range(30)]
+    page = open_page(step_through(autograd.sum([x * x for x in xs])), viewport={"width": 1000, "height": 600})
+    for _ in range(70):
+        page.press("ArrowRight")
+    box = page.page.locator(".node.active").bounding_box()
+    panel = page.page.locator(".panel").bounding_box()
+    assert 0 <= box["y"] <= box["y"] + box["height"] <= panel["y"] < 600
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -368,6 +402,12 @@ def test_the_widget_and_python_move_each_other(browser):
     page.locator("button[aria-label^=Next]").click()
     assert page.evaluate("model.get('step')") == 7
     assert page.evaluate("saved") == 1
+    page.locator(".node").first.click()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    assert page.evaluate("model.get('step')") == 4
+    page.keyboard.press("Escape")
+    assert not page.locator(".details").is_visible()
     page.evaluate("cleanup()")
     assert page.evaluate("listeners.length") == 0
     assert errors == []

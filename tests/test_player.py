@@ -1,5 +1,6 @@
 """The player's JavaScript: formatted, linted, typed by its comments, and its own tests, all by deno."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -28,4 +29,4 @@ def test_javascript(command, tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     if head == "test":
-        assert "12 passed | 0 failed" in result.stdout
+        assert re.search(r"[1-9]\d* passed \| 0 failed", result.stdout)

@@ -2,14 +2,14 @@
 // whose format stands in recording.py. Whatever a person wrote reaches the page as text, never as markup.
 
 /** A piece of MathML as nested lists: [tag, child, ...]; a tag may carry a class, "mrow.grad".
- * @typedef {string | any[]} Markup */
+ * @typedef {string | number | any[]} Markup */
 /** @typedef {number | "nan" | "inf" | "-inf" | null} Num */
 /** @typedef {{role: string, name: string, symbol: string, text: string, module: string, line: string, does: string,
  *   math: Markup | null}} Node */
 /** @typedef {{source: number, target: number, local: Num, text: string, rule: Markup | null}} Edge */
 /** @typedef {{phase: string, say: string, math: Markup | null, node?: number, edge?: number, shown?: string,
  *   upstream?: Num, local?: Num, contribution?: Num, before?: Num, after?: Num}} Step */
-/** @typedef {{root: string, scale: number, nodes: Node[], edges: Edge[], steps: Step[]}} Recording */
+/** @typedef {{root: string, scale: number, nodes: Node[], edges: Edge[], steps: Step[], pieces?: Markup[]}} Recording */
 /** @typedef {{step: number, go: (step: number) => void, stop: () => void}} Player */
 /** What is known after a step: the text of each node's data and gradient, and where the gradient flowed.
  * @typedef {{data: string[], grad: string[], size: number[], used: Set<number>}} State */
@@ -45,7 +45,8 @@ export function parse(text) {
   for (let i = 0; i < rest.length; i += 2) {
     result = rest[i] === "*" ? result * one(rest[i + 1]) : result / one(rest[i + 1]);
   }
-  return Number.isNaN(result) && plain.trim() !== "nan" ? undefined : result;
+  const unclear = /\d,\d{3}(?!\d)/.test(text); // 1,500 is more than a thousand to some
+  return unclear || (Number.isNaN(result) && plain.trim() !== "nan") ? undefined : result;
 }
 
 /** @param {string} text */
@@ -80,40 +81,53 @@ export function stateAt(recording, k) {
 }
 
 /** Judges an answer to "what is the gradient after this step?" and says what was forgotten.
- * @param {Step} step @param {number} answer @returns {{right: boolean, say: string}} */
-export function judge(step, answer) {
-  const after = toNumber(step.after);
-  const before = toNumber(step.before);
-  const contribution = toNumber(step.contribution);
-  const adds = step.before !== null && step.before !== undefined;
-  const parts = [after, contribution, adds ? before : 0].map(Math.abs).filter(Number.isFinite);
-  const tolerance = 0.002 * Math.max(0, ...parts) + 1e-9;
-  // What cards show is rounded: a slope worked out from it, such as 1 - 0.9993², can be off by so much.
-  const slack = 1e-4 * Math.abs(toNumber(step.upstream)) || 0;
-  /** @param {number} x */
-  const is = (x) => Object.is(answer, x) || Math.abs(answer - x) <= tolerance;
-  if (is(after) || Math.abs(answer - after) <= slack) return { right: true, say: "Right." };
+ * @param {Step} step @param {number} answer @param {boolean} hasRule whether the slope has to be worked out from cards,
+ *   whose numbers are rounded @returns {{right: boolean, say: string}} */
+export function judge(step, answer, hasRule = false) {
+  const [after, before, contribution, upstream, local] = [
+    step.after,
+    step.before,
+    step.contribution,
+    step.upstream,
+    step.local,
+  ].map(toNumber);
+  const adds = !Number.isNaN(before) || step.before === "nan";
+  /** Whether two numbers look the same in four digits. @param {number} a @param {number} b */
+  const same = (a, b) => Object.is(a, b) || a === b || Math.abs(1 - a / b) <= 5e-4;
+  if (same(answer, after)) return { right: true, say: "Right." };
   const hints = [
-    [adds && is(contribution), "That is this contribution alone. Add it to what was there before."],
-    [adds && is(before), "That is the value before accumulation. Add this contribution to it."],
-    [is(toNumber(step.upstream)), "That is the upstream gradient. Multiply it by the local derivative."],
-    [is(toNumber(step.local)), "That is the local derivative. Multiply it by the upstream gradient."],
-    [is(-after), "The size is right; look at the sign again."],
+    [adds && same(answer, contribution), "That is this contribution alone. Add it to what was there before."],
+    [adds && same(answer, before), "That is the value before accumulation. Add this contribution to it."],
+    [same(answer, upstream), "That is the upstream gradient. Multiply it by the local derivative."],
+    [same(answer, local), "That is the local derivative. Multiply it by the upstream gradient."],
+    [same(answer, -after), "The size is right; look at the sign again."],
   ];
   const hint = hints.find(([applies]) => applies);
-  if (Math.abs(answer - after) <= 20 * tolerance) return { right: false, say: "Close: give one more digit." };
-  const rule = adds ? "upstream times local, added to what was there." : "upstream times local.";
-  return { right: false, say: hint ? String(hint[1]) : `Not yet: it is ${rule}` };
+  if (hint) return { right: false, say: String(hint[1]) };
+  // From the numbers on the cards, in four digits, one gets this; and 1 - 0.9993² is off by 1e-4 or so.
+  const fromCards = (adds ? shown(before) : 0) + shown(upstream) * shown(local);
+  const off = Number.isFinite(after) ? Math.min(Math.abs(answer - after), Math.abs(answer - fromCards)) : NaN;
+  if (off <= 0.002 * Math.abs(after) || (hasRule && off <= 1e-4 * Math.abs(upstream))) {
+    return { right: true, say: "Right." };
+  }
+  if (off <= 0.05 * Math.abs(after)) return { right: false, say: "Close: give one more digit." };
+  return { right: false, say: `Not yet: it is upstream times local${adds ? ", added to what was there" : ""}.` };
 }
 
-/** MathML from nested lists; anything that is not known as a tag becomes a row. @param {Markup} math
- * @returns {Element | Text} */
-export function mathElement(math) {
+/** A number as a card shows it. @param {number} x */
+function shown(x) {
+  return Number.isFinite(x) ? Number(x.toPrecision(4)) : x;
+}
+
+/** MathML from nested lists; anything that is not known as a tag becomes a row. A number stands for a piece that occurs
+ * more than once. @param {Markup} math @param {Markup[]} pieces @returns {Element | Text} */
+export function mathElement(math, pieces = []) {
+  if (typeof math === "number") return mathElement(pieces[math], pieces);
   if (typeof math === "string") return document.createTextNode(math);
   const [tag, look] = String(math[0]).split(".");
   const element = document.createElementNS(MATHML, TAGS.has(tag) ? tag : "mrow");
   if (look) element.setAttribute("class", look);
-  element.append(...math.slice(1).map(mathElement));
+  element.append(...math.slice(1).map((/** @type {Markup} */ child) => mathElement(child, pieces)));
   return element;
 }
 
@@ -137,18 +151,15 @@ function icon(path) {
   return svg;
 }
 
-/** @param {Markup | null} math */
-function formula(math) {
-  return math ? [mathElement(["math", math])] : [];
-}
-
 /**
  * Makes `host`, which holds the picture as an SVG, into a player. Keys reach it through `keys`, the host unless told.
  * @param {HTMLElement} host @param {Recording} recording
  * @param {{keys?: EventTarget, changed?: (step: number) => void}} options @returns {Player}
  */
 export function play(host, recording, { keys = host, changed = () => {} } = {}) {
-  const { nodes, edges, steps } = recording;
+  const { nodes, edges, steps, pieces = [] } = recording;
+  /** @param {Markup | null} math */
+  const formula = (math) => math === null ? [] : [mathElement(["math", math], pieces)];
   const svg = host.querySelector("svg.agraph");
   if (!svg) throw new Error("the player needs the picture");
   let current = 0;
@@ -273,6 +284,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
 
   function start() {
     clearInterval(timer);
+    if (hides(current)) return;
     if (current >= steps.length - 1) go(0);
     timer = setInterval(() => go(current + 1), (1000 * SECONDS) / speed);
     showPlaying();
@@ -293,7 +305,9 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
 
   /** @param {number} k */
   function go(k) {
-    current = Math.max(0, Math.min(steps.length - 1, k));
+    k = Math.max(0, Math.min(steps.length - 1, k));
+    for (let open = current; open < k; open++) if (hides(open)) k = open; // a question is answered before one goes on
+    current = k;
     if (timer && (current === steps.length - 1 || hides(current))) stop();
     show();
     changed(current);
@@ -389,10 +403,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       event.preventDefault();
       const answer = parse(input.value);
       if (answer === undefined) {
-        reply.textContent = "That is no number.";
+        reply.textContent = "Write one number, such as -0.25.";
         return;
       }
-      const verdict = judge(step, answer);
+      const verdict = judge(step, answer, edge.rule !== null);
       tries.set(k, (tries.get(k) ?? 0) + 1);
       const first = [...answered, k].filter((step) => tries.get(step) === 1).length;
       if (verdict.right) done(`Right. (${first} of ${answered.size + 1} at the first try.)`);

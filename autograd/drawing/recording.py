@@ -27,6 +27,7 @@ The format, version 1. Numbers are JSON's; those it does not have are the string
 `math` and `rule` are MathML as nested lists: [tag, child, ...], where a tag may carry a class: "mrow.grad".
 """
 
+import json
 import math
 from collections import Counter
 from typing import Any
@@ -95,6 +96,43 @@ def record(graph: Snapshot) -> dict[str, Any]:
             for rule in [_rule(graph, edge, operands[edge.target])]
         ],
         "steps": steps,
+    }
+
+
+def packed(recording: dict[str, Any]) -> dict[str, Any]:
+    """The same for the page: without the lines of text, and with mathematics that occurs more than once written once,
+    in the list `pieces`; a number stands for a piece."""
+    holders = [*recording["nodes"], *recording["edges"], *recording["steps"]]
+    counts: Counter[str] = Counter()
+    waiting = [holder[key] for holder in holders for key in ("math", "rule") if holder.get(key)]
+    while waiting:
+        part = waiting.pop()
+        counts[json.dumps(part)] += 1
+        waiting += [child for child in part if isinstance(child, list)]
+    places: dict[str, int] = {}
+    pieces: list[Any] = []
+
+    def pack(part: Any) -> Any:
+        if not isinstance(part, list):
+            return part
+        key = json.dumps(part)
+        if key not in places:
+            whole = [pack(child) for child in part]
+            if counts[key] < 2 or len(key) < 16:
+                return whole
+            places[key] = len(pieces)
+            pieces.append(whole)
+        return places[key]
+
+    def slim(holder: dict[str, Any], without: str = "") -> dict[str, Any]:
+        return {key: pack(x) if key in ("math", "rule") else x for key, x in holder.items() if key != without}
+
+    return {
+        **recording,
+        "nodes": [slim(node) for node in recording["nodes"]],
+        "edges": [slim(edge) for edge in recording["edges"]],
+        "steps": [slim(step, "text") for step in recording["steps"]],
+        "pieces": pieces,
     }
 
 

@@ -18,10 +18,10 @@ from ..snapshots import names_of_values, snapshot
 from ..texts import one_line
 from .cards import SHOWABLE, plain
 from .grouping import unfolded
-from .recording import record, text
+from .recording import packed, record, text
 from .svg import STYLE, Drawn, draw
 
-LARGEST = 500
+LARGEST = 300
 """Nodes; with more nobody steps to the end."""
 
 START = """
@@ -48,15 +48,13 @@ class StepThrough:
     def html(self) -> str:
         """The page: one self-contained file that asks for nothing from elsewhere."""
         script = _asset("player.js") + START
-        steps = [{key: x for key, x in step.items() if key != "text"} for step in self.recording["steps"]]
-        played = {**self.recording, "steps": steps}  # the lines of text are for terminals
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return _asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
             script_hash=f"'sha256-{digest}'",
             style=STYLE + _asset("player.css"),
             svg=self.picture.svg,
-            recording=_json(played).replace("<", "\\u003c"),
+            recording=_json(packed(self.recording)).replace("<", "\\u003c"),
             script=script,
         )
 
@@ -94,7 +92,7 @@ def step_through(
 
     names: labels for Values without one, such as `locals()`. expand: ["dot"] takes each `dot` apart into its products
     and their sum. widget: a live one, whose `.step` Python can set and read; needs the extra `widget`.
-    Raises TypeError for anything but a Value, ValueError for a graph of more than 500 nodes, RuntimeError if a leaf's
+    Raises TypeError for anything but a Value, ValueError for a graph of more than 300 nodes, RuntimeError if a leaf's
     `.data` was assigned after it was used.
 
     >>> from autograd import Value, step_through
