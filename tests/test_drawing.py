@@ -171,7 +171,9 @@ def test_gradients_as_width_and_sign(either_engine):
     assert svg.count('class="arrow flow negative"') == 1
     assert svg.count('class="arrow flow"') == 3
     assert "full at 2; solid is positive, dashed negative" in svg
-    assert "style=dashed" in draw_dot(y, highlight="grad").source
+    source = draw_dot(y, highlight="grad").source
+    assert source.count("style=dashed penwidth=") + source.count("penwidth=2.48 style=dashed") == 1
+    assert source.count("penwidth=") == 4
 
 
 def test_before_any_sweep_the_picture_says_so():
@@ -186,6 +188,8 @@ def test_a_path_stands_out():
     dim = {c.title for c in picture.diagram.cards if c.dim}
     assert dim == {"2", "b", "3", "v2"}
     assert sum(arrow.dim for arrow in picture.diagram.arrows) == 4  # with the number 2 of the path's own product
+    assert picture.source.count('color="#cbd5e1"') == 4
+    assert picture.svg.count(' dim"') == 8
     assert not any(c.dim for c in draw_dot(y, highlight=[a, b]).diagram.cards if c.title in ("a", "b"))
 
 

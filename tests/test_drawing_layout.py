@@ -73,7 +73,24 @@ def test_operands_stand_in_their_order():
     assert [layout.centres[i][1] for i in (3, 2, 0)] == sorted(layout.centres[i][1] for i in (3, 2, 0))
 
 
-def test_a_tree_has_no_crossings_and_an_edge_over_several_ranks_avoids_cards():
+def test_cards_are_ordered_to_avoid_crossings():
+    def crossings(edges):
+        ys = [c[1] for c in layered([(100.0, 60.0)] * 9, edges).centres]
+        ends = [(ys[e.source], ys[e.target] + 60 * (e.at - 0.5)) for e in edges]
+        return sum((a - c) * (b - d) < 0 for (a, b), (c, d) in itertools.combinations(ends, 2))
+
+    # three operands and three users, given crosswise; then x*w and x+..., where w may not stand above x
+    assert (
+        crossings(
+            [Edge(0, 5, 0.5), Edge(1, 4, 0.5), Edge(2, 3, 0.5), Edge(3, 6, 0.25), Edge(4, 6, 0.5), Edge(5, 6, 0.75)][:3]
+        )
+        == 0
+    )
+    layout = layered([(100.0, 60.0)] * 4, [Edge(0, 2, 0.25), Edge(1, 2, 0.75), Edge(2, 3, 0.25), Edge(0, 3, 0.75)])
+    assert layout.centres[0][1] < layout.centres[1][1] or layout.curves[3][1][1] > layout.centres[1][1]
+
+
+def test_an_edge_over_several_ranks_avoids_cards():
     sizes = [(100.0, 60.0)] * 4  # 0 -> 1 -> 2 -> 3 and 0 -> 3
     layout = layered(sizes, [Edge(0, 1, 0.5), Edge(1, 2, 0.5), Edge(2, 3, 0.25), Edge(0, 3, 0.75)])
     for x, y in layout.curves[3][1:-1]:

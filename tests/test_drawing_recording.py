@@ -13,7 +13,7 @@ from support import evaluate, numbers, ours, steps
 
 import autograd
 from autograd import Value, dot, gradients, no_grad, step_through, trace_source
-from autograd.drawing.recording import packed
+from autograd.drawing.recording import packed, record
 from nn import MLP
 
 
@@ -79,9 +79,34 @@ def test_the_documented_format():
     flow = {"edge", "upstream", "local", "contribution", "before", "after", "shown"}
     more = {"start": set(), "forward": {"node", "shown"}, "seed": {"node", "shown"}, "backward": flow, "end": set()}
     assert all(set(step) == always | more[step["phase"]] for step in recording["steps"])
-    documented = (autograd.drawing.stepper.record.__globals__["__doc__"] or "").split()
-    for name in fields | flow | always | {"scale", "root", "source", "target", "position", "rule"}:
-        assert name in " ".join(documented)
+    documentation = record.__globals__["__doc__"]
+    documented = {
+        word.strip(",:") for line in documentation.splitlines() if line.startswith("    ") for word in line.split()
+    }
+    assert fields | flow | always | {"scale", "root", "source", "target", "position", "rule"} <= documented
+
+
+def test_the_scale_is_the_largest_gradient_at_any_step():
+    x = Value(5.0, label="x")
+    assert step_through(x * x).recording["scale"] == 10.0
+    assert step_through(x * 0.5).recording["scale"] == 1.0
+
+
+def test_sentences_tell_of_uses_to_come_and_of_many_operands():
+    x = Value(2.0, label="x")
+    says = [step["say"] for step in step_through(x * x + x).recording["steps"] if step["phase"] == "backward"]
+    assert [("is used 3 times; the rest will be added" in say, "more than once, so this" in say) for say in says] == [
+        (False, False), (True, False), (False, True), (False, True),
+    ]  # fmt: skip
+    total = autograd.sum([Value(float(i), label=f"x{i}") for i in range(9)])
+    assert "computed from x0, x1, x2, x3, x4 and 4 more." in step_through(total).recording["steps"][1]["say"]
+
+
+def test_the_same_operand_twice_has_two_rules():
+    x = Value(3.0, label="x")
+    text = str(step_through(x * x))
+    assert "where ∂v1/∂x (operand 1) = x" in text
+    assert "where ∂v1/∂x (operand 2) = x" in text
 
 
 def test_the_text_of_the_steps():
@@ -130,6 +155,9 @@ def test_dot_is_one_step_or_its_products_and_sum():
     lines = str(step_through(y, expand=["dot"]))
     assert "y·1 = w1 · x1 = 2 · 5 = 10" in lines
     assert "y = y·1 + y·2 + 1 = 10 + 21 + 1 = 32" in lines
+    for bias in (1.0, Value(1.0)):
+        nodes = step_through(dot(w, x, bias), expand=["dot"]).recording["nodes"]
+        assert nodes[-1]["does"] == "hands the gradient on unchanged to each operand"
     assert "where ∂y·1/∂w1 = x1" in lines
 
 

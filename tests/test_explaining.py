@@ -61,6 +61,14 @@ def test_the_chain_rule_as_text():
     assert "the product along the only path" in str(explain(y, b))
 
 
+def test_the_largest_path_stands_first_and_rules_that_are_sums_in_brackets():
+    x = Value(0.5, label="x")
+    text = str(explain(x * 0.1 + x * 10 + x.tanh(), x))
+    routes = [line.split()[2] for line in text.splitlines() if line.startswith("  x →")]
+    assert routes == ["v2", "v4", "v1"]
+    assert "· (1 − v4²)" in text
+
+
 def test_the_chain_rule_as_latex():
     y, _, a, _ = example()
     lines = explain(y, a).latex.splitlines()
@@ -158,6 +166,20 @@ def test_many_paths_are_counted_and_not_listed():
     assert found.paths is None
     assert "a sum over 1073741824 paths, too many to list" in str(found)
     assert found.derivative == 2.0**30
+
+
+def test_long_paths_are_counted_and_not_listed():
+    x = Value(1.0)
+    y = x
+    for _ in range(10):
+        y = y + y
+    for _ in range(3000):
+        y = y * 1.0
+    found = explain(y, x)
+    assert (found.path_count, found.paths) == (1024, None)
+    for _ in range(20_000):
+        y = y + y
+    assert "more than 10^15 paths" in str(explain(y, x))
 
 
 def test_a_long_chain_is_explained_without_recursion():

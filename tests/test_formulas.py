@@ -9,7 +9,7 @@ from support import BUILTIN, call, sample
 
 import autograd
 from autograd import Value, no_grad, primitive
-from autograd.extend import snapshot
+from autograd.extend import Primitive, snapshot
 from autograd.formulas import brackets, name, number, operation, partial_formulas, row
 from autograd.texts import aligned, columns, number_text, one_line
 
@@ -37,6 +37,8 @@ a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(0.5, label="c")
         (a.sigmoid(), ["y · (1 − y)"]),
         (a.sqrt(), ["0.5/y"]),
         (a.acos(), ["−1/√((1 − a) · (1 + a))"]),
+        (-(a - b) / c, ["1", "−1", "−1", "1/c", "−y/c"]),
+        ((a + b) / c, ["1", "1", "1/c", "−y/c"]),
         (a.relu(), ["1"]),
         (b.relu(), [None]),
         (autograd.maximum(a, b), ["1", None]),
@@ -124,6 +126,33 @@ def test_no_label_escapes_from_latex(label):
     assert "\n" not in latex
 
 
+def test_brackets_where_an_operation_needs_them():
+    x, y = name("x"), name("y")
+    total = operation("add", [x, y])
+    assert operation("neg", [total]).text == "−(x + y)"
+    assert operation("div", [total, total]).text == "(x + y)/(x + y)"
+    assert operation("div", [x, operation("mul", [x, y])]).text == "x/(x · y)"
+    assert operation("sub", [x, operation("sub", [x, y])]).text == "x − (x − y)"
+    assert operation("pow", [operation("neg", [x]), number(2.0)]).text == "(−x)²"
+    assert operation("pow", [number(1e20), number(3.0)]).latex == r"\left(1 \cdot 10^{20}\right)^{3}"
+    assert operation("mul", [number(-2.0), y]).text == "(−2) · y"
+    assert operation("tanh", [number(-2.0)]).text == "tanh(−2)"
+    assert name("1 − b").level == name("b").level
+
+
+def test_a_label_is_never_taken_for_mathematics():
+    one, z, power = Value(5.0, label="1"), Value(2.0, label="z"), Value(3.0, label="1")
+    y = one * z
+    assert [e.formula.constant for e in snapshot(y, None, partial_formulas).edges] == [False, False]
+    assert operation("pow", [name("z"), name("1")]).text == "z^1"
+    assert rules(z**power)[0] == "1 · z^(1 − 1)"
+
+
+def test_a_rule_that_is_a_whole_number():
+    double = Primitive("double", "double", lambda x: 2 * x, (lambda x, y: 2,))
+    assert rules(double(a)) == ["2"]
+
+
 def test_numbers_as_people_write_them():
     assert [number_text(x) for x in (1.0, -0.5, 1 / 3, 1e-7, math.inf, -math.inf, math.nan, -0.0)] == [
         "1", "−0.5", "0.3333", "1e−07", "∞", "−∞", "nan", "−0",
@@ -133,6 +162,7 @@ def test_numbers_as_people_write_them():
 
 def test_text_from_a_user_on_one_line():
     assert one_line("a\nb\0c\u202e", 10) == "a b c "
+    assert one_line("👨\u200d👩", 10) == "👨\u200d👩"
     assert one_line("a" * 100, 10) == "a" * 9 + "…"
     assert columns("a🎉é") == 4
     assert aligned([["重み", "1"], ["b", "22"]], "<>") == "重み   1\nb     22"

@@ -133,7 +133,14 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
     size = f'width="{wide:.0f}" height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}"'
     title = _text(diagram.title)
     heading = "" if player else f"<title>{title}</title><style>{STYLE}</style>"
-    scaled = f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.6 * wide:.0f}px" if player else "max-width:100%"
+    scaled = (
+        (
+            f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.6 * wide:.0f}px;"
+            f"max-height:max({high:.0f}px,calc(100vh - 270px))"
+        )
+        if player
+        else "max-width:100%"
+    )
     dense = " dense" if len(diagram.arrows) > 100 else ""
     return Drawn(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="agraph{dense}" {size} style="{scaled};height:auto" '
