@@ -41,13 +41,13 @@ def step(arguments: list[str]) -> None:
     minus = re.compile(r"-(?!h$|-[a-z]{2,})")  # with a space before it, argparse takes it for no option
     options = parser.parse_intermixed_args([f" {a}" if minus.match(a) else a for a in arguments])
     try:
+        if options.svg and options.svg.suffix.lower() != ".svg":
+            raise ValueError(f"--svg writes SVG, so the file's name ends in .svg, got {str(options.svg)!r}")
         loss = evaluate(options.expression, parse_values(options.values))
         steps = step_through(loss)
         print(steps)
         if options.html:
             print(f"Page: {write(options.html, steps.html)}")
-        if options.svg and options.svg.suffix.lower() != ".svg":
-            raise ValueError(f"--svg writes SVG, so the file's name ends in .svg, got {str(options.svg)!r}")
         if options.svg:
             loss.backward()
             print(f"Picture: {write(options.svg, draw_dot(loss).svg)}")

@@ -55,12 +55,12 @@ def role(graph: Snapshot, edges: Sequence[SnapshotEdge]) -> str:
     if len(taken) < len(inner):
         return f"routes the gradient to {one_line(', '.join(taken), 40)} alone"
     if all(e.formula and e.formula.constant for e in inner):
-        rules = {e.local for e in inner}
-        if rules == {1.0}:
+        if {e.local for e in inner} == {1.0}:
             return "hands the gradient on unchanged" + (" to each operand" if len(inner) > 1 else "")
-        if rules <= {1.0, -1.0}:
-            return "hands the gradient on, with the sign turned where the rule is −1"
-        return "shares the gradient in fixed parts" if len(inner) > 1 else "scales the gradient by a fixed number"
+        words = {1.0: "unchanged", -1.0: "with its sign turned"}
+        parts = [words.get(e.local or 0.0, f"times {number_text(e.local or 0.0)}") for e in inner]
+        to = [f" to {one_line(name, 16)}" if len(inner) > 1 else "" for name in taken]
+        return "hands the gradient on " + one_line(", ".join(map("".join, zip(parts, to, strict=True))), 90)
     if len(edges) == len(inner) == 2 and all(e.formula and e.formula.operand == 1 - e.position for e in inner):
         return "swaps: each operand gets the gradient times the other"
     return "scales the gradient by its slope here" + (" for each operand" if len(inner) > 1 else "")
@@ -233,7 +233,7 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     graph, index = indexed_snapshot(root, names_of_values(names or {}), formulas)
     if leaf not in index:
         found = snapshot(leaf, names_of_values(names or {})).nodes[-1]
-        other = found._replace(name=found.label or "the other Value")
+        other = found._replace(name=found.label or "other")
         graph = Snapshot(
             (other, *graph.nodes), tuple(e._replace(source=e.source + 1, target=e.target + 1) for e in graph.edges)
         )
@@ -319,8 +319,8 @@ def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
         reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."
     elif sweeps > 1 and close(times, sweeps):
         reason = (
-            f"{sweeps} times the derivative. A leaf adds up the gradients of all sweeps, and {sweeps} were run since "
-            f"it was 0; set .grad to 0 between them."
+            f"{sweeps} times the derivative, as after {sweeps} sweeps: a leaf adds up the gradients of all sweeps "
+            f"until its .grad is set to 0."
         )
     else:
         reason = "sweeps from other roots, or with other numbers, were added to it, or it was assigned."

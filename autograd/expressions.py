@@ -29,7 +29,7 @@ FUNCTIONS = {p.name: p for p in REGISTRY.values() if p.module == TABLE and not p
 CONSTANTS = {"pi": math.pi, "e": math.e}
 OTHER_NAMES = {
     "ln": "log", "max": "maximum", "min": "minimum", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
-    "arctan2": "atan2",
+    "arctan2": "atan2", "log10": "log(x)/log(10)", "log2": "log(x)/log(2)",
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ def evaluate(text: str, values: Mapping[str, float]) -> Value:
             if node.id in CONSTANTS and node.id not in leaves:
                 done.append(CONSTANTS[node.id])
                 continue
+            if node.id in FUNCTIONS and node.id not in leaves:
+                raise ValueError(f"{node.id} is a function; write {node.id}(x)")
             if node.id not in leaves:
                 raise ValueError(f"{node.id} has no value; give it one, such as {node.id}=1.5")
             used.add(node.id)
@@ -108,6 +110,8 @@ def _operation(node: ast.AST) -> tuple[Primitive, list[Any], dict[str, float]]:
         )
         there = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(FUNCTIONS))}"
         raise ValueError(f"there is no function {called} of single numbers; {there}")
+    if isinstance(node, ast.Call):
+        raise ValueError(f"{_shown(node)} is not understood; write * for a product")
     if kind is ast.BitXor:
         raise ValueError(f"{_shown(node)} is not understood; write ** for a power")
     if isinstance(node, ast.Compare):

@@ -176,6 +176,8 @@ def write(root: Node, names: Mapping[Node, Formula]) -> Formula | None:
         key = node.primitive.key if node.primitive else ""
         if key == "where":
             written[node] = pieces[1 if (xs[0] if type(xs[0]) is float else xs[0]._data) else 2]
+        elif key == "mul" and any(map(_is_one, pieces)):
+            written[node] = pieces[1 if _is_one(pieces[0]) else 0]
         elif key == "mul" and xs[0] is xs[1] and type(xs[0]) is not float:
             written[node] = _power(pieces[0], number(2.0))
         else:
@@ -199,8 +201,12 @@ def _infix(symbol: str, level: int, right: int) -> Callable[[Formula, Formula], 
     return lambda a, b: row(tight(a, level), symbol, tight(b, right), level=level)
 
 
+def _is_one(a: Formula) -> bool:
+    return a.constant and a.text == "1"
+
+
 def _power(a: Formula, b: Formula) -> Formula:
-    if b.constant and b.text == "1":
+    if _is_one(b):
         return a
     base = tight(a, ATOM)
     text = f"{base.text}²" if b.constant and b.text == "2" else f"{base.text}^{tight(b, ATOM).text}"

@@ -80,9 +80,43 @@ test("numbers that JSON does not have", () => {
 });
 
 test("what people type", () => {
-  const typed = ["2", " -1.5 ", "\u22121.5", "0,25", "1e-3", "inf", "-∞", "nan", "2*-3", "(−2) × 0.5", "7/10", "2·3/4"];
-  assert.deepEqual(typed.map(parse), [2, -1.5, -1.5, 0.25, 0.001, Infinity, -Infinity, NaN, -6, -1, 0.7, 1.5]);
-  for (const none of ["", " ", "two", "1 2", "2*", "/", "1,500"]) assert.equal(parse(none), undefined);
+  const typed = [
+    "2",
+    " -1.5 ",
+    "\u22121.5",
+    "0,25",
+    "1e-3",
+    "inf",
+    "-∞",
+    "nan",
+    "2*-3",
+    "(−2) × 0.5",
+    "7/10",
+    "2·3/4",
+    "0,786",
+    "1 + 2*(3 - .5)",
+    "2e-1-1",
+  ];
+  assert.deepEqual(typed.map(parse), [
+    2,
+    -1.5,
+    -1.5,
+    0.25,
+    0.001,
+    Infinity,
+    -Infinity,
+    NaN,
+    -6,
+    -1,
+    0.7,
+    1.5,
+    0.786,
+    6,
+    -0.8,
+  ]);
+  for (const none of ["", " ", "two", "1 2", "2*", "/", "1,500", "(1", "1)", "e", ".", "1+", "2x", "inf-inf"]) {
+    assert.equal(parse(none), undefined);
+  }
 });
 
 const step = backward({ upstream: 2, local: -3, contribution: -6, before: 10, after: 4 });
@@ -90,7 +124,10 @@ const step = backward({ upstream: 2, local: -3, contribution: -6, before: 10, af
 test("the right answer, within tolerance", () => {
   for (const answer of [4, 4.005, 3.995]) assert.equal(judge(step, answer).right, true);
   for (const answer of [4.1, 0, NaN, Infinity]) assert.equal(judge(step, answer).right, false);
-  assert.match(judge(step, 4.05).say, /Close: give one more digit/);
+  assert.match(judge(step, 4.1).say, /Not yet/);
+  const third = backward({ upstream: 1, local: 0.7864, contribution: 0.7864, before: null, after: 0.7864 });
+  for (const answer of [0.8, 0.79]) assert.match(judge(third, answer).say, /Close: give one more digit/);
+  for (const answer of [0.75, 0.81, 0.82]) assert.match(judge(third, answer).say, /Not yet/);
 });
 
 test("a wrong answer is told which factor was forgotten", () => {

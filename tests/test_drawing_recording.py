@@ -105,7 +105,7 @@ def test_sentences_tell_of_uses_to_come_and_of_many_operands():
 def test_the_same_operand_twice_has_two_rules():
     x = Value(3.0, label="x")
     text = str(step_through(x * x))
-    assert "where ∂v1/∂x (operand 1) = x" in text
+    assert "dv1/dx += dv1/dv1 · ∂v1/∂x (operand 1) = 1 × 3 = 3 so far, where ∂v1/∂x (operand 1) = x" in text
     assert "where ∂v1/∂x (operand 2) = x" in text
 
 
@@ -122,7 +122,7 @@ def test_where_nothing_flows_the_step_says_so():
     x = Value(-1.0, label="x")
     steps_ = step_through(x.relu() + x).recording["steps"]
     (shut,) = [s for s in steps_ if s["phase"] == "backward" and s["contribution"] is None]
-    assert shut["say"] == "Nothing flows from v1 to x: along this edge there is no slope."
+    assert shut["say"] == "v1 hands nothing to x: along this edge its slope is 0 here."
     assert shut["math"] is None
 
 

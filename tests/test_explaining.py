@@ -93,11 +93,12 @@ def test_the_chain_rule_in_a_notebook():
     ("make", "text"),
     [
         (lambda a, b: a + b, "hands the gradient on unchanged to each operand"),
-        (lambda a, b: a - b, "hands the gradient on, with the sign turned where the rule is −1"),
+        (lambda a, b: a - b, "hands the gradient on unchanged to a, with its sign turned to b"),
         (lambda a, b: a * b, "swaps: each operand gets the gradient times the other"),
-        (lambda a, b: a * 3, "scales the gradient by a fixed number"),
+        (lambda a, b: a * 3, "hands the gradient on times 3"),
+        (lambda a, b: -a, "hands the gradient on with its sign turned"),
         (lambda a, b: maximum(a, b), "routes the gradient to a alone"),
-        (lambda a, b: maximum(a, a), "shares the gradient in fixed parts"),
+        (lambda a, b: maximum(a, a), "hands the gradient on times 0.5 to a, times 0.5 to a"),
         (lambda a, b: a.relu(), "hands the gradient on unchanged"),
         (lambda a, b: (-a).relu(), "is shut: nothing flows through"),
         (lambda a, b: a.tanh(), "scales the gradient by its slope here"),
@@ -133,7 +134,10 @@ def test_the_root_itself_and_nodes_between():
     [
         (lambda y, a: None, "a.grad is 0: no sweep has been run yet from this root"),
         (lambda y, a: y.backward(), "a.grad is −2: the same."),
-        (lambda y, a: [y.backward() for _ in range(3)], "a.grad is −6: 3 times the derivative. .* and 3 were run"),
+        (
+            lambda y, a: [y.backward() for _ in range(3)],
+            "a.grad is −6: 3 times the derivative, as after 3 sweeps: a leaf adds up",
+        ),
         (
             lambda y, a: (y.backward(), setattr(a, "grad", 0)),
             "a.grad is 0: a sweep was run, .* set to 0 since, or cancelled",

@@ -146,6 +146,7 @@ def test_a_label_is_never_taken_for_mathematics():
     assert [e.formula.constant for e in snapshot(y, None, partial_formulas).edges] == [False, False]
     assert operation("pow", [name("z"), name("1")]).text == "z^1"
     assert rules(z**power)[0] == "1 · z^(1 − 1)"
+    assert rules(math.e**a)[1] == "v1"
 
 
 def test_a_rule_that_is_a_whole_number():

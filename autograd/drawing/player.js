@@ -33,27 +33,34 @@ export function toNumber(x) {
   return typeof x === "number" ? x : NaN;
 }
 
-/** What somebody typed, as a number: `-0.5`, `0,5`, `2*3`, `1/4`, `inf`; undefined if it is none.
+/** What somebody typed, as a number: `-0.5`, `0,5`, `2*(1 - 0.25)`, `inf`; undefined if it is none.
  * @param {string} text @returns {number | undefined} */
 export function parse(text) {
-  const plain = text.toLowerCase().replaceAll("\u2212", "-").replaceAll(",", ".").replace(/[×·]/g, "*").replace(
-    "∞",
-    "inf",
-  );
-  const [first, ...rest] = plain.split(/([*/])/).map((part) => part.trim());
-  let result = one(first);
-  for (let i = 0; i < rest.length; i += 2) {
-    result = rest[i] === "*" ? result * one(rest[i + 1]) : result / one(rest[i + 1]);
-  }
-  const unclear = /\d,\d{3}(?!\d)/.test(text); // 1,500 is more than a thousand to some
-  return unclear || (Number.isNaN(result) && plain.trim() !== "nan") ? undefined : result;
-}
-
-/** @param {string} text */
-function one(text) {
-  const bare = text.replace(/^\((.*)\)$/, "$1");
-  if (/^[+-]?inf(inity)?$/.test(bare)) return bare.startsWith("-") ? -Infinity : Infinity;
-  return bare === "" ? NaN : Number(bare);
+  const plain = text.toLowerCase().replaceAll("\u2212", "-").replace(/[×·]/g, "*").replace("∞", "inf").trim();
+  if (plain === "nan") return NaN;
+  if (/[1-9]\d*,\d{3}(?!\d)/.test(plain)) return undefined; // 1,500 is more than a thousand to some
+  const tokens = plain.replaceAll(",", ".").match(/\d*\.?\d+(e[+-]?\d+)?|\d+\.|inf|\S/g) ?? [];
+  const sum = () => {
+    let x = product();
+    while (tokens[0] === "+" || tokens[0] === "-") x = tokens.shift() === "+" ? x + product() : x - product();
+    return x;
+  };
+  const product = () => {
+    let x = factor();
+    while (tokens[0] === "*" || tokens[0] === "/") x = tokens.shift() === "*" ? x * factor() : x / factor();
+    return x;
+  };
+  /** @returns {number} */
+  const factor = () => {
+    const token = tokens.shift() ?? "";
+    if (token === "-" || token === "+") return token === "-" ? -factor() : factor();
+    if (token === "inf") return Infinity;
+    if (token !== "(") return /\d/.test(token) ? Number(token) : NaN;
+    const x = sum();
+    return tokens.shift() === ")" ? x : NaN;
+  };
+  const x = sum();
+  return tokens.length || Number.isNaN(x) ? undefined : x;
 }
 
 /** Everything that the page shows after step k, from the beginning. @param {Recording} recording @param {number} k
@@ -76,6 +83,7 @@ export function stateAt(recording, k) {
       size[node] = share <= 1 ? share : 1; // what is no number is as large as can be
       used.add(step.edge);
     }
+    if (step.phase === "end") recording.nodes.forEach((n, i) => grad[i] ||= n.role === "constant" ? "" : "0");
   }
   return { data, grad, size, used };
 }
@@ -110,7 +118,8 @@ export function judge(step, answer, hasRule = false) {
   if (off <= 0.002 * Math.abs(after) || (hasRule && off <= 1e-4 * Math.abs(upstream))) {
     return { right: true, say: "Right." };
   }
-  if (off <= 0.05 * Math.abs(after)) return { right: false, say: "Close: give one more digit." };
+  const rounded = [1, 2].some((digits) => [after, fromCards].some((x) => Number(x.toPrecision(digits)) === answer));
+  if (rounded) return { right: false, say: "Close: give one more digit." };
   return { right: false, say: `Not yet: it is upstream times local${adds ? ", added to what was there" : ""}.` };
 }
 
@@ -209,6 +218,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     tries.clear();
     quizButton.setAttribute("aria-pressed", String(quiz));
     go(quiz && !hides(current) ? nextQuestion() : current);
+    if (quiz && !hides(current)) say.textContent = "There is nothing to ask here: no gradient is handed on.";
     (quiz ? question.querySelector("input") : host)?.focus();
   });
   const phase = make("span", { class: "phase" });
@@ -248,7 +258,11 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     { class: "panel" },
     make("div", { role: "status", "aria-live": "polite" }, say, equation, rule),
     question,
-    make("p", { class: "hint" }, "Click a card for more. The thicker a frame, the larger the gradient."),
+    make(
+      "p",
+      { class: "hint" },
+      "Click a card for more. Orange frames grow with the gradient; black receives, dashed gives.",
+    ),
   );
   host.classList.add("stepper");
   host.append(bar, stage, panel, details);
@@ -271,6 +285,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
         enlarge(i);
       }
     });
+  });
+
+  stage.addEventListener("click", (event) => {
+    if (!(/** @type {Element} */ (event.target).closest(".node"))) close();
   });
 
   /** Whether a step's number is still to be found by the reader. @param {number} k */
@@ -397,13 +415,20 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       answered.add(k);
       show();
       say.textContent = `${text} ${step.say}`.trim();
-      host.focus();
+      const next = make("button", { type: "button" }, "Next");
+      next.addEventListener("click", () => {
+        go(current + 1);
+        (question.querySelector("input") ?? host).focus();
+      });
+      question.replaceChildren(next);
+      question.hidden = false;
+      next.focus();
     };
     question.onsubmit = (event) => {
       event.preventDefault();
       const answer = parse(input.value);
       if (answer === undefined) {
-        reply.textContent = "Write one number, such as -0.25.";
+        reply.textContent = "Write a number, such as 1500 or -0.25, or a sum such as 1 + 2*3.";
         return;
       }
       const verdict = judge(step, answer, edge.rule !== null);
@@ -433,8 +458,9 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   }
 
   function close() {
+    if (open < 0) return;
     details.hidden = true;
-    if (open >= 0) /** @type {HTMLElement | null} */ (/** @type {unknown} */ (cards[open]))?.focus();
+    /** @type {HTMLElement | null} */ (/** @type {unknown} */ (cards[open]))?.focus();
     open = -1;
   }
 
@@ -454,7 +480,8 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     entry("computed", ...formula(state.data[i] ? node.math : null));
     edges.forEach((edge, e) => {
       if (edge.target !== i || nodes[edge.source].role === "constant") return;
-      const number = steps.some((step, k) => step.edge === e && k >= current && hides(k)) ? "?" : edge.text;
+      const asks = steps.some((step, k) => step.edge === e && k >= current && hides(k));
+      const number = asks || !state.data[i] ? "?" : edge.text;
       const shown = edge.local === null ? "nothing flows there" : edge.rule ? ` = ${number}` : number;
       entry(`by ${nodes[edge.source].name}`, ...formula(edge.rule), shown);
     });

@@ -22,7 +22,7 @@ The format, version 1. Numbers are JSON's; those it does not have are the string
         "seed"      node, shown: the root's gradient, 1
         "backward"  edge, upstream, local, contribution = upstream x local, before (null if nothing has arrived at the
                     operand yet), after, shown: `after` as text. Where nothing flows local and contribution are null.
-        "end"       every gradient is there
+        "end"       every gradient is there; it is 0 where nothing has arrived
 
 `math` and `rule` are MathML as nested lists: [tag, child, ...], where a tag may carry a class: "mrow.grad".
 """
@@ -56,7 +56,7 @@ def record(graph: Snapshot) -> dict[str, Any]:
         *(_forward(graph, i, operands[i]) for i, node in enumerate(graph.nodes) if node.role == "operation"),
         _step(
             "seed",
-            f"Backward begins at the root: {_short(root)} changes as much as {_short(root)} does: its gradient is 1.",
+            f"Backward begins at the root: the gradient of {_short(root)} by itself is 1.",
             row(derivative(root, root), " = ", marked(number(1.0), "grad")),
             node=len(graph.nodes) - 1,
             shown="1",
@@ -201,7 +201,7 @@ def _backward(graph: Snapshot, flow: Flow, more: int, operands: list[SnapshotEdg
         "shown": "" if after is None else number_text(after),
     }
     if contribution is None or edge.local is None or after is None:
-        say = f"Nothing flows from {_short(user)} to {_short(operand)}: along this edge there is no slope."
+        say = f"{_short(user)} hands nothing to {_short(operand)}: along this edge its slope is 0 here."
         return _step("backward", say, None, **fields)
     say = f"Backward: {_short(user)} hands its gradient, times its slope along this edge, to {_short(operand)}."
     if before is not None:
@@ -211,14 +211,16 @@ def _backward(graph: Snapshot, flow: Flow, more: int, operands: list[SnapshotEdg
     symbols: list[Formula | str] = [
         marked(derivative(root, user), "grad", "upstream"),
         " · ",
-        marked(partial(user, operand), "local", "local"),
+        marked(_local(graph, edge, operands), "local", "local"),
     ]
     numbers: list[Formula | str] = [marked(factor(upstream), "grad"), " × ", marked(factor(edge.local), "local")]
     result: list[Formula | str] = [" = ", marked(number(contribution), "grad")]
     if before is not None:
         result += [";  ", marked(number(before), "grad"), " + ", marked(factor(contribution), "grad"), " = "]
         result.append(marked(number(after), "grad"))
-    equals = " = " if before is None else " += "
+    if more:
+        result.append(Formula(" so far", r"\ \text{so far}", ["mtext", " so far"]))
+    equals = " += " if before is not None or more else " = "
     equation = row(derivative(root, operand), equals, *symbols, " = ", *numbers, *result)
     step = _step("backward", say, equation, **fields)
     if rule := _rule(graph, edge, operands):
@@ -230,10 +232,14 @@ def _rule(graph: Snapshot, edge: SnapshotEdge, operands: list[SnapshotEdge]) -> 
     """The local derivative as its formula, where that says more than the number."""
     if edge.local is None or edge.formula is None or edge.formula.text == number_text(edge.local):
         return None
-    left = partial(graph.nodes[edge.target].name, graph.nodes[edge.source].name)
-    if sum(e.source == edge.source for e in operands) > 1:  # which of them, then
-        left = row(left, f" (operand {edge.position + 1})")
-    return row(left, " = ", edge.formula)
+    return row(_local(graph, edge, operands), " = ", edge.formula)
+
+
+def _local(graph: Snapshot, edge: SnapshotEdge, operands: list[SnapshotEdge]) -> Formula:
+    """∂user/∂operand; where that stands there more than once, with which of the operands it is."""
+    symbol = partial(graph.nodes[edge.target].name, graph.nodes[edge.source].name)
+    which = Formula(f" (operand {edge.position + 1})", "", ["mtext", f" operand {edge.position + 1}"])
+    return row(symbol, which, level=symbol.level) if sum(e.source == edge.source for e in operands) > 1 else symbol
 
 
 def _json(x: float | None) -> float | str | None:

@@ -135,7 +135,7 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
     heading = "" if player else f"<title>{title}</title><style>{STYLE}</style>"
     scaled = (
         (
-            f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.6 * wide:.0f}px;"
+            f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.8 * wide:.0f}px;"
             f"max-height:max({high:.0f}px,calc(100vh - 270px))"
         )
         if player
