@@ -7,6 +7,7 @@ import keyword
 import math
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 from nn import MLP, SGD, History, Neuron, Trainer, cross_entropy, load_digits, train_validation_test_split
@@ -62,6 +63,7 @@ def parse_values(assignments: list[str]) -> dict[str, float]:
     values: dict[str, float] = {}
     for assignment in assignments:
         name, equals, number = (part.strip() for part in assignment.partition("="))
+        name = unicodedata.normalize("NFKC", name)  # as Python reads names
         if not equals or not name or not number:
             raise ValueError(f"expected a value as name=number, without spaces, got {assignment!r}")
         if not name.isidentifier() or keyword.iskeyword(name):

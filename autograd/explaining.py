@@ -317,10 +317,10 @@ def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
         reason = "no leaf, so it shows the last sweep only; that one had another root or another seed."
     elif close(grad, own * total):
         reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."
-    elif sweeps > 1 and close(times, sweeps):
+    elif sweeps > 1 and close(times, sweeps) and own == 1:
         reason = (
             f"{sweeps} times the derivative, as after {sweeps} sweeps: a leaf adds up the gradients of all sweeps "
-            f"until its .grad is set to 0."
+            f"until its .grad is set to 0, those from other roots too."
         )
     else:
         reason = "sweeps from other roots, or with other numbers, were added to it, or it was assigned."

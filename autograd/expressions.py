@@ -44,6 +44,8 @@ def evaluate(text: str, values: Mapping[str, float]) -> Value:
     """
     if len(text) > LONGEST:
         raise ValueError(f"the expression has {len(text)} characters; at most {LONGEST} are read")
+    if "#" in text:
+        raise ValueError(f"cannot read {_short(text)}: it has a #; write 2*x, x**2, tanh(x)")
     if not text.strip():
         raise ValueError("the expression is empty; write one such as tanh(a*b + c)")
     try:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .floats import as_float, is_node
 from .graph import Node, arguments, operands, topological_order
 from .modes import plainly
 from .snapshots import Formula
@@ -146,7 +147,8 @@ def partial_formulas(node: Node, names: Mapping[Node, str]) -> list[Formula | No
         try:
             for x, rule in zip(xs, node.primitive.partials, strict=True):
                 found = rule(*xs, out)
-                derivatives.extend(found if isinstance(x, list) else [found])
+                found = found if isinstance(x, list) else [found]
+                derivatives += [d if d is None or is_node(d) else as_float(d) for d in found]
         except Exception:  # a user's rule, which may be good for floats only
             return [None] * len(operands(node))
     many = len(derivatives) > MOST
@@ -157,11 +159,11 @@ def partial_formulas(node: Node, names: Mapping[Node, str]) -> list[Formula | No
 
 
 def _is_short(d: Any) -> bool:
-    return isinstance(d, int | float) or d.primitive is None
+    return type(d) is float or d.primitive is None
 
 
 def _rule(d: Any, names: Mapping[Any, Formula]) -> Formula | None:
-    return number(d) if isinstance(d, int | float) else write(d, names)
+    return number(d) if type(d) is float else write(d, names)
 
 
 def write(root: Node, names: Mapping[Node, Formula]) -> Formula | None:

@@ -42,6 +42,10 @@ class Module:
                 self.leave_note(y)
         return output
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy is another model: it gets notes of its own when it is called."""
+        self.__dict__.update(state, _note=None)
+
     def _name_parts(self) -> None:
         """Gives every module below, and every parameter, its path for pictures; what is its own begins with its
         type."""

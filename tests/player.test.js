@@ -122,12 +122,14 @@ test("what people type", () => {
 const step = backward({ upstream: 2, local: -3, contribution: -6, before: 10, after: 4 });
 
 test("the right answer, within tolerance", () => {
+  const third = backward({ upstream: 2, local: 0.6175, contribution: 1.235, before: null, after: 1.235 });
+  for (const answer of [1.24, 1.235, 1.234]) assert.equal(judge(third, answer).right, true);
   for (const answer of [4, 4.005, 3.995]) assert.equal(judge(step, answer).right, true);
   for (const answer of [4.1, 0, NaN, Infinity]) assert.equal(judge(step, answer).right, false);
   assert.match(judge(step, 4.1).say, /Not yet/);
-  const third = backward({ upstream: 1, local: 0.7864, contribution: 0.7864, before: null, after: 0.7864 });
-  for (const answer of [0.8, 0.79]) assert.match(judge(third, answer).say, /Close: give one more digit/);
-  for (const answer of [0.75, 0.81, 0.82]) assert.match(judge(third, answer).say, /Not yet/);
+  const fourth = backward({ upstream: 1, local: 0.7864, contribution: 0.7864, before: null, after: 0.7864 });
+  for (const answer of [0.8, 0.79]) assert.match(judge(fourth, answer).say, /Close: give one more digit/);
+  for (const answer of [0.75, 0.81, 0.82]) assert.match(judge(fourth, answer).say, /Not yet/);
 });
 
 test("a wrong answer is told which factor was forgotten", () => {
@@ -171,6 +173,10 @@ test("what follows from the rounded numbers on the cards is right", () => {
   const steep = backward({ upstream: 1, local: 0.001341, contribution: 0.001341, before: null, after: 0.001341 });
   assert.equal(judge(steep, 0.001399, true).right, true); // 1 - 0.9993²
   assert.equal(judge(steep, 0.001399).right, false);
+  const flat = backward({ upstream: 1e5, local: 1e-4, contribution: 10, before: null, after: 10 });
+  for (const answer of [0, 5, 20]) assert.equal(judge(flat, answer, true).right, false);
+  const saturated = backward({ upstream: 1, local: 2.458e-5, contribution: 2.458e-5, before: null, after: 2.458e-5 });
+  assert.match(judge(saturated, 0, true).say, /too rounded for this one: press Show it/);
   const sum = backward({ upstream: 0.33333, local: 3000, contribution: 999.99, before: -999.6, after: 0.39 });
   assert.equal(judge(sum, 0.3333 * 3000 - 999.6).right, true);
 });

@@ -95,7 +95,7 @@ def test_multiplicity_and_number_operands(either_engine):
     a = Value(3.0)
     assert draw_dot(a * a).source.count("n0 -> n1") == 2
     svg = ElementTree.fromstring(draw_dot(a * a).svg)
-    curves = [p.get("d") for p in svg.iter(f"{SVG}path") if p.get("d").count("C")]
+    curves = [p.get("d") for p in svg.findall(f"{SVG}g[@data-edge]/{SVG}path")]
     assert len({*curves}) == 2
     source = draw_dot(autograd.dot([a, 2.0], [a, a], 1.0)).source
     assert source.count("->") == 5
@@ -106,8 +106,8 @@ def test_operands_enter_from_top_to_bottom(either_engine):
     a, b, c = (Value(float(i), label=x) for i, x in enumerate("abc"))
     for y in (autograd.where(a, b, c), autograd.where(c, b, a), a - a, autograd.dot([a, b], [b, a], c)):
         svg = ElementTree.fromstring(draw_dot(y).svg)
-        ends = [p.get("d").split()[-1] for p in svg.iter(f"{SVG}path") if p.get("d").count("C")]
-        assert ends == sorted(ends, key=float)
+        tips = [p.get("points").split()[1] for p in svg.findall(f"{SVG}g[@data-edge]/{SVG}polygon")]
+        assert tips == sorted(tips, key=float)
 
 
 def test_names_come_from_variables_where_there_is_no_label():
@@ -217,6 +217,7 @@ def test_the_same_graph_gives_the_same_bytes(either_engine):
         ({"highlight": Value(1.0)}, "got a Value that is not in this graph"),
         ({"highlight": 0}, "got 0"),
         ({"highlight": float("inf")}, "got inf"),
+        ({"highlight": True}, "got True"),
         ({"highlight": []}, r"got \(\)"),
         ({"collapse": True}, "draw_dot expected collapse"),
         (
@@ -262,6 +263,17 @@ def test_save_writes_what_the_name_says(tmp_path):
     ]
 
 
+def test_render_takes_any_name_as_graphviz_does(tmp_path):
+    if not use_dot():
+        pytest.skip("no engine is installed")
+    for name in ("out", "version.1", "x.svg"):
+        path = Path(draw_dot(graph()).render(tmp_path / name, format="png"))
+        assert path.name == f"{name}.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / name).read_text().startswith("digraph")
+    assert draw_dot(graph()).render(tmp_path / "out").endswith("out.svg")
+
+
 def test_without_any_engine_svg_still_works_and_png_names_the_extra(no_engine, tmp_path):
     picture = draw_dot(graph())
     assert picture.pipe().startswith(b"<svg")
@@ -298,6 +310,16 @@ def test_an_engine_that_hangs_is_left_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", slow)
     with pytest.warns(RuntimeWarning, match="timed out"):
         assert len(cards(draw_dot(graph()).svg)) == 4
+
+
+def test_long_edges_do_not_blow_up_a_picture(monkeypatch):
+    monkeypatch.setattr(engines, "use_dot", lambda: "")
+    xs = [Value(0.01 * i) for i in range(5)]
+    y = xs[0] * 1.0
+    for i in range(150):
+        y = y * xs[i % 5] + xs[(i * 7 + 3) % 5]
+    picture = draw_dot(y, collapse=None)
+    assert len(picture.svg) < 6000 * len(picture.diagram.cards)
 
 
 def test_what_is_no_number_has_the_widest_arrow():

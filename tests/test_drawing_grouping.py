@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import evaluate, numbers, ours, steps
+from support import COPIES, evaluate, numbers, ours, steps
 
 import autograd
 from autograd import Value, draw_dot
@@ -184,6 +184,57 @@ class Wrapped(Module):
 
     def forward(self, x):
         return self.cell(x)
+
+
+class Late(Module):
+    def __init__(self):
+        self.w, self.p = Value(2.0), Value(3.0)
+
+    def forward(self, x, late):
+        return (x * (self.p if late else self.w)).tanh()
+
+
+class Borrower(Module):
+    def __init__(self, p):
+        self.p = p
+
+    def forward(self, x):
+        return (x * self.p).tanh()
+
+
+class Lender(Module):
+    def __init__(self):
+        self.a = Late()
+        self.b = Borrower(self.a.p)
+
+    def forward(self, x):
+        return self.a(self.b(self.a(x, False)), True)
+
+
+def test_a_shared_parameter_makes_no_cycle():
+    assert is_acyclic(drawn(Lender()(Value(0.5)), collapse=1))
+
+
+class Table(Module):
+    def __init__(self):
+        self.rows = [[Value(float(i + j)) for j in range(4)] for i in range(3)]
+        self.layer = Layer(4, 8, rng=0)
+
+    def forward(self, i):
+        return self.layer(self.rows[i])
+
+
+def test_another_module_s_parameters_are_an_input():
+    (card,) = [c for c in drawn(autograd.sum(Table()(1)), collapse=1).cards if c.title == "layer"]
+    assert card.symbol == "4 → 8"
+
+
+def test_a_copy_is_another_model():
+    model = MLP(2, [16, 16, 1], rng=0)
+    model([1.0, 2.0])
+    for copied in COPIES:
+        x = [Value(1.0), Value(2.0)]
+        assert set(groups(drawn(model(x) - copied(model)(x), collapse=1))) == {"model1", "model2"}
 
 
 def test_two_models_are_told_apart():

@@ -213,12 +213,29 @@ def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "lesson.json"]
 
 
-def test_a_page_of_forty_nodes_is_small():
+def wide():
     x = [Value(i + 1.0) for i in range(12)]
     y = x[0]
     for i in range(14):
         y = (y * x[i % 12]).tanh()
-    result = step_through(y)
+    return y
+
+
+def long():
+    x = [Value(0.1 * i, label=f"input_{i}") for i in range(4)]
+    y = x[0]
+    for i in range(36):
+        y = y * x[i % 4]
+        y.label = f"h{i}"
+    return y
+
+
+@pytest.mark.parametrize("engine", ["dot", ""])
+@pytest.mark.parametrize("make", [wide, long])
+def test_a_page_of_forty_nodes_is_small(make, engine, monkeypatch):
+    if not engine:
+        monkeypatch.setattr("autograd.drawing.engines.use_dot", lambda: "")
+    result = step_through(make())
     assert len(result.recording["nodes"]) == 40
     assert len(result.html.encode()) < 150_000
 
@@ -271,7 +288,9 @@ def test_a_widget_shares_the_script():
     widget.step = 10_000
     assert widget.step == len(widget.recording["steps"]) - 1
     assert widget.recording["svg"].startswith("<svg")
-    assert str(widget._esm) in step_through(y).html
+    assert "export default {" in str(widget._esm)
+    assert "export function play(host, recording" in str(widget._esm)
+    assert "export function play(host, recording" in step_through(y).html
 
 
 def test_without_anywidget_the_error_names_the_extra(monkeypatch):

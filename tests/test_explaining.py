@@ -145,6 +145,7 @@ def test_the_root_itself_and_nodes_between():
         (lambda y, a: y.backward(0.25), "the derivative times 0.25, the seed or the gradient"),
         (lambda y, a: y.backward(3.0), "the derivative times 3, the seed or the gradient"),
         (lambda y, a: (y.backward(), (a * 0.7).backward()), "sweeps from other roots"),
+        (lambda y, a: [(y * 3).backward() for _ in range(2)], "sweeps from other roots"),
         (lambda y, a: setattr(a, "grad", 5.5), "or it was assigned"),
     ],
 )

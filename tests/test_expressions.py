@@ -141,6 +141,8 @@ def test_an_expression_may_begin_with_a_minus():
         (["a", "a=two"], "a expected one number such as 0.5, got 'two'"),
         (["a*2", "a"], "expected a value as name=number, without spaces, got 'a'"),
         (["a*2", "a=1", "a=2"], "a has two values"),
+        (["a*2", "a=1", "ª=2"], "a has two values"),
+        (["a*2 # b", "a=1"], "it has a #"),
         (["a*2", "if=1"], "'if' cannot be a name"),
         (["a*2", "a=1", "--html", "README.md/x.html"], "cannot write README.md: File exists"),
         (["+".join(["a"] * 600), "a=1"], "step_through expected a graph of at most 300 nodes"),

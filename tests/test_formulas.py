@@ -2,6 +2,7 @@ import math
 import random
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +153,8 @@ def test_a_label_is_never_taken_for_mathematics():
 def test_a_rule_that_is_a_whole_number():
     double = Primitive("double", "double", lambda x: 2 * x, (lambda x, y: 2,))
     assert rules(double(a)) == ["2"]
+    triple = Primitive("triple", "triple", lambda x: 3 * x, (lambda x, y: np.float32(3),))
+    assert rules(triple(a)) == ["3"]
 
 
 def test_numbers_as_people_write_them():

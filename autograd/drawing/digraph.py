@@ -33,6 +33,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     diagram: Diagram | None = None
     rankdir = "LR"
+    _rendering = False  # while graphviz renders it saves its source under any name
     _own = ""  # the DOT that the diagram gave; something else once you have added to it
 
     @classmethod
@@ -105,7 +106,11 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         ours = _plain({k: v for k, v in options.items() if k != "overwrite_source"})
         if format != "svg" or not ours or not (drawn := self.drawn):
             options |= {"directory": directory, "view": view, "cleanup": cleanup, "format": format}
-            return str(self._ask(format, lambda: super(Picture, self).render(filename, **options)))
+            self._rendering = True
+            try:
+                return str(self._ask(format, lambda: super(Picture, self).render(filename, **options)))
+            finally:
+                self._rendering = False
         source = Path(super().save(filename, directory=directory))
         path = source.with_name(f"{source.name}.svg")
         write_file(path, drawn.svg.encode())
@@ -121,7 +126,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         Raises ValueError for another name, and RuntimeError for what needs an engine that is not installed.
         """
         suffix = Path(filename).suffix.lower() if filename is not None else ".gv"
-        if suffix in (".dot", ".gv"):
+        if self._rendering or suffix in (".dot", ".gv"):
             return str(super().save(filename, directory=directory, **options))
         if suffix not in (".svg", ".png", ".pdf", ".mmd"):
             raise ValueError(
@@ -214,7 +219,7 @@ def draw_dot(
 
 
 def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Node, int]) -> Highlight:
-    if wanted == "grad" or (isinstance(wanted, int | float) and 0 < wanted < float("inf")):
+    if wanted == "grad" or (type(wanted) in (int, float) and 0 < wanted < float("inf")):
         flows = [abs(contribution(graph, edge)) for edge in graph.edges]
         largest = max((x for x in flows if x < float("inf")), default=0.0)
         return Highlight(scale=largest if wanted == "grad" else float(wanted))

@@ -212,10 +212,12 @@ def without_cycles(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
         source, target = keys[edge.source], keys[edge.target]
         if component[source] == component[target]:
             again[edge.target] = max(again[edge.target], again[edge.source] + (source != target))
-    first: dict[int, int] = {}  # a leaf goes onto the first of the cards that it is used on
+    first: dict[int, int] = {}  # a leaf goes onto the first of the cards that it is used on, and before other cards
     for edge in graph.edges:
-        if graph.nodes[edge.source].role != "operation" and keys[edge.source] == keys[edge.target]:
-            first[edge.source] = min(again[edge.target], first.get(edge.source, again[edge.target]))
+        source, target = keys[edge.source], keys[edge.target]
+        if graph.nodes[edge.source].role != "operation" and component[source] == component[target]:
+            latest = again[edge.target] - (source != target)
+            first[edge.source] = min(latest, first.get(edge.source, latest))
     dealt = [(*key, first.get(i, again[i])) if sizes[component[key]] > 1 else key for i, key in enumerate(keys)]
     owner = {new: component[old] for old, new in zip(keys, dealt, strict=True)}
     cards_of = Counter(owner.values())
@@ -308,7 +310,8 @@ def _draw(
         members.setdefault(key, []).append(i)
     place = {key: n for n, key in enumerate(members)}
     inside = [place[key] for key in keys]
-    shapes = _shapes(graph, inside)
+    paths = [str(key[1]) if key[0] == "module" else "" for key in members]
+    shapes = _shapes(graph, inside, paths)
     used = {edge.source for edge in graph.edges if inside[edge.source] != inside[edge.target]} | {len(keys) - 1}
     drawn = []
     for key, nodes in members.items():
@@ -362,9 +365,12 @@ def _title(key: Key, nodes: Sequence[SnapshotNode]) -> str:
     return one_line(" ".join(names[:4]), 24) + (" …" if len(names) > 4 else "")
 
 
-def _shapes(graph: Snapshot, inside: Sequence[int]) -> dict[int, tuple[str, int]]:
-    """For each card how many numbers go in and come out of one call, parameters aside, such as `2 → 16`, and how many
-    calls there are: the k-th use of a parameter is in the k-th call, and what follows from it as well."""
+def _shapes(graph: Snapshot, inside: Sequence[int], paths: Sequence[str]) -> dict[int, tuple[str, int]]:
+    """For each card how many numbers go in and come out of one call, its own parameters aside, such as `2 → 16`, and
+    how many calls there are: the k-th use of a parameter is in the k-th call, and what follows from it as well.
+
+    paths: of the module that each card stands for.
+    """
     users: Counter[int] = Counter()
     call = [0] * len(graph.nodes)
     for target, edges in itertools.groupby(graph.edges, key=lambda edge: edge.target):
@@ -379,7 +385,8 @@ def _shapes(graph: Snapshot, inside: Sequence[int]) -> dict[int, tuple[str, int]
     outs: dict[tuple[int, int], set[int]] = {(inside[-1], call[-1]): {len(call) - 1}}
     for edge in graph.edges:
         source, target = (inside[edge.source], call[edge.source]), (inside[edge.target], call[edge.target])
-        if source != target and graph.nodes[edge.source].role != "parameter":
+        own = f"{graph.nodes[edge.source].module}.".startswith(f"{paths[inside[edge.target]]}.")
+        if source != target and not (own and graph.nodes[edge.source].role == "parameter"):
             ins.setdefault(target, set()).add(edge.source)
             outs.setdefault(source, set()).add(edge.source)
     calls: Counter[int] = Counter(place for place, _ in {*ins, *outs})

@@ -12,7 +12,7 @@ from typing import NamedTuple
 Point = tuple[float, float]
 
 RANK_GAP, CARD_GAP, LINE_GAP = 56.0, 16.0, 10.0
-SWEEPS = 8
+SWEEPS, TOLERANCE = 8, 5.0
 
 
 class Edge(NamedTuple):
@@ -78,13 +78,9 @@ def layered(sizes: Sequence[Point], edges: Sequence[Edge]) -> Layout:
         points = [(x0 + sizes[edge.source][0] / 2, y0)]
         if sizes[edge.source][0] < width[rank[edge.source]]:  # past its wider neighbours first
             points.append((x0 + width[rank[edge.source]] / 2, y0))
-        for i in chain[1:-1]:
-            left, right = middle[rank[i]] - width[rank[i]] / 2, middle[rank[i]] + width[rank[i]] / 2
-            if len(points) > 1 and points[-1][1] == across[i]:
-                points.pop()  # straight on
-            else:
-                points.append((left, across[i]))
-            points.append((right, across[i]))
+        for i in _bends(chain[1:-1], [(middle[rank[i]], across[i]) for i in chain[1:-1]]):
+            half = width[rank[i]] / 2
+            points += [(middle[rank[i]] - half, across[i]), (middle[rank[i]] + half, across[i])]
         end = y1 + (edge.at - 0.5) * sizes[edge.target][1]
         if sizes[edge.target][0] < width[rank[edge.target]]:
             points.append((x1 - width[rank[edge.target]] / 2, end))
@@ -210,6 +206,22 @@ def _places(
 
 def _mean(numbers: Sequence[float], default: float) -> float:
     return sum(numbers) / len(numbers) if numbers else default
+
+
+def _bends(nodes: Sequence[int], points: Sequence[Point]) -> list[int]:
+    """Of the places on a long edge those that it needs: without them it would be off by more than a few pixels
+    (Ramer 1972, Douglas and Peucker 1973)."""
+    kept = {0, len(nodes) - 1}
+    waiting = [(0, len(nodes) - 1)]
+    while waiting:
+        a, b = waiting.pop()
+        (x0, y0), (x1, y1) = points[a] if nodes else (0.0, 0.0), points[b] if nodes else (0.0, 0.0)
+        off = [abs(points[i][1] - y0 - (y1 - y0) * (points[i][0] - x0) / (x1 - x0)) for i in range(a + 1, b)]
+        if off and max(off) > TOLERANCE:
+            farthest = a + 1 + off.index(max(off))
+            kept.add(farthest)
+            waiting += [(a, farthest), (farthest, b)]
+    return [node for i, node in enumerate(nodes) if i in kept]
 
 
 def _curve(points: Sequence[Point]) -> list[Point]:

@@ -55,9 +55,11 @@ export function parse(text) {
     const token = tokens.shift() ?? "";
     if (token === "-" || token === "+") return token === "-" ? -factor() : factor();
     if (token === "inf") return Infinity;
-    if (token !== "(") return /\d/.test(token) ? Number(token) : NaN;
-    const x = sum();
-    return tokens.shift() === ")" ? x : NaN;
+    let x = token === "(" ? sum() : /\d/.test(token) ? Number(token) : NaN;
+    if (token === "(" && tokens.shift() !== ")") x = NaN;
+    if (tokens[0] !== "^") return x;
+    tokens.shift();
+    return x ** factor();
   };
   const x = sum();
   return tokens.length || Number.isNaN(x) ? undefined : x;
@@ -115,11 +117,16 @@ export function judge(step, answer, hasRule = false) {
   // From the numbers on the cards, in four digits, one gets this; and 1 - 0.9993² is off by 1e-4 or so.
   const fromCards = (adds ? shown(before) : 0) + shown(upstream) * shown(local);
   const off = Number.isFinite(after) ? Math.min(Math.abs(answer - after), Math.abs(answer - fromCards)) : NaN;
-  if (off <= 0.002 * Math.abs(after) || (hasRule && off <= 1e-4 * Math.abs(upstream))) {
+  /** Whether the answer is what is right, rounded to so many digits. @param {number} digits */
+  const to = (digits) => [after, fromCards].some((x) => Number(x.toPrecision(digits)) === answer);
+  const slack = hasRule ? 1e-4 * Math.abs(upstream) : 0;
+  if (to(3) || off <= 0.002 * Math.abs(after) || off <= Math.min(slack, 0.1 * Math.abs(after))) {
     return { right: true, say: "Right." };
   }
-  const rounded = [1, 2].some((digits) => [after, fromCards].some((x) => Number(x.toPrecision(digits)) === answer));
-  if (rounded) return { right: false, say: "Close: give one more digit." };
+  if (to(1) || to(2)) return { right: false, say: "Close: give one more digit." };
+  if (off <= slack) {
+    return { right: false, say: "The numbers on the cards are too rounded for this one: press Show it." };
+  }
   return { right: false, say: `Not yet: it is upstream times local${adds ? ", added to what was there" : ""}.` };
 }
 
@@ -179,8 +186,10 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   let open = -1; // the node whose card is enlarged
   /** @type {Set<number>} steps whose number is known to the reader */
   const answered = new Set();
-  /** @type {Map<number, number>} how many answers each step has had */
-  const tries = new Map();
+  /** @type {Set<number>} steps with a wrong answer */
+  const missed = new Set();
+  /** @type {Set<number>} steps whose first answer was right */
+  const solved = new Set();
 
   /** @param {string} label @param {string} path @param {() => void} act */
   const button = (label, path, act) => {
@@ -215,7 +224,8 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     quiz = !quiz;
     stop();
     answered.clear();
-    tries.clear();
+    missed.clear();
+    solved.clear();
     quizButton.setAttribute("aria-pressed", String(quiz));
     go(quiz && !hides(current) ? nextQuestion() : current);
     if (quiz && !hides(current)) say.textContent = "There is nothing to ask here: no gradient is handed on.";
@@ -432,9 +442,9 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
         return;
       }
       const verdict = judge(step, answer, edge.rule !== null);
-      tries.set(k, (tries.get(k) ?? 0) + 1);
-      const first = [...answered, k].filter((step) => tries.get(step) === 1).length;
-      if (verdict.right) done(`Right. (${first} of ${answered.size + 1} at the first try.)`);
+      if (!verdict.right) missed.add(k);
+      else if (!missed.has(k)) solved.add(k);
+      if (verdict.right) done(`Right. (${solved.size} of ${answered.size + 1} at the first try.)`);
       else reply.textContent = verdict.say;
     };
     reveal.addEventListener("click", () => done(""));
@@ -482,7 +492,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       if (edge.target !== i || nodes[edge.source].role === "constant") return;
       const asks = steps.some((step, k) => step.edge === e && k >= current && hides(k));
       const number = asks || !state.data[i] ? "?" : edge.text;
-      const shown = edge.local === null ? "nothing flows there" : edge.rule ? ` = ${number}` : number;
+      const shown = edge.local === null ? "nothing flows there" : edge.rule !== null ? ` = ${number}` : number;
       entry(`by ${nodes[edge.source].name}`, ...formula(edge.rule), shown);
     });
     entry("does", node.does);

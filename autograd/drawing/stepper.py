@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
@@ -47,7 +48,7 @@ class StepThrough:
     @property
     def html(self) -> str:
         """The page: one self-contained file that asks for nothing from elsewhere."""
-        script = _asset("player.js") + START
+        script = re.sub(r"/\*\*.*?\*/\s*", "", _asset("player.js") + START, flags=re.DOTALL)  # without types
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return _asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),

@@ -193,7 +193,8 @@ def _arrow(i: int, arrow: Arrow, curve: Sequence[Point], player: bool) -> str:
         stroke = f' style="stroke-width:{0.8 + 4.2 * abs(arrow.flow):.2f}"'
     if arrow.dim:
         look += " dim"
-    d = f"M{curve[0][0]:.1f} {curve[0][1]:.1f}C" + " ".join(f"{x:.1f} {y:.1f}" for x, y in curve[1:])
+    d = "".join(_piece(curve[n : n + 4]) for n in range(0, len(curve) - 1, 3))
+    d = f"M{_short(*curve[0])}{d}"
     heads = f'<polygon points="{_head(curve[-1], curve[-2])}"/>'
     if player:
         heads += f'<polygon class="back" points="{_head(curve[0], curve[1])}"/>'
@@ -206,7 +207,18 @@ def _head(tip: Point, before: Point) -> str:
     length = (x * x + y * y) ** 0.5 or 1.0
     x, y = 7 * x / length, 7 * y / length
     corners = [tip, (tip[0] - x - y / 2, tip[1] - y + x / 2), (tip[0] - x + y / 2, tip[1] - y - x / 2)]
-    return " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
+    return " ".join(_short(*corner) for corner in corners)
+
+
+def _piece(piece: Sequence[Point]) -> str:
+    """A piece of a curve, from its second point on."""
+    if len({y for _, y in piece}) == 1:
+        return f"H{_short(piece[-1][0])}"
+    return "C" + " ".join(_short(x, y) for x, y in piece[1:])
+
+
+def _short(*numbers: float) -> str:
+    return " ".join(f"{x:.1f}".removesuffix(".0") for x in numbers)
 
 
 def pill_place(curve: Sequence[Point]) -> Point:
