@@ -8,7 +8,7 @@ from ..snapshots import snapshot
 from .digraph import draw_dot
 from .tables import table
 
-LARGEST = 100_000
+LARGEST = 80_000
 """Nodes; beyond, a picture takes many seconds, and one has to ask for it."""
 
 
