@@ -1,6 +1,7 @@
 """Module: finds its parameters by looking at its own attributes."""
 
 import itertools
+import sys
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -34,8 +35,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *args: Any) -> Any:
-        if self._note is None:  # the outermost module, used for the first time: everything below gets its path
-            self._name_parts()
+        if self._note is None:  # used for the first time
+            self._outermost()._name_parts()
+            if self._note is None:  # hidden from the outermost one
+                self._name_parts()
         output = self.forward(*args)
         for y in output if isinstance(output, list) else (output,):
             if isinstance(y, Value) and y.primitive is not None:
@@ -46,10 +49,19 @@ class Module:
         """A copy is another model: it gets notes of its own when it is called."""
         self.__dict__.update(state, _note=None)
 
+    def _outermost(self) -> "Module":
+        """The module in whose call this one's is, found on the stack; itself unless called by another."""
+        found, frame = self, sys._getframe(1)
+        while frame.f_back:
+            frame = frame.f_back
+            if frame.f_code is Module.__call__.__code__:
+                found = frame.f_locals["self"]
+        return found
+
     def _name_parts(self) -> None:
         """Gives every module below, and every parameter, its path for pictures; what is its own begins with its
         type."""
-        model = next(_models)
+        model = self._note.model if self._note else next(_models)
         prefixes = set()
         for name, module in self.named_modules():
             module._note = Note(module=name or type(self).__name__, model=model)

@@ -82,6 +82,19 @@ def test_parameters_are_noted_with_their_path():
     assert [(p.label, p.note.module) for p in neuron.parameters()] == [("slope", "Neuron.w.0"), ("", "Neuron.b")]
 
 
+def test_a_part_that_comes_later_gets_the_path_it_has_in_the_whole():
+    model = MLP(2, [3, 3], rng=0)
+    model([1.0, 2.0])
+    number = model.parameters()[0].note.model
+    model.layers.append(Layer(3, 1, rng=0))
+    y = model([1.0, 2.0])
+    assert (y.note.module, y.note.model) == ("layers.2.neurons.0", number)
+    assert {node.note.model for node in topological_order(y)[0] if node.note} == {number}
+    model._hidden = Layer(1, 1, rng=0)
+    model.layers.append(type("Hider", (Module,), {"forward": lambda self, x: model._hidden(x)})())
+    assert model([1.0, 2.0]).note.module == "neurons.0"
+
+
 def test_repr_shows_the_architecture():
     assert repr(MLP(64, [32, 10])) == (
         "MLP(\n  (layers.0): Layer(64, 32, activation='relu')\n  (layers.1): Layer(32, 10, activation='linear')\n)"
