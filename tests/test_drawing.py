@@ -453,6 +453,7 @@ def test_mermaid_has_cards_and_arrows():
     lines = draw_dot(graph(), rankdir="TB").mermaid.splitlines()
     assert lines[0] == "flowchart TD"
     assert lines[1] == '    n0["a  input<br/>data 2<br/>grad 7"]:::leaf'
+    assert '    n0["#92;#8203;n ' in draw_dot(Value(1.0, label="\\n")).mermaid
     assert [line.split() for line in lines if "-->" in line] == [
         ["n0", "-->", "n2"], ["n1", "-->", "n2"], ["n2", "-->", "n3"], ["n0", "-->", "n3"],
     ]  # fmt: skip

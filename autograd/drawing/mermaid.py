@@ -21,5 +21,9 @@ def _label(c: Card) -> str:
 
 
 def escape(text: str) -> str:
-    """Everything that Mermaid, Markdown or HTML could read as markup as a number: `#60;` is <."""
-    return "".join(c if c.isalnum() or c in " .−…→" else f"#{ord(c)};" for c in text)
+    """Everything that Mermaid, Markdown or HTML could read as markup as a number: `#60;` is <.
+
+    A backslash is followed by a space without width, since Mermaid makes a new line of backslash and n.
+    """
+    numbered = "".join(c if c.isalnum() or c in " .−…→" else f"#{ord(c)};" for c in text)
+    return numbered.replace("#92;", "#92;#8203;")
