@@ -117,11 +117,14 @@ def indexed_snapshot(
 
 def _modules(nodes: Iterable[Node]) -> dict[Node, str]:
     """The module path of each node; where there are several models, beginning with which: `model2.layers.0`."""
-    models = list(dict.fromkeys(node.note.model for node in nodes if node.note and node.note.module))
+    models: dict[int, int] = {}
+    for node in nodes:
+        if node.note and node.note.module:
+            models.setdefault(node.note.model, len(models) + 1)
     paths = {}
     for node in nodes:
         path = node.note.module if node.note else ""
-        which = f"model{models.index(node.note.model) + 1}." if node.note and path and len(models) > 1 else ""
+        which = f"model{models[node.note.model]}." if node.note and path and len(models) > 1 else ""
         paths[node] = which + path
     return paths
 

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge, mathElement, parse, stateAt, toNumber } from "../autograd/drawing/player.js";
+import { mathElement } from "../autograd/drawing/elements.js";
+import { stateAt } from "../autograd/drawing/player.js";
+import { judge, parse, toNumber } from "../autograd/drawing/quiz.js";
 
 /** x * x at 3: two contributions to one node. */
 const recording = {
@@ -26,8 +28,8 @@ const recording = {
   ],
 };
 
-/** @param {Partial<import("../autograd/drawing/player.js").Step>} step
- * @returns {import("../autograd/drawing/player.js").Step} */
+/** @param {Partial<import("../autograd/drawing/quiz.js").Step>} step
+ * @returns {import("../autograd/drawing/quiz.js").Step} */
 function backward(step) {
   return { phase: "backward", say: "", math: null, ...step };
 }

@@ -56,7 +56,7 @@ def test_the_tour_runs_and_writes_its_pictures(tmp_path):
     command = [sys.executable, "-m", "autograd", "--epochs", "2", "--hidden", "16", "--output", str(tmp_path / "out")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert re.search(r"product +a \* b +-6 ", result.stdout)
-    assert re.search(r"d/dproduct 1, d/dc 1", result.stdout)
+    assert re.search(r"∂/∂product 1, ∂/∂c 1", result.stdout)
     accuracy = float(re.search(r"Test accuracy: ([\d.]+)%", result.stdout).group(1))
     assert accuracy > 70
     assert "epoch 2/2" in result.stderr

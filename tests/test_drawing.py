@@ -466,8 +466,8 @@ def test_a_table_shows_every_node_with_its_local_derivatives():
     lines = table(snapshot(graph())).splitlines()
     assert lines[0].split() == ["node", "operation", "data", "grad", "local", "derivatives"]
     assert lines[1].split() == ["a", "leaf", "2", "7"]
-    assert lines[3].split() == ["v1", "a", "-", "b", "5", "2", "d/da", "1,", "d/db", "-1"]
-    assert lines[4].split() == ["v2", "v1", "*", "a", "10", "1", "d/dv1", "2,", "d/da", "5"]
+    assert lines[3].split() == ["v1", "a", "-", "b", "5", "2", "∂/∂a", "1,", "∂/∂b", "-1"]
+    assert lines[4].split() == ["v2", "v1", "*", "a", "10", "1", "∂/∂v1", "2,", "∂/∂a", "5"]
     assert "dot(a, 2, 0)" in table(snapshot(autograd.dot([Value(1.0, label="a")], [2])))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 deno = pytest.importorskip("deno", reason="deno is in the extra `test`")
 ROOT = Path(__file__).parents[1]
-SOURCES = ["autograd/drawing/player.js", "tests/player.test.js"]
+SOURCES = ["tests/player.test.js", *(f"autograd/drawing/{name}.js" for name in ("elements", "quiz", "player"))]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ SOURCES = ["autograd/drawing/player.js", "tests/player.test.js"]
         ["fmt", "--check", *SOURCES, "autograd/drawing/player.css"],
         ["lint", *SOURCES],
         ["check", *SOURCES],
-        ["test", "--no-check", SOURCES[1]],
+        ["test", "--no-check", SOURCES[0]],
     ],
     ids=lambda command: command[0],
 )

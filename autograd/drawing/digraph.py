@@ -24,7 +24,7 @@ PAGE = 1400
 """Pixels; a wider picture is scrolled rather than made smaller."""
 
 
-class Picture(graphviz.Digraph):  # type: ignore[misc]
+class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without types
     """The picture of a graph. `.source` is DOT; everything of `graphviz.Digraph` works, if an engine is installed.
 
     As SVG, in a notebook or through `pipe`, `render` and `save`, it is drawn here and needs no engine, unless you

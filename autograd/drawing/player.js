@@ -1,69 +1,21 @@
 // Plays a recording of both passes over its picture. It computes no gradient: every number comes from the recording,
-// whose format stands in recording.py. Whatever a person wrote reaches the page as text, never as markup.
+// whose format stands in recording.py. The page and the widget hold this and the files it imports as one script.
 
-/** A piece of MathML as nested lists: [tag, child, ...]; a tag may carry a class, "mrow.grad".
- * @typedef {string | number | any[]} Markup */
-/** @typedef {number | "nan" | "inf" | "-inf" | null} Num */
+/** @typedef {import("./elements.js").Markup} Markup */
+/** @typedef {import("./quiz.js").Num} Num */
+/** @typedef {import("./quiz.js").Step} Step */
 /** @typedef {{role: string, name: string, symbol: string, text: string, module: string, line: string, does: string,
  *   math: Markup | null}} Node */
 /** @typedef {{source: number, target: number, local: Num, text: string, rule: Markup | null}} Edge */
-/** @typedef {{phase: string, say: string, math: Markup | null, node?: number, edge?: number, shown?: string,
- *   upstream?: Num, local?: Num, contribution?: Num, before?: Num, after?: Num}} Step */
 /** @typedef {{root: string, scale: number, nodes: Node[], edges: Edge[], steps: Step[], pieces?: Markup[]}} Recording */
 /** @typedef {{step: number, go: (step: number) => void, stop: () => void}} Player */
 /** What is known after a step: the text of each node's data and gradient, and where the gradient flowed.
  * @typedef {{data: string[], grad: string[], size: number[], used: Set<number>}} State */
 
-const MATHML = "http://www.w3.org/1998/Math/MathML";
-const TAGS = new Set(["math", "mrow", "mi", "mn", "mo", "mtext", "mfrac", "msub", "msup", "msqrt", "munder"]);
+import { icon, ICONS, make, mathElement } from "./elements.js";
+import { judge, parse, toNumber } from "./quiz.js";
+
 const SECONDS = 1.6;
-const ICONS = {
-  first: "M5 4v12M16 4 8 10l8 6z",
-  back: "M13 3.5 6.5 10 13 16.5 14.5 15 9.5 10l5-5z",
-  play: "M6 3.5 16 10 6 16.5z",
-  pause: "M6 4h3v12H6zM12 4h3v12h-3z",
-  next: "M7 3.5 13.5 10 7 16.5 5.5 15l5-5-5-5z",
-  last: "M15 4v12M4 4l8 6-8 6z",
-};
-
-/** @param {Num | undefined} x @returns {number} */
-export function toNumber(x) {
-  if (x === "inf") return Infinity;
-  if (x === "-inf") return -Infinity;
-  return typeof x === "number" ? x : NaN;
-}
-
-/** What somebody typed, as a number: `-0.5`, `0,5`, `2*(1 - 0.25)`, `inf`; undefined if it is none.
- * @param {string} text @returns {number | undefined} */
-export function parse(text) {
-  const plain = text.toLowerCase().replaceAll("\u2212", "-").replace(/[×·]/g, "*").replace("∞", "inf").trim();
-  if (plain === "nan") return NaN;
-  if (/[1-9]\d*,\d{3}(?!\d)/.test(plain)) return undefined; // 1,500 is more than a thousand to some
-  const tokens = plain.replaceAll(",", ".").match(/\d*\.?\d+(e[+-]?\d+)?|\d+\.|inf|\S/g) ?? [];
-  const sum = () => {
-    let x = product();
-    while (tokens[0] === "+" || tokens[0] === "-") x = tokens.shift() === "+" ? x + product() : x - product();
-    return x;
-  };
-  const product = () => {
-    let x = factor();
-    while (tokens[0] === "*" || tokens[0] === "/") x = tokens.shift() === "*" ? x * factor() : x / factor();
-    return x;
-  };
-  /** @returns {number} */
-  const factor = () => {
-    const token = tokens.shift() ?? "";
-    if (token === "-" || token === "+") return token === "-" ? -factor() : factor();
-    if (token === "inf") return Infinity;
-    let x = token === "(" ? sum() : /\d/.test(token) ? Number(token) : NaN;
-    if (token === "(" && tokens.shift() !== ")") x = NaN;
-    if (tokens[0] !== "^") return x;
-    tokens.shift();
-    return x ** factor();
-  };
-  const x = sum();
-  return tokens.length || Number.isNaN(x) ? undefined : x;
-}
 
 /** Everything that the page shows after step k, from the beginning. @param {Recording} recording @param {number} k
  * @returns {State} */
@@ -88,83 +40,6 @@ export function stateAt(recording, k) {
     if (step.phase === "end") recording.nodes.forEach((n, i) => grad[i] ||= n.role === "constant" ? "" : "0");
   }
   return { data, grad, size, used };
-}
-
-/** Judges an answer to "what is the gradient after this step?" and says what was forgotten.
- * @param {Step} step @param {number} answer @param {boolean} hasRule whether the slope has to be worked out from cards,
- *   whose numbers are rounded @returns {{right: boolean, say: string}} */
-export function judge(step, answer, hasRule = false) {
-  const [after, before, contribution, upstream, local] = [
-    step.after,
-    step.before,
-    step.contribution,
-    step.upstream,
-    step.local,
-  ].map(toNumber);
-  const adds = !Number.isNaN(before) || step.before === "nan";
-  /** Whether two numbers look the same in four digits. @param {number} a @param {number} b */
-  const same = (a, b) => Object.is(a, b) || a === b || Math.abs(1 - a / b) <= 5e-4;
-  if (same(answer, after)) return { right: true, say: "Right." };
-  const hints = [
-    [adds && same(answer, contribution), "That is this contribution alone. Add it to what was there before."],
-    [adds && same(answer, before), "That is the value before accumulation. Add this contribution to it."],
-    [same(answer, upstream), "That is the upstream gradient. Multiply it by the local derivative."],
-    [same(answer, local), "That is the local derivative. Multiply it by the upstream gradient."],
-    [same(answer, -after), "The size is right; look at the sign again."],
-  ];
-  const hint = hints.find(([applies]) => applies);
-  if (hint) return { right: false, say: String(hint[1]) };
-  // From the numbers on the cards, in four digits, one gets this; and 1 - 0.9993² is off by 1e-4 or so.
-  const fromCards = (adds ? shown(before) : 0) + shown(upstream) * shown(local);
-  const off = Number.isFinite(after) ? Math.min(Math.abs(answer - after), Math.abs(answer - fromCards)) : NaN;
-  /** Whether the answer is what is right, rounded to so many digits. @param {number} digits */
-  const to = (digits) => [after, fromCards].some((x) => Number(x.toPrecision(digits)) === answer);
-  const slack = hasRule ? 1e-4 * Math.abs(upstream) : 0;
-  if (to(3) || off <= 0.002 * Math.abs(after) || off <= Math.min(slack, 0.1 * Math.abs(after))) {
-    return { right: true, say: "Right." };
-  }
-  if (to(1) || to(2)) return { right: false, say: "Close: give one more digit." };
-  if (off <= slack) {
-    return { right: false, say: "The numbers on the cards are too rounded for this one: press Show it." };
-  }
-  return { right: false, say: `Not yet: it is upstream times local${adds ? ", added to what was there" : ""}.` };
-}
-
-/** A number as a card shows it. @param {number} x */
-function shown(x) {
-  return Number.isFinite(x) ? Number(x.toPrecision(4)) : x;
-}
-
-/** MathML from nested lists; anything that is not known as a tag becomes a row. A number stands for a piece that occurs
- * more than once. @param {Markup} math @param {Markup[]} pieces @returns {Element | Text} */
-export function mathElement(math, pieces = []) {
-  if (typeof math === "number") return mathElement(pieces[math], pieces);
-  if (typeof math === "string") return document.createTextNode(math);
-  const [tag, look] = String(math[0]).split(".");
-  const element = document.createElementNS(MATHML, TAGS.has(tag) ? tag : "mrow");
-  if (look) element.setAttribute("class", look);
-  element.append(...math.slice(1).map((/** @type {Markup} */ child) => mathElement(child, pieces)));
-  return element;
-}
-
-/** @param {string} tag @param {Record<string, string>} attributes @param {...(string | Element | Text)} children
- * @returns {HTMLElement} */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-/** @param {string} path @returns {SVGElement} */
-function icon(path) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 20 20");
-  svg.setAttribute("aria-hidden", "true");
-  const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  shape.setAttribute("d", path);
-  svg.append(shape);
-  return svg;
 }
 
 /**

@@ -48,7 +48,7 @@ class StepThrough:
     @property
     def html(self) -> str:
         """The page: one self-contained file that asks for nothing from elsewhere."""
-        script = re.sub(r"/\*\*.*?\*/\s*", "", _asset("player.js") + START, flags=re.DOTALL)  # without types
+        script = re.sub(r"/\*\*.*?\*/\s*", "", _script() + START, flags=re.DOTALL)  # without types
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return _asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
@@ -88,8 +88,8 @@ def step_through(
     """Both passes below `root`, step by step: every operation, every contribution of the chain rule, every sum.
 
     d is a whole derivative, the gradient; ∂ a local one, along one edge. Makes a sweep of its own and changes no
-    number. Leave it at the end of a notebook cell, or `save("lesson.html")`
-    for a page that needs nothing else; `print` lists the steps.
+    number. Leave it at the end of a notebook cell, or `save("lesson.html")` for a page that needs nothing else; `print`
+    lists the steps.
 
     names: labels for Values without one, such as `locals()`. expand: ["dot"] takes each `dot` apart into its products
     and their sum. widget: a live one, whose `.step` Python can set and read; needs the extra `widget`.
@@ -136,6 +136,12 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _script() -> str:
+    """The player and what it imports, as one module."""
+    parts = "".join(map(_asset, ("elements.js", "quiz.js", "player.js")))
+    return re.sub(r"^import .*\n", "", parts, flags=re.MULTILINE)
+
+
 def _widget(result: StepThrough) -> Any:
     """The same as a widget, with the traits `step` and `recording`."""
     try:
@@ -152,7 +158,7 @@ def _widget_class() -> Any:
     class StepWidget(anywidget.AnyWidget):
         """A live step-through: `.step` is where it stands."""
 
-        _esm = _asset("player.js")
+        _esm = _script()
         _css = STYLE + _asset("player.css")
         step = traitlets.Int(0).tag(sync=True)
         recording = traitlets.Dict().tag(sync=True)

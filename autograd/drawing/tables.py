@@ -19,7 +19,7 @@ def table(graph: Snapshot, limit: int = 60) -> str:
     for i, node in enumerate(graph.nodes):
         if node.role != "constant":
             xs = [name for name, _ in inputs.get(i, [])]
-            local = ", ".join(f"d/d{name} {number:.6g}" for name, number in inputs.get(i, []) if number is not None)
+            local = ", ".join(f"∂/∂{name} {number:.6g}" for name, number in inputs.get(i, []) if number is not None)
             rows.append((names[i], _operation(node.symbol, xs), f"{node.data:.6g}", f"{node.grad:.6g}", local))
     left_out = max(0, len(rows) - 1 - limit)
     rows[1 : 1 + left_out] = []
