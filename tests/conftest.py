@@ -1,3 +1,50 @@
-"""Scripts that pytest does not collect: they need packages that the tests do without."""
+"""Fixtures that several files share. Scripts that pytest does not collect need packages that the tests do without."""
+
+import pytest
+from browser import CHROMIUM, FLAGS, Page
+
+from autograd.drawing import engines
+from autograd.drawing.engines import use_dot
 
 collect_ignore = ["reference", "benchmarks"]
+
+
+@pytest.fixture(params=["engine", "built-in"])
+def either_engine(request, monkeypatch):
+    if request.param == "built-in":
+        monkeypatch.setattr(engines, "use_dot", lambda: False)
+    elif not use_dot():
+        pytest.skip("no engine is installed")
+    return request.param
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    monkeypatch.setattr("autograd.drawing.engines.use_dot", lambda: False)
+    monkeypatch.setattr("autograd.drawing.digraph.use_dot", lambda: False)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is in the extra `test`")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    pages = []
+
+    def open_page(result, **options):
+        path = result.save(tmp_path / f"{len(pages)}.html")
+        page = Page(browser.new_page(**options), f"file://{path}")
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        assert page.errors == []
+        assert page.requests == [page.url]
+        page.page.close()

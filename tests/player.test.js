@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mathElement } from "../autograd/drawing/elements.js";
-import { stateAt } from "../autograd/drawing/player.js";
-import { judge, parse, toNumber } from "../autograd/drawing/quiz.js";
+import { judge, parse } from "../autograd/drawing/quiz.js";
+import { stateAt, toNumber } from "../autograd/drawing/recording.js";
 
 /** x * x at 3: two contributions to one node. */
 const recording = {
@@ -28,8 +28,8 @@ const recording = {
   ],
 };
 
-/** @param {Partial<import("../autograd/drawing/quiz.js").Step>} step
- * @returns {import("../autograd/drawing/quiz.js").Step} */
+/** @param {Partial<import("../autograd/drawing/recording.js").Step>} step
+ * @returns {import("../autograd/drawing/recording.js").Step} */
 function backward(step) {
   return { phase: "backward", say: "", math: null, ...step };
 }

@@ -2,91 +2,15 @@
 for from elsewhere."""
 
 import json
-import shutil
 
 import pytest
+from browser import CHROMIUM, Page, example
 
 import autograd
-from autograd import Value, explain, maximum, step_through, trace_source
+from autograd import Value, explain, step_through
 from nn import MLP
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is in the extra `test`")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield browser
-        browser.close()
-
-
-class Page:
-    """A page of the browser, with what it logged and asked for."""
-
-    def __init__(self, page, url):
-        self.page, self.url, self.errors, self.requests = page, url, [], []
-        page.on("console", lambda message: self.errors.append(message.text))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: (self.errors.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.goto(url)
-
-    def press(self, *keys):
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    @property
-    def step(self):
-        return int(self.page.text_content(".count").split("/")[0])
-
-    def texts(self, kind):
-        """What the cards show, by node."""
-        cards = "[...document.querySelectorAll('.node')]"
-        script = f"(kind) => {cards}.map(g => g.querySelector('.number.' + kind)?.textContent)"
-        shown = self.page.evaluate(script, kind)
-        order = self.page.evaluate(f"{cards}.map(g => Number(g.dataset.node))")
-        return [text for _, text in sorted(zip(order, shown, strict=True))]
-
-    def say(self):
-        return self.page.text_content(".say")
-
-    def equation(self):
-        return self.page.text_content(".equation")
-
-
-@pytest.fixture
-def open_page(browser, tmp_path):
-    pages = []
-
-    def open_page(result, **options):
-        path = result.save(tmp_path / f"{len(pages)}.html")
-        page = Page(browser.new_page(**options), f"file://{path}")
-        pages.append(page)
-        return page
-
-    yield open_page
-    for page in pages:
-        assert page.errors == []
-        assert page.requests == [page.url]
-        page.page.close()
-
-
-def example():
-    with trace_source():
-        a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(6.5, label="c")
-        p = a * b
-        p.label = "p"
-        y = (p + c).tanh() * a - (b.relu() + maximum(a, c))
-        y.label = "L"
-    return y
 
 
 def expected(recording, k):
@@ -208,7 +132,7 @@ def test_a_card_enlarges_with_formula_and_source(open_page):
     text = details.text_content()
     assert details.is_visible()
     assert details.get_attribute("role") == "dialog"
-    for part in ("tanh", "0.4621", "scales the gradient by its slope here", "test_page.py", "y = (p + c).tanh() * a"):
+    for part in ("tanh", "0.4621", "scales the gradient by its slope here", "browser.py", "y = (p + c).tanh() * a"):
         assert part in text
     assert "1−" in text.replace(" ", "")
     assert "= 0.7864" in text
@@ -225,65 +149,6 @@ def test_a_card_enlarges_with_formula_and_source(open_page):
     assert not details.is_visible()
 
 
-def test_quiz(open_page):
-    result = step_through(example())
-    steps, page = result.recording["steps"], open_page(result)
-    page.page.locator("button.quiz").click()
-    first = next(k for k, s in enumerate(steps) if s["phase"] == "backward" and s["contribution"] is not None)
-    assert page.step == first
-    adding = (k for k, s in enumerate(steps) if s.get("before") is not None and s["contribution"] is not None)
-    k = next(k for k in adding if steps[k]["local"] not in (0, 1) and steps[k]["upstream"] not in (0, 1))
-    assert page.page.evaluate("document.activeElement.tagName") == "INPUT"
-    page.page.locator(".say").click()
-    page.press("ArrowRight", "End", "Space")
-    assert page.step == first  # a question is answered before one goes on
-    while page.step < k:
-        if page.page.locator(".question input").count():
-            page.page.locator("button:has-text('Show it')").click()
-            assert page.page.locator(".question input").count() == 0
-            page.press("Enter")  # on Next
-        else:
-            page.press("ArrowRight")
-    step = steps[k]
-    operand = result.recording["edges"][step["edge"]]["source"]
-    assert page.texts("grad")[operand] == "?"
-    assert page.equation() == ""
-    assert page.page.locator(".pill.on").count() == 0
-    field = page.page.locator(".question input")
-
-    def answer(x):
-        field.fill(str(x))
-        field.press("Enter")
-        return page.page.text_content(".reply") if page.page.locator(".reply").count() else ""
-
-    assert "upstream gradient. Multiply" in answer(step["upstream"])
-    assert "before accumulation. Add" in answer(step["before"])
-    assert "contribution alone. Add" in answer(step["contribution"])
-    assert "Not yet" in answer(123456)
-    assert "Write a number" in answer("x")
-    assert "Write a number" in answer("")
-    field.press("ArrowLeft")
-    assert page.step == k
-    answer(step["shown"])
-    assert page.say().startswith("Right. (0 of ")
-    assert page.texts("grad")[operand] == step["shown"]
-    assert step["shown"] in page.equation()
-    page.press("Enter")
-    assert page.page.evaluate("document.activeElement.tagName") == "INPUT"
-    answer(f"{steps[k + 1]['upstream']:.4g} * {steps[k + 1]['local']:.4g}")
-    assert page.say().startswith("Right. (1 of ")
-    page.page.locator("button.quiz").click()
-    assert page.page.locator(".question input").count() == 0
-
-
-def test_a_quiz_without_questions_says_so(open_page):
-    page = open_page(step_through(Value(-1.0, label="x").relu()))
-    page.page.locator("button.quiz").click()
-    assert page.say() == "There is nothing to ask here: no gradient is handed on."
-    page.press("End")
-    assert page.texts("grad") == ["0", "1"]
-
-
 def test_a_card_that_is_not_computed_yet_tells_only_its_rule(open_page):
     page = open_page(step_through(Value(0.5, label="x").tanh()))
     page.page.locator('.node[data-node="1"]').click()
@@ -292,15 +157,6 @@ def test_a_card_that_is_not_computed_yet_tells_only_its_rule(open_page):
     assert "= ?" in text
     page.page.locator(".stage").click(position={"x": 3, "y": 3})
     assert not page.page.locator(".details").is_visible()
-
-
-def test_quiz_after_watching_to_the_end_begins_at_the_first_question(open_page):
-    result = step_through(example())
-    page = open_page(result)
-    page.press("End")
-    page.page.locator("button.quiz").click()
-    assert result.recording["steps"][page.step]["phase"] == "backward"
-    assert page.page.locator(".question input").count() == 1
 
 
 def test_a_tall_picture_keeps_the_active_card_in_sight(open_page):

@@ -8,7 +8,10 @@ import pytest
 
 deno = pytest.importorskip("deno", reason="deno is in the extra `test`")
 ROOT = Path(__file__).parents[1]
-SOURCES = ["tests/player.test.js", *(f"autograd/drawing/{name}.js" for name in ("elements", "quiz", "player"))]
+SOURCES = [
+    "tests/player.test.js",
+    *(f"autograd/drawing/{name}.js" for name in ("elements", "recording", "quiz", "player")),
+]
 
 
 @pytest.mark.parametrize(

@@ -2,45 +2,16 @@
 // whose format stands in recording.py. The page and the widget hold this and the files it imports as one script.
 
 /** @typedef {import("./elements.js").Markup} Markup */
-/** @typedef {import("./quiz.js").Num} Num */
-/** @typedef {import("./quiz.js").Step} Step */
-/** @typedef {{role: string, name: string, symbol: string, text: string, module: string, line: string, does: string,
- *   math: Markup | null}} Node */
-/** @typedef {{source: number, target: number, local: Num, text: string, rule: Markup | null}} Edge */
-/** @typedef {{root: string, scale: number, nodes: Node[], edges: Edge[], steps: Step[], pieces?: Markup[]}} Recording */
+/** @typedef {import("./recording.js").Node} Node */
+/** @typedef {import("./recording.js").Step} Step */
+/** @typedef {import("./recording.js").Recording} Recording */
 /** @typedef {{step: number, go: (step: number) => void, stop: () => void}} Player */
-/** What is known after a step: the text of each node's data and gradient, and where the gradient flowed.
- * @typedef {{data: string[], grad: string[], size: number[], used: Set<number>}} State */
 
 import { icon, ICONS, make, mathElement } from "./elements.js";
-import { judge, parse, toNumber } from "./quiz.js";
+import { judge, parse } from "./quiz.js";
+import { stateAt } from "./recording.js";
 
 const SECONDS = 1.6;
-
-/** Everything that the page shows after step k, from the beginning. @param {Recording} recording @param {number} k
- * @returns {State} */
-export function stateAt(recording, k) {
-  const data = recording.nodes.map((n) => n.role === "operation" ? "" : n.text);
-  const grad = recording.nodes.map(() => "");
-  const size = recording.nodes.map(() => 0);
-  const used = new Set();
-  for (const step of recording.steps.slice(0, k + 1)) {
-    if (step.phase === "forward") data[step.node ?? 0] = step.shown ?? "";
-    if (step.phase === "seed") {
-      grad[step.node ?? 0] = step.shown ?? "";
-      size[step.node ?? 0] = 1 / recording.scale;
-    }
-    if (step.phase === "backward" && step.edge !== undefined && step.contribution !== null) {
-      const node = recording.edges[step.edge].source;
-      grad[node] = step.shown ?? "";
-      const share = Math.abs(toNumber(step.after)) / recording.scale;
-      size[node] = share <= 1 ? share : 1; // what is no number is as large as can be
-      used.add(step.edge);
-    }
-    if (step.phase === "end") recording.nodes.forEach((n, i) => grad[i] ||= n.role === "constant" ? "" : "0");
-  }
-  return { data, grad, size, used };
-}
 
 /**
  * Makes `host`, which holds the picture as an SVG, into a player. Keys reach it through `keys`, the host unless told.
@@ -56,7 +27,6 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   let current = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer;
-  let speed = 1;
   let quiz = false;
   let open = -1; // the node whose card is enlarged
   /** @type {Set<number>} steps whose number is known to the reader */
@@ -90,10 +60,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     ...["0.5", "1", "2", "4"].map((x) => make("option", { value: x }, `${x}×`)),
   ));
   speeds.value = "1";
-  speeds.addEventListener("change", () => {
-    speed = Number(speeds.value);
-    if (timer) start();
-  });
+  speeds.addEventListener("change", () => timer ? start() : undefined);
   const quizButton = make("button", { type: "button", class: "quiz", "aria-pressed": "false" }, "Quiz");
   quizButton.addEventListener("click", () => {
     quiz = !quiz;
@@ -171,7 +138,6 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       }
     });
   });
-
   stage.addEventListener("click", (event) => {
     if (!(/** @type {Element} */ (event.target).closest(".node"))) close();
   });
@@ -189,7 +155,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     clearInterval(timer);
     if (hides(current)) return;
     if (current >= steps.length - 1) go(0);
-    timer = setInterval(() => go(current + 1), (1000 * SECONDS) / speed);
+    timer = setInterval(() => go(current + 1), (1000 * SECONDS) / Number(speeds.value));
     showPlaying();
   }
 

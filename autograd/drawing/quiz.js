@@ -1,16 +1,8 @@
 // The quiz: what somebody typed, and what is to be said of it.
 
-/** @typedef {import("./elements.js").Markup} Markup */
-/** @typedef {number | "nan" | "inf" | "-inf" | null} Num */
-/** @typedef {{phase: string, say: string, math: Markup | null, node?: number, edge?: number, shown?: string,
- *   upstream?: Num, local?: Num, contribution?: Num, before?: Num, after?: Num}} Step */
+/** @typedef {import("./recording.js").Step} Step */
 
-/** @param {Num | undefined} x @returns {number} */
-export function toNumber(x) {
-  if (x === "inf") return Infinity;
-  if (x === "-inf") return -Infinity;
-  return typeof x === "number" ? x : NaN;
-}
+import { toNumber } from "./recording.js";
 
 /** What somebody typed, as a number: `-0.5`, `0,5`, `2*(1 - 0.25)`, `inf`; undefined if it is none.
  * @param {string} text @returns {number | undefined} */

@@ -138,7 +138,7 @@ def _asset(name: str) -> str:
 
 def _script() -> str:
     """The player and what it imports, as one module."""
-    parts = "".join(map(_asset, ("elements.js", "quiz.js", "player.js")))
+    parts = "".join(map(_asset, ("elements.js", "recording.js", "quiz.js", "player.js")))
     return re.sub(r"^import .*\n", "", parts, flags=re.MULTILINE)
 
 

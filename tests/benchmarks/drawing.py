@@ -5,7 +5,6 @@ in a process of its own; with an engine for positions, if one is installed, and 
 the pictures are written there.
 """
 
-import itertools
 import json
 import random
 import statistics
@@ -36,52 +35,14 @@ def mlp_batch():
 
 
 def gpt_step():
-    """microgpt's forward pass: an embedding of 16 numbers, 4 heads, one layer, every number a Value of its own."""
     from autograd import Value
 
+    sys.path.append(str(Path(__file__).parents[1]))
+    from microgpt import gpt
+
     rng = random.Random(42)
-    width, heads, block, vocabulary = 16, 4, 16, 27
-
-    def matrix(rows, columns):
-        return [[Value(rng.gauss(0, 0.08)) for _ in range(columns)] for _ in range(rows)]
-
-    state = {name: matrix(vocabulary if name in ("wte", "head") else block if name == "wpe" else width, width)
-             for name in ("wte", "wpe", "head", "wq", "wk", "wv", "wo")}  # fmt: skip
-    state["fc1"], state["fc2"] = matrix(4 * width, width), matrix(width, 4 * width)
-
-    def linear(x, w):
-        return [sum(wi * xi for wi, xi in zip(row, x, strict=True)) for row in w]
-
-    def softmax(logits):
-        largest = max(v.data for v in logits)
-        exps = [(v - largest).exp() for v in logits]
-        total = sum(exps)
-        return [e / total for e in exps]
-
-    def rmsnorm(x):
-        scale = (sum(xi * xi for xi in x) / len(x) + 1e-5) ** -0.5
-        return [xi * scale for xi in x]
-
-    tokens = [rng.randrange(vocabulary) for _ in range(9)]
-    keys, values, losses = [], [], []
-    for position, (token, target) in enumerate(itertools.pairwise(tokens)):
-        x = rmsnorm([t + p for t, p in zip(state["wte"][token], state["wpe"][position], strict=True)])
-        residual, x = x, rmsnorm(x)
-        q = linear(x, state["wq"])
-        keys.append(linear(x, state["wk"]))
-        values.append(linear(x, state["wv"]))
-        attended, size = [], width // heads
-        for h in range(heads):
-            part = slice(h * size, (h + 1) * size)
-            scores = [sum(a * b for a, b in zip(q[part], k[part], strict=True)) / size**0.5 for k in keys]
-            weights = softmax(scores)
-            attended += [sum(w * v[part][j] for w, v in zip(weights, values, strict=True)) for j in range(size)]
-        x = [a + b for a, b in zip(linear(attended, state["wo"]), residual, strict=True)]
-        residual = x
-        x = linear([v.relu() for v in linear(rmsnorm(x), state["fc1"])], state["fc2"])
-        logits = linear([a + b for a, b in zip(x, residual, strict=True)], state["head"])
-        losses.append(-softmax(logits)[target].log())
-    return sum(losses) / len(losses)
+    _, loss = gpt(Value, rng, width=16, heads=4, block=16, vocabulary=27, spread=0.08)
+    return loss([rng.randrange(27) for _ in range(9)])
 
 
 GRAPHS = {"chain": tanh_chain, "mlp": mlp_batch, "gpt": gpt_step}

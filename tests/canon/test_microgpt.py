@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+from microgpt import gpt
 
 from autograd import Value
 
@@ -68,55 +69,11 @@ class Plain:
 
 
 def train(value, steps=3):
-    """A one-layer transformer with two heads on a tiny alphabet; losses of each step and the last parameters."""
-    rng = random.Random(42)
-    width, heads, block, vocabulary = 4, 2, 4, 5
-
-    def matrix(rows, columns):
-        return [[value(rng.gauss(0, 0.3)) for _ in range(columns)] for _ in range(rows)]
-
-    state = {name: matrix(vocabulary if name in ("wte", "head") else block if name == "wpe" else width, width)
-             for name in ("wte", "wpe", "head", "wq", "wk", "wv", "wo")}  # fmt: skip
-    state["fc1"], state["fc2"] = matrix(4 * width, width), matrix(width, 4 * width)
-    params = [p for m in state.values() for row in m for p in row]
-
-    def linear(x, w):
-        return [sum(wi * xi for wi, xi in zip(row, x, strict=True)) for row in w]
-
-    def softmax(logits):
-        largest = max(v.data for v in logits)
-        exps = [(v - largest).exp() for v in logits]
-        total = sum(exps)
-        return [e / total for e in exps]
-
-    def rmsnorm(x):
-        scale = (sum(xi * xi for xi in x) / len(x) + 1e-5) ** -0.5
-        return [xi * scale for xi in x]
-
-    def gpt(token, position, keys, values):
-        x = rmsnorm([t + p for t, p in zip(state["wte"][token], state["wpe"][position], strict=True)])
-        residual, x = x, rmsnorm(x)
-        q = linear(x, state["wq"])
-        keys.append(linear(x, state["wk"]))
-        values.append(linear(x, state["wv"]))
-        attended, size = [], width // heads
-        for h in range(heads):
-            part = slice(h * size, (h + 1) * size)
-            scores = [sum(a * b for a, b in zip(q[part], k[part], strict=True)) / size**0.5 for k in keys]
-            weights = softmax(scores)
-            attended += [sum(w * v[part][j] for w, v in zip(weights, values, strict=True)) for j in range(size)]
-        x = [a + b for a, b in zip(linear(attended, state["wo"]), residual, strict=True)]
-        residual = x
-        x = linear([v.relu() for v in linear(rmsnorm(x), state["fc1"])], state["fc2"])
-        return linear([a + b for a, b in zip(x, residual, strict=True)], state["head"])
-
+    """Trains on a tiny alphabet with Adam written out; losses of each step and the last parameters."""
+    params, loss_of = gpt(value, random.Random(42), width=4, heads=2, block=4, vocabulary=5, spread=0.3)
     losses, m, v = [], [0.0] * len(params), [0.0] * len(params)
     for step in range(steps):
-        tokens, keys, values, terms = [0, 3, 1, 4, 2], [], [], []
-        for position in range(4):
-            probabilities = softmax(gpt(tokens[position], position, keys, values))
-            terms.append(-probabilities[tokens[position + 1]].log())
-        loss = (1 / 4) * sum(terms)
+        loss = loss_of([0, 3, 1, 4, 2])
         loss.backward()
         for i, p in enumerate(params):
             m[i] = 0.85 * m[i] + 0.15 * p.grad

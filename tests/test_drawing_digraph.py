@@ -1,0 +1,154 @@
+"""Pictures as files and as `graphviz.Digraph`, with an engine, without one, and with one that fails."""
+
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import graphviz
+import pytest
+from picture import cards, graph
+
+from autograd import Value, draw_dot
+from autograd.drawing import engines
+from autograd.drawing.engines import use_dot
+
+
+def test_save_writes_what_the_name_says(tmp_path):
+    picture = draw_dot(graph())
+    for name, start in [("x.svg", "<svg"), ("x.dot", "digraph"), ("x.gv", "digraph"), ("deep/x.mmd", "flowchart LR")]:
+        path = picture.save(tmp_path / name)
+        assert Path(path).read_text().startswith(start)
+    if use_dot():
+        assert Path(picture.save(tmp_path / "x.png")).read_bytes().startswith(b"\x89PNG")
+    for name in ("x.jpg", "x"):
+        with pytest.raises(ValueError, match=r"save expected a name that ends in \.svg, \.png, "):
+            picture.save(tmp_path / name)
+    if shutil.which("dot"):
+        assert Path(picture.save(tmp_path / "x.pdf")).read_bytes().startswith(b"%PDF")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix not in (".png", ".pdf")) == [
+        "deep",
+        "x.dot",
+        "x.gv",
+        "x.svg",
+    ]
+
+
+def test_render_takes_any_name_as_graphviz_does(tmp_path):
+    if not use_dot():
+        pytest.skip("no engine is installed")
+    for name in ("out", "version.1", "x.svg"):
+        path = Path(draw_dot(graph()).render(tmp_path / name, format="png"))
+        assert path.name == f"{name}.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / name).read_text().startswith("digraph")
+    assert draw_dot(graph()).render(tmp_path / "out").endswith("out.svg")
+
+
+def test_without_any_engine_svg_still_works_and_png_names_the_extra(no_engine, tmp_path):
+    picture = draw_dot(graph())
+    assert picture.pipe().startswith(b"<svg")
+    assert picture.pipe(encoding="utf-8").startswith("<svg")
+    path = picture.render(tmp_path / "graph", cleanup=True)
+    assert Path(path).read_text().startswith("<svg")
+    assert [p.name for p in tmp_path.iterdir()] == ["graph.svg"]
+    assert picture._repr_mimebundle_()["image/svg+xml"].startswith("<svg")
+    for format in ("png", "pdf"):
+        with pytest.raises(RuntimeError, match=rf"the format {format} needs .*pip install 'scalar-autograd\[draw\]'"):
+            picture.pipe(format=format)
+        with pytest.raises(RuntimeError, match="needs an engine"):
+            picture.save(tmp_path / f"x.{format}")
+    picture.node("mine")
+    with pytest.raises(RuntimeError, match="svg of a picture that you have added to needs an engine"):
+        picture.svg
+
+
+def test_what_you_add_to_a_picture_is_drawn():
+    if not use_dot():
+        pytest.skip("no engine is installed")
+    picture = draw_dot(graph())
+    picture.node("mine")
+    assert "mine" in picture.pipe(encoding="utf-8")
+    assert "mine" in picture.svg
+
+
+def test_an_engine_that_hangs_is_left_behind(monkeypatch, tmp_path):
+    slow = tmp_path / "dot"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(engines, "use_dot", lambda: "dot")
+    monkeypatch.setattr(engines, "SECONDS", 0.2)
+    monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", slow)
+    with pytest.warns(RuntimeWarning, match="timed out"):
+        assert len(cards(draw_dot(graph()).svg)) == 4
+
+
+def test_long_edges_do_not_blow_up_a_picture(monkeypatch):
+    monkeypatch.setattr(engines, "use_dot", lambda: "")
+    xs = [Value(0.01 * i) for i in range(5)]
+    y = xs[0] * 1.0
+    for i in range(150):
+        y = y * xs[i % 5] + xs[(i * 7 + 3) % 5]
+    picture = draw_dot(y, collapse=None)
+    assert len(picture.svg) < 6000 * len(picture.diagram.cards)
+
+
+def test_what_is_no_number_has_the_widest_arrow():
+    x = Value(0.0)
+    y = x.sqrt() + 3 * x
+    y.backward()
+    assert draw_dot(y, highlight="grad").diagram.arrows[0].flow == 1.0
+
+
+def test_long_numbers_fit_their_cards(either_engine):
+    svg = draw_dot(Value(-1.2345678901234567e-100), digits=17).svg
+    assert float(re.search(r'class="box" x="[^"]*" y="[^"]*" width="([^"]*)"', svg)[1]) > 210
+
+
+def test_a_format_that_an_engine_does_not_know(monkeypatch):
+    def unknown(*_, **__):
+        raise subprocess.CalledProcessError(1, "graphviz-pure")
+
+    monkeypatch.setattr("autograd.drawing.digraph.use_dot", lambda: "graphviz-pure")
+    monkeypatch.setattr(graphviz.Digraph, "pipe", unknown)
+    with pytest.raises(RuntimeError, match="graphviz-pure cannot make the format pdf; Graphviz itself may be able to"):
+        draw_dot(graph()).pipe(format="pdf")
+
+
+def test_copies_and_subgraphs_are_graphviz_s():
+    picture = draw_dot(graph())
+    other = picture.copy()
+    other.node("mine")
+    assert "mine" in other.source
+    assert "mine" not in picture.source
+    assert picture.copy().svg == picture.svg
+    with other.subgraph(name="cluster_0") as part:
+        part.node("inside")
+    assert "subgraph cluster_0" in other.source
+    assert repr(picture) == "<picture of 4 cards>"
+
+
+def test_a_failing_engine_is_told_and_the_built_in_layout_takes_over(monkeypatch):
+    def broken(*args, **options):
+        raise subprocess.CalledProcessError(1, "dot")
+
+    monkeypatch.setattr(engines, "use_dot", lambda: "dot")
+    monkeypatch.setattr(subprocess, "run", broken)
+    with pytest.warns(RuntimeWarning, match="Graphviz computed no positions .*; the built-in layout did"):
+        assert len(cards(draw_dot(graph()).svg)) == 4
+
+
+def test_an_engine_is_found_on_the_path_or_beside_python(monkeypatch):
+    binary = graphviz.backend.dot_command.DOT_BINARY
+    monkeypatch.setattr(graphviz.backend.dot_command, "DOT_BINARY", binary)
+    places = {"dot": "/somewhere/dot"}
+    monkeypatch.setattr(shutil, "which", lambda name: places.get(str(name)))
+    assert use_dot() == "dot"
+    assert Path("dot") == graphviz.backend.dot_command.DOT_BINARY
+    beside = str(Path(sysconfig.get_path("scripts")) / "graphviz-pure")
+    places.clear()
+    assert not use_dot()
+    places[beside] = beside
+    assert use_dot() == "graphviz-pure"
+    assert Path(beside) == graphviz.backend.dot_command.DOT_BINARY
