@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from microgpt import gpt
 from support import COPIES, evaluate, numbers, ours, steps
 
 import autograd
@@ -315,6 +316,17 @@ def test_any_partition_is_made_acyclic(data):
     assert len({*components(graph, found).values()}) == len({*found})
     for i, j in ((i, j) for i in range(count) for j in range(count) if found[i] == found[j]):
         assert found[i][0] == "cycle" or keys[i] == keys[j]
+
+
+def test_a_gpt_in_plain_operators_fits_a_picture():
+    _, loss = gpt(Value, random.Random(0), width=8, heads=2, block=8, vocabulary=11, spread=0.1)
+    root = loss([1, 5, 2, 7, 3, 0])
+    assert len(snapshot(root).nodes) > 10_000
+    diagram = drawn(root)
+    assert is_acyclic(diagram)
+    assert len(diagram.cards) <= FEW
+    assert any("relu" in c.title for c in diagram.cards)
+    assert any("exp" in c.title for c in diagram.cards)
 
 
 def test_steps_that_only_follow_each_other_are_one_card():

@@ -153,12 +153,12 @@ def test_dot_is_one_step_or_its_products_and_sum():
     y.label = "y"
     assert "y = w1 · x1 + w2 · 7 + 1 = 2 · 5 + 3 · 7 + 1 = 32" in str(step_through(y))
     lines = str(step_through(y, expand=["dot"]))
-    assert "y·1 = w1 · x1 = 2 · 5 = 10" in lines
-    assert "y = y·1 + y·2 + 1 = 10 + 21 + 1 = 32" in lines
+    assert "y.1 = w1 · x1 = 2 · 5 = 10" in lines
+    assert "y = y.1 + y.2 + 1 = 10 + 21 + 1 = 32" in lines
     for bias in (1.0, Value(1.0)):
         nodes = step_through(dot(w, x, bias), expand=["dot"]).recording["nodes"]
         assert nodes[-1]["does"] == "hands the gradient on unchanged to each operand"
-    assert "where ∂y·1/∂w1 = x1" in lines
+    assert "where ∂y.1/∂w1 = x1" in lines
 
 
 def test_the_line_that_made_a_node_is_recorded_on_request():

@@ -35,7 +35,7 @@ def unfolded(graph: Snapshot) -> Snapshot:
             terms: list[int] = []
             for w, x in zip(uses[:count], uses[count : 2 * count], strict=True):
                 product = graph.nodes[w.source].data * graph.nodes[x.source].data
-                name = f"{node.name}·{len(terms) + 1}"
+                name = f"{node.name}.{len(terms) + 1}"
                 terms.append(len(nodes))
                 nodes.append(
                     SnapshotNode("operation", "*", product, node.grad, name, "", node.module, node.line, "mul")
