@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
-from nn import MLP, SGD, History, Neuron, Trainer, cross_entropy, load_digits, train_validation_test_split
+from nn import MLP, SGD, History, Neuron, Trainer, accuracy, cross_entropy, load_digits, train_validation_test_split
 
 from . import Value
 from .drawing import draw_dot, step_through, table
@@ -157,7 +157,7 @@ def train_digits(options: argparse.Namespace) -> None:
         f"Handwritten digits: {sizes[0]} images to train on, {sizes[1]} to watch, {sizes[2]} to test once at the end."
     )
     optimizer = SGD(model.parameters(), lr=options.lr, momentum=0.9)
-    trainer = Trainer(model, cross_entropy, optimizer, metrics={"accuracy": is_right}, seed=options.seed)
+    trainer = Trainer(model, cross_entropy, optimizer, metrics=[accuracy], seed=options.seed)
     history: History = trainer.fit(
         split.x_train,
         split.y_train,
@@ -175,11 +175,6 @@ def train_digits(options: argparse.Namespace) -> None:
         history.plot().savefig(curves, dpi=120)
         write_file(options.output / "learning_curves.png", curves.getvalue())
         print(f"Learning curves: {options.output / 'learning_curves.png'}")
-
-
-def is_right(logits: list[float], digit: int) -> float:
-    """1.0 if the largest logit is the digit's, else 0.0."""
-    return float(max(range(len(logits)), key=logits.__getitem__) == digit)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
+from .files import write_file
+from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
+from .modes import is_symbolic, symbolic
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 
@@ -13,10 +16,14 @@ __all__ = [
     "Snapshot",
     "SnapshotEdge",
     "SnapshotNode",
+    "as_float",
     "find",
+    "is_symbolic",
     "local_derivatives",
     "operands",
     "primitive",
     "snapshot",
+    "symbolic",
     "topological_order",
+    "write_file",
 ]

@@ -68,14 +68,15 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     return ops.dot(tuple(ws), tuple(xs), bias)
 
 
-def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any]) -> list[Any]:
+def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any] | None = None) -> list[Any]:
     """[dot(w, x, b) for each row w of the weight and its b]: a layer before its activation, faster than row by row.
 
-    x: n numbers. weight: m rows of n. bias: m numbers. Raises ValueError if the lengths do not fit.
+    x: n numbers. weight: m rows of n. bias: m numbers, or None. Raises ValueError if the lengths do not fit.
 
     >>> linear([1.0, 2.0], [[10.0, 1.0], [0.0, 1.0]], [0.5, 0.0])
     [12.5, 2.0]
     """
+    bias = [0.0] * len(weight) if bias is None else bias
     if len(bias) != len(weight) or {*map(len, weight)} - {len(x)}:
         raise ValueError(
             f"linear expected, for {len(x)} numbers and {len(bias)} biases, {len(bias)} rows of {len(x)} weights, "
@@ -83,6 +84,22 @@ def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any
         )
     x = tuple(x)
     return ops.dot.map([(tuple(w), x, b) for w, b in zip(weight, bias, strict=True)])
+
+
+def gather(values: Sequence[Any], index: int) -> Any:
+    """values[index] by a whole number from 0 to n - 1: an embedding's row, the right class's logit. A look-up records
+    nothing.
+
+    Raises TypeError if the index is no whole number, and IndexError if it is out of range; a negative one is.
+
+    >>> gather([[0.1, 0.2], [0.3, 0.4]], 1)
+    [0.3, 0.4]
+    """
+    if not hasattr(index, "__index__"):
+        raise TypeError(f"gather expected a whole number as index, got {index!r} ({type(index).__name__})")
+    if not 0 <= index < len(values):
+        raise IndexError(f"gather expected an index from 0 to {len(values) - 1}, got {index}")
+    return values[index]
 
 
 def logsumexp(xs: Iterable[Any]) -> Any:

@@ -19,6 +19,7 @@ class Mode(NamedTuple):
     recording: bool = True  # False: results are leaves that remember nothing
     anomaly: bool = False  # True: the first nan or inf is an error
     tracing: bool = False  # True: nodes note the line of source that made them
+    symbolic: bool = False  # True: no node's number can be read, so that a recorded graph holds for other numbers too
 
 
 MODE: ContextVar[Mode | None] = ContextVar("autograd mode", default=None)
@@ -83,6 +84,33 @@ def plainly() -> _Switch:
 
 def is_recording() -> bool:
     return (MODE.get() or Mode()).recording
+
+
+def symbolic() -> _Switch:
+    """Within `with symbolic():` a Value's number cannot be read: `.data`, `float` and `bool` raise TypeError, and a
+    comparison gives a recorded 0 or 1. What runs to its end there recorded a graph that holds for any numbers.
+
+    >>> from autograd import Value, where
+    >>> from autograd.extend import symbolic
+    >>> x = Value(2.0)
+    >>> with symbolic():
+    ...     y = where(x > 0, x, 0.0)
+    ...     z = x if x > 0 else 0.0
+    Traceback (most recent call last):
+    TypeError: the truth of a Value cannot be read while a graph is recorded for any numbers; write where(...) ...
+    """
+    return _Switch(symbolic=True)
+
+
+def is_symbolic() -> bool:
+    """Whether numbers cannot be read now; see `symbolic`."""
+    return (mode := MODE.get()) is not None and mode.symbolic
+
+
+def check_readable(what: str, instead: str) -> None:
+    """TypeError within `symbolic`."""
+    if is_symbolic():
+        raise TypeError(f"{what} cannot be read while a graph is recorded for any numbers; {instead}")
 
 
 def detect_anomaly() -> _Switch:

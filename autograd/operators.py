@@ -11,10 +11,9 @@ from typing import Any
 
 from . import ops
 from .floats import as_float
+from .modes import is_symbolic
 from .primitives import REGISTRY, Primitive
 from .value import Value, current_mode, make_node
-
-__all__ = ["Value"]
 
 __all__ = ["Value"]
 
@@ -69,11 +68,15 @@ def _method(primitive: Primitive) -> Any:
     return method
 
 
-def _comparison(compare: Callable[[float, Any], bool]) -> Callable[[Value, Any], Any]:
+def _comparison(compare: Callable[[Any, Any], bool], primitive: Primitive) -> Callable[[Value, Any], Any]:
+    swap = compare in (op.lt, op.le)
+
     def comparison(self: Value, other: Any) -> Any:
-        if isinstance(other, Value):
-            other = other._data
-        return compare(self._data, other) if isinstance(other, Real) else NotImplemented
+        if not isinstance(other, Value | Real):
+            return NotImplemented
+        if is_symbolic():
+            return primitive(other, self) if swap else primitive(self, other)
+        return compare(self._data, other._data if isinstance(other, Value) else other)
 
     return comparison
 
@@ -83,7 +86,7 @@ for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "trued
     setattr(Value, f"__{_name}__", _operator)
     setattr(Value, f"__r{_name}__", _reflected)
 for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
-    setattr(Value, f"__{_name}__", _comparison(_compare))
+    setattr(Value, f"__{_name}__", _comparison(_compare, ops.greater if _name[1] == "t" else ops.greater_equal))
 for _primitive in REGISTRY.values():
     if _primitive.is_unary:
         setattr(Value, _primitive.name, _method(_primitive))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from . import copying, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
-from .modes import MODE, Mode, line_of_user
+from .modes import MODE, Mode, check_readable, line_of_user
 from .primitives import Primitive
 
 current_mode = MODE.get
@@ -74,6 +74,8 @@ class Value:
     def data(self) -> float:
         """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be
         differentiated."""
+        if current_mode() is not None:
+            check_readable("the .data of a Value", "compute with the Value itself")
         return self._data
 
     @data.setter
@@ -173,6 +175,8 @@ class Value:
         return format(self._data, spec)
 
     def __bool__(self) -> bool:
+        if current_mode() is not None:
+            check_readable("the truth of a Value", "write where(condition, a, b) in the place of if")
         return self._data != 0.0
 
     def __float__(self) -> float:

@@ -1,13 +1,16 @@
-"""Activations by name."""
+"""Activations: by name, as `MLP(..., activation="tanh")` takes them, and as modules, for inputs of any shape."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
+import autograd
 from autograd import Value
+
+from .module import Module, nested, rows
 
 Activation = Callable[[Any], Any]
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "sin")
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh", "sin", "erf")
 
 
 def activation_function(activation: str | Activation) -> Activation:
@@ -24,3 +27,88 @@ def activation_function(activation: str | Activation) -> Activation:
 
 def _same(x: Any) -> Any:
     return x
+
+
+class _Elementwise(Module):
+    """A function of one number, applied to each."""
+
+    function: ClassVar[Activation]
+
+    def forward(self, x: Any) -> Any:
+        return nested(type(self).function, x)
+
+
+class ReLU(_Elementwise):
+    """max(x, 0), with derivative 0 at 0."""
+
+    function = autograd.relu
+
+
+class Sigmoid(_Elementwise):
+    """1 / (1 + exp(-x)), in (0, 1)."""
+
+    function = autograd.sigmoid
+
+
+class Tanh(_Elementwise):
+    """The hyperbolic tangent, in (-1, 1)."""
+
+    function = autograd.tanh
+
+
+class Softplus(_Elementwise):
+    """log(1 + exp(x)), a smooth ReLU."""
+
+    function = autograd.softplus
+
+
+class SiLU(_Elementwise):
+    """x * sigmoid(x)."""
+
+    function = autograd.silu
+
+
+class GELU(_Elementwise):
+    """x times the normal distribution's probability of being below x, by erf (Hendrycks and Gimpel 2016)."""
+
+    function = autograd.gelu
+
+
+class LeakyReLU(Module):
+    """x above 0, negative_slope * x elsewhere."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Any) -> Any:
+        return nested(lambda v: autograd.leaky_relu(v, self.negative_slope), x)
+
+    def extra_repr(self) -> str:
+        return f"negative_slope={self.negative_slope}"
+
+
+class ELU(Module):
+    """x above 0, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Any:
+        return nested(lambda v: autograd.elu(v, self.alpha), x)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}"
+
+
+class Softmax(Module):
+    """exp(x_i) / sum of exp(x_j): probabilities along the last dimension. Losses that take logits do without it."""
+
+    def forward(self, x: Any) -> Any:
+        return rows(autograd.softmax, x)
+
+
+class LogSoftmax(Module):
+    """The logarithm of softmax, along the last dimension."""
+
+    def forward(self, x: Any) -> Any:
+        return rows(autograd.log_softmax, x)

@@ -1,8 +1,18 @@
-"""Data: mini-batches, splits and the data sets that come with scikit-learn. Lists and NumPy arrays both work."""
+"""Data: mini-batches, splits, and data sets: scikit-learn's own, and some that are generated from a seed.
 
+Lists and NumPy arrays both work; lists of numbers come out.
+"""
+
+import math
 import random
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from typing import Any, NamedTuple
+
+from .module import shape
+from .randomness import Rng, as_rng
+
+Examples = tuple[list[list[float]], list[Any]]
 
 
 class Split(NamedTuple):
@@ -70,11 +80,114 @@ def train_validation_test_split(
     return Split(*[[data[i] for i in part] for part in parts for data in (X, Y)])
 
 
-def load_digits() -> tuple[list[list[float]], list[int]]:
+def as_lists(X: Any) -> list[Any]:
+    """Lists of Python's own numbers in the place of arrays."""
+    result: list[Any] = X.tolist() if hasattr(X, "tolist") else [x.tolist() if hasattr(x, "tolist") else x for x in X]
+    return result
+
+
+def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
+    """(train, *others) with each column shifted and scaled so that in `train` its mean is 0 and its standard deviation,
+    the biased one, is 1. The others are scaled by the numbers of `train`, so that nothing of them leaks into it.
+
+    A column that does not vary in `train` is only shifted. Raises ValueError if the widths differ.
+
+    >>> standardize([[1.0], [3.0]], [[5.0]])
+    ([[-1.0], [1.0]], [[3.0]])
+    """
+    tables = [as_lists(x) for x in (train, *others)]
+    widths = {len(row) for table in tables for row in table}
+    if len(widths) != 1 or not tables[0]:
+        raise ValueError(f"standardize expected rows of one length, got {', '.join(map(shape, tables))}")
+    columns = list(zip(*tables[0], strict=True))
+    means = [math.fsum(column) / len(column) for column in columns]
+    deviations = [math.dist(c, [m] * len(c)) / math.sqrt(len(c)) for c, m in zip(columns, means, strict=True)]
+    return tuple(
+        [[(x - m) / (d or 1.0) for x, m, d in zip(row, means, deviations, strict=True)] for row in table]
+        for table in tables
+    )
+
+
+def one_hot(index: int, num_classes: int) -> list[float]:
+    """num_classes numbers: 1 at `index`, else 0. Raises ValueError if the index is none."""
+    if not 0 <= index < num_classes:
+        raise ValueError(f"one_hot expected an index from 0 to {num_classes - 1}, got {index}")
+    return [float(i == index) for i in range(num_classes)]
+
+
+def load_digits() -> Examples:
     """scikit-learn's 1,797 handwritten digits: images of 8 x 8 = 64 numbers from 0 to 1, and classes from 0 to 9."""
+    X, Y = _sklearn("load_digits")
+    return [[x / 16.0 for x in row] for row in X], Y
+
+
+def load_breast_cancer() -> Examples:
+    """scikit-learn's 569 tumours: 30 measurements, unscaled, and whether each is benign (1) or malignant (0)."""
+    return _sklearn("load_breast_cancer")
+
+
+def load_diabetes() -> Examples:
+    """scikit-learn's 442 patients: 10 scaled measurements, and a number for how the disease went on within a year."""
+    return _sklearn("load_diabetes")
+
+
+def make_moons(n: int = 100, noise: float = 0.1, seed: int = 0) -> Examples:
+    """scikit-learn's two half circles that reach into each other: points of the plane, and classes 0 and 1."""
+    return _sklearn("make_moons", n_samples=n, noise=noise, random_state=seed)
+
+
+def make_circles(n: int = 100, noise: float = 0.05, factor: float = 0.5, seed: int = 0) -> Examples:
+    """scikit-learn's circle (class 1) of `factor` times the radius of the circle around it (class 0)."""
+    return _sklearn("make_circles", n_samples=n, noise=noise, factor=factor, random_state=seed)
+
+
+def make_xor(n: int = 4, noise: float = 0.0, rng: Rng = 0) -> Examples:
+    """Points near the corners (-1, -1), (-1, 1), (1, -1) and (1, 1) in turn; class 1 where the signs differ."""
+    source, corners = as_rng(rng), [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)]
+    chosen = [corners[i % 4] for i in range(n)]
+    return [[c + noise * source.gauss(0, 1) for c in corner] for corner in chosen], [int(a != b) for a, b in chosen]
+
+
+def make_spiral(n: int = 300, classes: int = 3, noise: float = 0.1, rng: Rng = 0) -> Examples:
+    """Points of `classes` spiral arms of one and a quarter turns around 0, in turn: what no straight line separates."""
+    source, X, Y = as_rng(rng), [], []
+    for i in range(n):
+        radius = (i // classes + 1) / math.ceil(n / classes)
+        angle = 2.0 * math.pi * (1.25 * radius + i % classes / classes) + noise * source.gauss(0, 1)
+        X.append([radius * math.cos(angle), radius * math.sin(angle)])
+        Y.append(i % classes)
+    return X, Y
+
+
+def make_churn(n: int = 1000, rng: Rng = 0) -> Examples:
+    """Customers: [months, monthly charge, support tickets, usage hours] and whether each has left (1) or stayed (0).
+
+    Drawn: months uniform in 1 to 72, the charge normal around 65 (sd 20, at least 15), tickets 0 to 9, rarer the more,
+    usage normal around 40 (sd 15, at least 0). Causes: z = -0.4 - 0.045 (months - 24) + 0.025 (charge - 65)
+    + 0.45 (tickets - 1.5) - 0.04 (usage - 40), and 0.9 more for those who pay over 80 and use less than 30 hours.
+    A customer leaves with probability sigmoid(z): that chance is the noise, and no model can foresee it.
+    """
+    source, X, Y = as_rng(rng), [], []
+    for _ in range(n):
+        months, charge = float(source.randint(1, 72)), max(15.0, source.gauss(65, 20))
+        tickets, usage = float(min(9, int(source.expovariate(0.5)))), max(0.0, source.gauss(40, 15))
+        z = -0.4 - 0.045 * (months - 24) + 0.025 * (charge - 65) + 0.45 * (tickets - 1.5) - 0.04 * (usage - 40)
+        z += 0.9 * (charge > 80 and usage < 30)
+        X.append([months, round(charge, 2), tickets, round(usage, 1)])
+        Y.append(int(source.random() < 1.0 / (1.0 + math.exp(-z))))
+    return X, Y
+
+
+def load_names() -> list[str]:
+    """Common first names in small letters, for models that learn to spell."""
+    return resources.files("nn").joinpath("names.txt").read_text().split()
+
+
+def _sklearn(name: str, **options: Any) -> Examples:
     try:
         from sklearn import datasets
     except ImportError:
-        raise ImportError("the digits come with scikit-learn: pip install 'scalar-autograd[data]'") from None
-    digits = datasets.load_digits()
-    return (digits.data / 16.0).tolist(), digits.target.tolist()
+        raise ImportError("this data set comes with scikit-learn: pip install 'scalar-autograd[data]'") from None
+    function = getattr(datasets, name)
+    X, Y = function(**options) if options else function(return_X_y=True)
+    return X.tolist(), Y.tolist()

@@ -1,26 +1,169 @@
 """Layers: functions of one example, which is a list of numbers."""
 
-import random
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autograd import Value, dot, linear
+from autograd import Value, dot, gather, linear
 
 from .activations import Activation, activation_function
-from .module import Module
+from .module import Module, flat, is_list, nested, rows, shape
+from .randomness import Rng, as_rng, draws
 
-Rng = random.Random | int | None
+
+def uniform_values(count: int, bound: float, rng: Any) -> tuple[Value, ...]:
+    """So many Values, uniform in (-bound, bound)."""
+    return tuple([Value(rng.uniform(-bound, bound)) for _ in range(count)])
 
 
-def as_rng(rng: Rng) -> Any:
-    """A source of random numbers: `rng` itself, one seeded with an int, or for None the module `random`."""
-    if rng is None:
-        return random
-    if hasattr(rng, "__index__"):
-        return random.Random(rng.__index__())
-    if not hasattr(rng, "uniform"):
-        raise TypeError(f"rng expected a random.Random, a seed or None, got {rng!r}")
-    return rng
+def weight_matrix(out_features: int, in_features: int, bound: float, rng: Any) -> list[tuple[Value, ...]]:
+    """Rows of weights. They are tuples because the engine recognises a tuple that many nodes share, and is faster."""
+    return [uniform_values(in_features, bound, rng) for _ in range(out_features)]
+
+
+def check_sizes(module: str, **sizes: int) -> None:
+    """ValueError for a size below 1."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or size < 1:
+            raise ValueError(f"{module} expected {name} as a whole number of at least 1, got {size!r}")
+
+
+def wrong_input(module: Module, expected: str, x: Any) -> ValueError:
+    return ValueError(f"{module!r} expected {expected}, got {shape(x)}")
+
+
+class Linear(Module):
+    """y = W x + b for a list x of `in_features` numbers; of nested lists, for each innermost one.
+
+    weight: out_features rows of in_features; bias: out_features, or None with bias=False. Both start uniform in
+    (-k, k) with k = 1 / sqrt(in_features), as PyTorch's. Raises ValueError for another length of x.
+
+    >>> [y.data for y in Linear(2, 3, rng=0)([0.0, 0.0])] == [b.data for b in Linear(2, 3, rng=0).bias]
+    True
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: Rng = None) -> None:
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        rng, bound = as_rng(rng), 1.0 / math.sqrt(in_features)
+        self.weight = weight_matrix(out_features, in_features, bound, rng)
+        self.bias = uniform_values(out_features, bound, rng) if bias else None
+
+    def forward(self, x: Sequence[Any]) -> list[Any]:
+        result: list[Any] = rows(self._row, x) if is_list(x) else self._row(x)
+        return result
+
+    def _row(self, x: Sequence[Any]) -> list[Any]:
+        if not is_list(x) or len(x) != len(self.weight[0]):
+            raise wrong_input(self, f"a list of {len(self.weight[0])} numbers", x)
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight[0])}, {len(self.weight)}{', bias=False' * (self.bias is None)}"
+
+
+class Sequential(Module):
+    """The modules one after the other, each on the output of the one before. `len`, indexing and slices work.
+
+    `batch` takes a whole batch through one layer at a time, which is what batch normalisation needs.
+
+    >>> from nn import ReLU
+    >>> model = Sequential(Linear(2, 3), ReLU(), Linear(3, 1))
+    >>> len(model), len(model.parameters())
+    (3, 13)
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for module in modules:
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential expected modules such as Linear(2, 3) or ReLU(), got {module!r}")
+        self.layers = list(modules)
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def batch(self, xs: Any) -> list[Any]:
+        for layer in self.layers:
+            xs = layer.batch(xs)
+        return list(xs)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+class Residual(Module):
+    """x + module(x): a path on which gradients reach the input unchanged (He et al. 2015)."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+
+    def forward(self, x: Any) -> Any:
+        return _add(x, self.module(x))
+
+    def batch(self, xs: Any) -> list[Any]:
+        return [_add(x, y) for x, y in zip(xs, self.module.batch(xs), strict=True)]
+
+
+def _add(x: Any, y: Any) -> Any:
+    try:
+        return nested(lambda a, b: a + b, x, y)
+    except (TypeError, ValueError):
+        raise ValueError(f"Residual expected an output of the input's shape, {shape(x)}, got {shape(y)}") from None
+
+
+class Embedding(Module):
+    """A row of `embedding_dim` numbers for each whole number below `num_embeddings`; a list of rows for a list.
+
+    weight starts normal with mean 0 and standard deviation 1, as PyTorch's. Raises IndexError out of range.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, *, rng: Rng = None) -> None:
+        check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        source = as_rng(rng)
+        self.weight = [tuple(Value(source.gauss(0, 1)) for _ in range(embedding_dim)) for _ in range(num_embeddings)]
+
+    def forward(self, index: Any) -> list[Any]:
+        return [self.forward(i) for i in index] if is_list(index) else list(gather(self.weight, index))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, {len(self.weight[0])}"
+
+
+class Flatten(Module):
+    """Nested lists as one list, from left to right."""
+
+    def forward(self, x: Any) -> list[Any]:
+        return flat(x)
+
+
+class Dropout(Module):
+    """In training mode each number is 0 with probability p, else divided by 1 - p; in evaluation mode x itself.
+
+    The mask is a pure function of (seed, step, example, unit), see `nn.randomness`; layers of one seed share a stream,
+    so their masks differ. 0 <= p <= 1, ValueError otherwise (Srivastava et al. 2014, with PyTorch's scaling).
+    """
+
+    def __init__(self, p: float = 0.5, *, seed: int = 0) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout expected a probability from 0 to 1, got {p!r}")
+        self.p = p
+        self.seed = seed
+
+    def forward(self, x: Any) -> Any:
+        if not self.training or self.p == 0:
+            return x
+        counters = draws()
+        return nested(lambda v: v / (1.0 - self.p) if counters.uniform(self.seed) >= self.p else v * 0.0, x)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
 
 
 class Neuron(Module):
@@ -41,8 +184,8 @@ class Neuron(Module):
         self._activate = activation_function(self.activation)
 
     def forward(self, x: Sequence[Any]) -> Value:
-        if not hasattr(x, "__len__") or len(x) != len(self.w):
-            raise _wrong_input(self, len(self.w), x)
+        if not is_list(x) or len(x) != len(self.w):
+            raise wrong_input(self, f"a list of {len(self.w)} numbers", x)
         result: Value = self._activate(dot(self.w, x, self.b))
         return result
 
@@ -72,8 +215,8 @@ class Layer(Module):
 
     def _together(self, x: Sequence[Any]) -> list[Value]:
         """What calling each neuron gives, faster."""
-        if self.neurons and (not hasattr(x, "__len__") or len(x) != len(self.neurons[0].w)):
-            raise _wrong_input(self, len(self.neurons[0].w), x)
+        if self.neurons and (not is_list(x) or len(x) != len(self.neurons[0].w)):
+            raise wrong_input(self, f"a list of {len(self.neurons[0].w)} numbers", x)
         weight = [tuple(neuron.w) for neuron in self.neurons]
         if weight == self._weight:  # the same Values: pass the same tuples, which the engine recognises as shared
             weight = self._weight
@@ -98,7 +241,7 @@ class MLP(Module):
     """A multi-layer perceptron: layers of the widths `nouts`, the last one linear.
 
     nin: numbers in an example. nouts: the width of each layer; if the last is 1 the output is a Value, else a list.
-    activation: of all layers but the last, ReLU unless told. rng: as for `Neuron`.
+    activation: of all layers but the last, ReLU unless told; or a list with one for each layer. rng: as for `Neuron`.
 
     >>> MLP(2, [16, 16, 1], rng=0)
     MLP(
@@ -109,19 +252,24 @@ class MLP(Module):
     """
 
     def __init__(
-        self, nin: int, nouts: Sequence[int], *, activation: str | Activation | None = None, rng: Rng = None
+        self,
+        nin: int,
+        nouts: Sequence[int],
+        *,
+        activation: str | Activation | Sequence[str | Activation] | None = None,
+        rng: Rng = None,
     ) -> None:
         rng = as_rng(rng)
         if not isinstance(nouts, Sequence):
             raise TypeError(f"MLP expected nouts as a list of widths, got {nouts!r}; write MLP({nin}, [{nouts}])")
         if any(width < 1 for width in nouts):
             raise ValueError(f"MLP expected widths of at least 1, got {list(nouts)}")
-        sizes = [nin, *nouts]
-        last = len(nouts) - 1
-        self.layers = [
-            Layer(sizes[i], sizes[i + 1], nonlin=i != last, activation=activation if i != last else None, rng=rng)
-            for i in range(len(nouts))
-        ]
+        if activation is None or isinstance(activation, str) or callable(activation):
+            activation = [*[activation or "relu"] * (len(nouts) - 1), "linear"]
+        if len(activation) != len(nouts):
+            raise ValueError(f"MLP expected an activation for each of {len(nouts)} layers, got {len(activation)}")
+        sizes = zip([nin, *nouts], nouts, activation, strict=False)
+        self.layers = [Layer(i, o, activation=f, rng=rng) for i, o, f in sizes]
 
     def forward(self, x: Any) -> Any:
         for i, layer in enumerate(self.layers):
@@ -131,8 +279,3 @@ class MLP(Module):
 
 def _name(activation: str | Activation) -> str:
     return repr(activation) if isinstance(activation, str) else getattr(activation, "__name__", repr(activation))
-
-
-def _wrong_input(module: Module, nin: int, x: Any) -> ValueError:
-    got = len(x) if hasattr(x, "__len__") else f"one {type(x).__name__}"
-    return ValueError(f"{module!r} expected a list of {nin} numbers, got {got}")

@@ -1,12 +1,17 @@
 """Losses of one example: a prediction, a number or a list of them, and a target.
 
 Names and conventions are PyTorch's; `reduction` ("mean", "sum" or "none") works over the elements of the example.
+Targets may be Values too; plain ones are checked.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd import log_softmax, mean, relu, softplus, sum
+from autograd import Value, abs, dot, exp, gather, log, log_softmax, maximum, mean, minimum, relu, softplus, sum, where
+from autograd.extend import is_symbolic
+
+from .module import flat, is_list, nested, shape
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
@@ -17,69 +22,193 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     return _elementwise("mse_loss", lambda p, t: (p - t) ** 2, prediction, target, reduction)
 
 
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    """The mean of |prediction_i - target_i| over the elements; shapes as for `mse_loss`."""
+    return _elementwise("l1_loss", lambda p, t: abs(p - t), prediction, target, reduction)
+
+
+def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """The mean of d**2 / 2 where |d| <= delta and delta (|d| - delta / 2) elsewhere, with d = prediction_i - target_i
+    (Huber 1964). delta > 0, ValueError otherwise; shapes as for `mse_loss`."""
+    if not delta > 0:
+        raise ValueError(f"huber_loss expected a delta above 0, got {delta!r}")
+
+    def loss(p: Any, t: Any) -> Any:
+        d = abs(p - t)
+        inside = minimum(d, delta)
+        return inside * (d - 0.5 * inside)
+
+    return _elementwise("huber_loss", loss, prediction, target, reduction)
+
+
+def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean") -> Any:
+    """The mean of -(t log p + (1 - t) log(1 - p)), where no logarithm counts as less than -100, as in PyTorch.
+
+    probability: in [0, 1]. target: 0 or 1, or a probability. Raises ValueError outside [0, 1]. Where a logarithm is
+    held at -100 nothing flows; train with `binary_cross_entropy_with_logits`, which has no such place.
+    """
+
+    def loss(p: Any, t: Any) -> Any:
+        _check_probability("binary_cross_entropy", "predictions", p)
+        _check_probability("binary_cross_entropy", "targets", t)
+        return -(t * maximum(log(p), -100.0) + (1.0 - t) * maximum(log(1.0 - p), -100.0))
+
+    return _elementwise("binary_cross_entropy", loss, probability, target, reduction)
+
+
 def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "mean") -> Any:
     """-log of the probability that sigmoid(logit) gives to the target, in the form log(1 + exp(x)) - t x, which
     cannot overflow.
 
-    target: 0 or 1, or a probability in between. Raises ValueError outside [0, 1].
+    target: 0 or 1, or a probability in between. Raises ValueError outside [0, 1]. Warns if the logits are outputs of
+    a sigmoid already.
     """
+    name = "binary_cross_entropy_with_logits"
+    made_by = {x.primitive.name if isinstance(x, Value) and x.primitive else "" for x in flat(logit)}
+    if made_by == {"sigmoid"}:
+        _warn(name, "takes logits, and applies the sigmoid itself; got outputs of sigmoid", "binary_cross_entropy")
 
     def loss(x: Any, t: Any) -> Any:
-        if not 0 <= t <= 1:
-            raise ValueError(
-                f"binary_cross_entropy_with_logits expected targets in [0, 1], got {t}; map classes -1 and 1 to 0 and 1"
-            )
+        _check_probability(name, "targets", t)
         return softplus(x) - t * x
 
-    return _elementwise("binary_cross_entropy_with_logits", loss, logit, target, reduction)
+    return _elementwise(name, loss, logit, target, reduction)
 
 
-def cross_entropy(logits: Sequence[Any], target: int) -> Any:
+def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0.0) -> Any:
     """-log softmax(logits)[target], by `log_softmax`, which cannot overflow.
 
-    logits: a list of C >= 1 numbers, not probabilities. target: the index of the right class, 0 to C - 1.
-    Raises TypeError if the target is no integer, and ValueError if it is no index.
+    logits: a list of C >= 1 numbers, not probabilities, of which a warning says so. target: the index of the right
+    class, 0 to C - 1; or C probabilities q, and the loss is -sum of q_i log softmax(logits)_i. label_smoothing: the
+    share, 0 to 1, of the target that is spread over all classes (Szegedy et al. 2016).
+    Raises TypeError if the target is no integer, and ValueError if it is no index or of another length.
     """
-    if not hasattr(logits, "__len__"):
-        raise TypeError(f"cross_entropy expected a list of logits, got one {type(logits).__name__}")
-    if not hasattr(target, "__index__"):
-        raise TypeError(f"cross_entropy expected a class index, got {target!r} ({type(target).__name__})")
-    if not 0 <= target < len(logits):
-        raise ValueError(f"cross_entropy expected a class from 0 to {len(logits) - 1}, got {target}")
-    return -log_softmax(logits)[target]
+    if not is_list(logits):
+        raise TypeError(f"cross_entropy expected a list of logits, got {shape(logits)}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy expected a label_smoothing from 0 to 1, got {label_smoothing!r}")
+    if _are_probabilities(logits):
+        _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "nll_loss of their log")
+    logarithms = log_softmax(logits)
+    if is_list(target):
+        if len(target) != len(logits):
+            raise ValueError(f"cross_entropy expected {len(logits)} probabilities as target, got {len(target)}")
+        loss = -dot(logarithms, target)
+    else:
+        loss = -_of_class("cross_entropy", logarithms, target)
+    return loss if not label_smoothing else (1.0 - label_smoothing) * loss - label_smoothing * mean(logarithms)
 
 
-def hinge_loss(score: Any, target: float) -> Any:
+def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
+    """-log_probabilities[target]: what `cross_entropy` does after its log_softmax.
+
+    log_probabilities: a list of C >= 1 numbers <= 0; a warning says so if they are probabilities. target: as for
+    `cross_entropy`.
+    """
+    if not is_list(log_probabilities):
+        raise TypeError(f"nll_loss expected a list of log-probabilities, got {shape(log_probabilities)}")
+    if _are_probabilities(log_probabilities):
+        _warn("nll_loss", "takes log-probabilities; got probabilities", "log_softmax of the logits, or cross_entropy")
+    return -_of_class("nll_loss", log_probabilities, target)
+
+
+def hinge_loss(score: Any, target: Any) -> Any:
     """max(0, 1 - target x score) with a target of -1 or 1: the margin loss of micrograd's example."""
-    if target not in (-1, 1):
+    if not isinstance(target, Value) and target not in (-1, 1):
         raise ValueError(f"hinge_loss expected a target of -1 or 1, got {target!r}")
     return relu(1 - target * score)
+
+
+def multi_margin_loss(scores: Sequence[Any], target: int, p: int = 1, margin: float = 1.0) -> Any:
+    """The sum over all wrong classes i of max(0, margin - scores[target] + scores[i])**p, divided by C: the loss of
+    multi-class support vector machines (Crammer and Singer 2001).
+
+    scores: a list of C >= 1 numbers. target: the right class's index. p: 1 or 2.
+    """
+    if p not in (1, 2):
+        raise ValueError(f"multi_margin_loss expected p = 1 or 2, got {p!r}")
+    right = _of_class("multi_margin_loss", scores, target)
+    terms = [relu(margin - right + x) ** p for x in scores]
+    return (sum(terms) - gather(terms, target)) / len(scores)
+
+
+def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """The mean of target_i (log target_i - log_probabilities_i) over the elements, where 0 log 0 is 0.
+
+    target: probabilities, or their logarithms with log_target. reduction "sum" gives the Kullback-Leibler divergence
+    of one example, which PyTorch's "batchmean" averages over a batch; "mean" divides by the number of elements.
+    """
+
+    def loss(q: Any, t: Any) -> Any:
+        return exp(t) * (t - q) if log_target else where(t, t * log(where(t, t, 1.0)), 0.0) - t * q
+
+    if _are_probabilities(log_probabilities):
+        _warn("kl_div", "takes log-probabilities first; got probabilities", "their logarithms")
+    return _elementwise("kl_div", loss, log_probabilities, target, reduction)
+
+
+def triplet_margin_loss(
+    anchor: Sequence[Any], positive: Sequence[Any], negative: Sequence[Any], margin: float = 1.0, *, eps: float = 1e-6
+) -> Any:
+    """max(0, |anchor - positive| - |anchor - negative| + margin) with the Euclidean length, for lists of n numbers.
+
+    eps is added to each difference, as in PyTorch, so that the length of nothing has a derivative.
+    """
+    if not len(anchor) == len(positive) == len(negative):
+        raise ValueError(
+            f"triplet_margin_loss expected three lists of one length, got {len(anchor)}, {len(positive)} and "
+            f"{len(negative)}"
+        )
+
+    def distance(other: Sequence[Any]) -> Any:
+        differences = tuple([a - b + eps for a, b in zip(anchor, other, strict=True)])
+        return dot(differences, differences) ** 0.5
+
+    return relu(distance(positive) - distance(negative) + margin)
 
 
 def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, target: Any, reduction: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name} expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
-    many = _is_list(prediction)
-    if many != _is_list(target) or (many and len(prediction) != len(target)):
-        sizes = [f"{len(x)} numbers" if _is_list(x) else "one number" for x in (prediction, target)]
-        raise ValueError(
-            f"{name} expected as many targets as predictions, got {sizes[0]} predicted and {sizes[1]} as target"
-        )
-    if not many:
+    if not is_list(prediction) and not is_list(target):
         return loss(prediction, target)
-    losses = [
-        _elementwise(name, loss, p, t, "none") if _is_list(p) or _is_list(t) else loss(p, t)
-        for p, t in zip(prediction, target, strict=True)
-    ]
-    if reduction != "none":
-        losses = _flat(losses)
-    return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+    if not _alike(prediction, target):
+        raise ValueError(
+            f"{name} expected as many targets as predictions, got {shape(prediction)} predicted and {shape(target)} "
+            f"as target"
+        )
+    losses = nested(loss, prediction, target)
+    return losses if reduction == "none" else mean(flat(losses)) if reduction == "mean" else sum(flat(losses))
 
 
-def _is_list(x: Any) -> bool:
-    """Whether x is a list, tuple or array of numbers; a string and an array without axes are not."""
-    return hasattr(x, "__len__") and not isinstance(x, str) and getattr(x, "ndim", 1) > 0
+def _alike(x: Any, y: Any) -> bool:
+    if not is_list(x) or not is_list(y):
+        return is_list(x) == is_list(y)
+    return len(x) == len(y) and all(map(_alike, x, y))
 
 
-def _flat(xs: list[Any]) -> list[Any]:
-    return [y for x in xs for y in (_flat(x) if isinstance(x, list) else [x])]
+def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
+    """values[target], in the loss's words if it is no class."""
+    try:
+        return gather(values, target)
+    except TypeError:
+        raise TypeError(f"{name} expected a class index, got {target!r} ({type(target).__name__})") from None
+    except IndexError:
+        raise ValueError(f"{name} expected a class from 0 to {len(values) - 1}, got {target}") from None
+
+
+def _check_probability(name: str, what: str, x: Any) -> None:
+    if not (isinstance(x, Value) and is_symbolic()) and not 0 <= x <= 1:
+        raise ValueError(f"{name} expected {what} in [0, 1], got {x}; map classes -1 and 1 to 0 and 1")
+
+
+def _are_probabilities(xs: Any) -> bool:
+    """Whether numbers, two or more, lie between 0 and 1 and add up to 1, which logits hardly do by chance."""
+    if is_symbolic() or not is_list(xs) or len(xs) < 2 or is_list(xs[0]):
+        return False
+    numbers = [x.data if isinstance(x, Value) else x for x in xs]
+    return min(numbers) > 0.0 and -1e-9 < sum(numbers) - 1.0 < 1e-9
+
+
+def _warn(name: str, what: str, instead: str) -> None:
+    warnings.warn(f"{name} {what}; use {instead}", stacklevel=3)

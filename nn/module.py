@@ -2,11 +2,13 @@
 
 import itertools
 import sys
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Set
+from typing import Any, ClassVar, Self
 
 from autograd import Value
-from autograd.extend import Note
+from autograd.extend import Note, as_float
+
+from .randomness import draws
 
 _models = itertools.count(1)  # tells apart modules whose parts have the same paths
 
@@ -27,8 +29,11 @@ class Module:
     (7.0, ['slope', 'offset'])
     """
 
+    buffers: ClassVar[tuple[str, ...]] = ()
+    """Attributes that belong to the state but are not learned: lists of floats, such as running means."""
     training = True
     _note: Note | None = None
+    _hooks: tuple[Callable[["Module", tuple[Any, ...], Any], None], ...] = ()
 
     def forward(self, *args: Any) -> Any:
         """The output for one example."""
@@ -39,15 +44,29 @@ class Module:
             self._outermost()._name_parts()
             if self._note is None:  # hidden from the outermost one
                 self._name_parts()
-        output = self.forward(*args)
-        for y in output if isinstance(output, list) else (output,):
+        return self._announce(args, self.forward(*args))
+
+    def _announce(self, args: tuple[Any, ...], output: Any) -> Any:
+        """Notes on every Value of an output that it is this module's, tells the hooks, and passes the output on."""
+        for y in flat(output):
             if isinstance(y, Value) and y.primitive is not None:
                 self.leave_note(y)
+        for hook in self._hooks:
+            hook(self, args, output)
         return output
+
+    def register_forward_hook(self, hook: Callable[["Module", tuple[Any, ...], Any], None]) -> Callable[[], None]:
+        """Has `hook(module, inputs, output)` called after each call of this module; returns a function that ends it."""
+        self._hooks = (*self._hooks, hook)
+
+        def remove() -> None:
+            self._hooks = tuple(h for h in self._hooks if h is not hook)
+
+        return remove
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy is another model: it gets notes of its own when it is called."""
-        self.__dict__.update(state, _note=None)
+        self.__dict__.update(state, _note=None, _hooks=())
 
     def _outermost(self) -> "Module":
         """The module in whose call this one's is, found on the stack; itself unless called by another."""
@@ -81,7 +100,7 @@ class Module:
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""
-        return [self(x) for x in xs]
+        return [self(x) for x in draws().each(xs)]
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """This module, named "", and all below, named by their path such as `layers.0`, each once."""
@@ -91,6 +110,13 @@ class Module:
         """The parameters with their paths, such as `layers.0.neurons.2.w.1`, each once."""
         return [(name, x) for name, x in _walk("", self, set()) if isinstance(x, Value)]
 
+    def named_buffers(self) -> list[tuple[str, list[float]]]:
+        """The lists of floats that belong to the state but are not learned, with their paths."""
+        modules = list(self.named_modules())
+        return [
+            (f"{path}.{name}".lstrip("."), getattr(module, name)) for path, module in modules for name in module.buffers
+        ]
+
     def parameters(self) -> list[Value]:
         """The parameters in the order of `named_parameters`."""
         return [x for _, x in self.named_parameters()]
@@ -99,6 +125,31 @@ class Module:
         """Sets every parameter's `.grad` to 0."""
         for p in self.parameters():
             p.grad = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """Every parameter's number and every buffer's by its path, such as `layers.0.weight.2.1`; tied weights once."""
+        state = {name: p.data for name, p in self.named_parameters()}
+        for name, numbers in self.named_buffers():
+            state |= {f"{name}.{i}": x for i, x in enumerate(numbers)}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Takes over the numbers of a `state_dict` of the same architecture.
+
+        Raises ValueError, and changes nothing, if a name is missing or too many.
+        """
+        own = self.state_dict().keys()
+        if own != state.keys():
+            raise ValueError(
+                f"the state is of another architecture than this {type(self).__name__}: it lacks "
+                f"{_some(own - state.keys())} and has {_some(state.keys() - own)} besides; build the model as it was "
+                f"when its state was taken"
+            )
+        numbers = {name: as_float(x) for name, x in state.items()}
+        for name, p in self.named_parameters():
+            p.data = numbers[name]
+        for name, buffer in self.named_buffers():
+            buffer[:] = [numbers[f"{name}.{i}"] for i in range(len(buffer))]
 
     def train(self, mode: bool = True) -> Self:
         """Sets training mode here and below; returns the module."""
@@ -124,6 +175,48 @@ class Module:
         children = [(name, x) for name, x in self.named_modules() if x is not self]
         direct = [(name, x) for name, x in children if not any(name.startswith(f"{other}.") for other, _ in children)]
         return [(name, repr(x)) for name, x in direct]
+
+
+def is_list(x: Any) -> bool:
+    """Whether x is a list, tuple or array of numbers; a string and an array without axes are not."""
+    kind = type(x)
+    if kind is Value or kind is float:
+        return False
+    return kind is list or (hasattr(x, "__len__") and not isinstance(x, str) and getattr(x, "ndim", 1) > 0)
+
+
+def flat(x: Any) -> list[Any]:
+    """The numbers of nested lists, from left to right."""
+    return [v for y in x for v in (flat(y) if is_list(y) else (y,))] if is_list(x) else [x]
+
+
+def nested(f: Callable[..., Any], *xs: Any) -> Any:
+    """f of the numbers of nested lists that have the same shape, in that shape."""
+    return [nested(f, *ys) for ys in zip(*xs, strict=True)] if is_list(xs[0]) else f(*xs)
+
+
+def rows(f: Callable[[Any], Any], x: Any) -> Any:
+    """f of each innermost list of nested lists: what PyTorch does along the last dimension."""
+    return [rows(f, y) for y in x] if len(x) and is_list(x[0]) else f(x)
+
+
+def shape(x: Any) -> str:
+    """How an input looks, for error texts: `3 x 8 x 8 numbers`, or `one float`."""
+    sizes = []
+    while is_list(x):
+        sizes.append(str(len(x)))
+        x = x[0] if len(x) else 0.0
+    return f"{' x '.join(sizes)} numbers" if sizes else f"one {type(x).__name__}"
+
+
+def detach(x: Any) -> Any:
+    """Nested lists of the same numbers as new leaves: gradients stop there, as in truncated backpropagation through
+    time."""
+    return nested(lambda v: v.detach() if isinstance(v, Value) else v, x)
+
+
+def _some(names: Set[str]) -> str:
+    return f"{len(names)} numbers ({', '.join(sorted(names)[:3])}{', …' * (len(names) > 3)})" if names else "nothing"
 
 
 def _walk(path: str, x: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:

@@ -1,65 +1,320 @@
-"""Optimizers. Each is one pure rule on scalars: (parameter, gradient, state) -> (new parameter, new state)."""
+"""Optimizers. Each is one pure rule on scalars: (parameter, gradient, state) -> (new parameter, new state).
 
-from collections.abc import Iterable
+The state is a tuple of numbers, empty before the first step. The options stand in the rule's signature, behind the `*`,
+and are what the constructor takes. So a rule can be read beside its formula, and records a graph if it gets Values.
+Where PyTorch's rule differs from a paper's, PyTorch's is followed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autograd import Value
+from autograd import Value, clamp, dot, gradients, maximum, sqrt
+from autograd.extend import as_float
+
+from .options import Formula
+from .randomness import counter_uniform
+
+State = tuple[Any, ...]
+Moved = tuple[Any, State]
 
 
-class Optimizer:
-    """Applies its `rule` to each parameter at every `step`. State is kept here, by the parameter's position."""
+class Optimizer(Formula):
+    """Applies its `rule` to each parameter at every `step`. State is kept here, by the parameter's position.
 
-    def __init__(self, parameters: Iterable[Value], lr: Any) -> None:
-        if hasattr(parameters, "parameters"):
-            raise TypeError(f"{type(self).__name__} expected parameters, got a module; write model.parameters()")
-        self.parameters = list(parameters)
-        if not self.parameters:
-            raise ValueError(
-                f"{type(self).__name__} expected parameters, got none; does the model keep them in its attributes?"
-            )
+    params: leaf Values such as `model.parameters()`, or groups of them with options of their own:
+    `[{"params": a, "lr": 0.1}, {"params": b}]`. The options of each group can be read and changed in `param_groups`.
+    Raises ValueError or TypeError for options out of range and for anything but leaf Values, each of them once.
+
+    A rule of your own:
+
+    >>> class SignSGD(Optimizer):
+    ...     def rule(self, parameter, gradient, state, *, lr=0.01):
+    ...         return parameter - lr * ((gradient > 0) - (gradient < 0)), state
+    >>> w = Value(1.0)
+    >>> w.grad = 3.0
+    >>> SignSGD([w], lr=0.25).step()
+    >>> w.data
+    0.75
+    """
+
+    formula, subject = "rule", "params"
+    estimate_every: int = 0
+    """After how many steps the `Trainer` calls `estimate(loss)` again; never if 0."""
+
+    def __init__(self, params: Iterable[Any], *args: Any, **options: Any) -> None:
+        kind = type(self).__name__
+        if hasattr(params, "parameters"):
+            raise TypeError(f"{kind} expected parameters, got a module; write model.parameters()")
+        entries = list(params)
+        self.defaults = self._bind(args, options)
+        self.param_groups: list[dict[str, Any]] = []
+        for group in entries if entries and isinstance(entries[0], Mapping) else [{"params": entries}]:
+            own = {name: x for name, x in group.items() if name != "params"}
+            self.check(bound := self._bind((), {**self.defaults, **own}))
+            self.param_groups.append({"params": list(group["params"]), **bound})
+        self.parameters: list[Value] = [p for group in self.param_groups for p in group["params"]]
         for p in self.parameters:
             if not isinstance(p, Value) or p.primitive is not None:
-                raise TypeError(f"{type(self).__name__} expected leaf Values such as model.parameters(), got {p!r}")
-        if isinstance(lr, str) or not lr >= 0:
-            raise ValueError(f"{type(self).__name__} expected a learning rate >= 0, got {lr!r}")
-        self.lr: float = lr
-        self.state: list[Any] = [None] * len(self.parameters)
+                raise TypeError(f"{kind} expected leaf Values such as model.parameters(), got {p!r}")
+        if not self.parameters:
+            raise ValueError(f"{kind} expected parameters, got none; does the model keep them in its attributes?")
+        if len({*self.parameters}) < len(self.parameters):
+            raise ValueError(f"{kind} expected each parameter once, got some of them twice")
+        self.state: list[State] = [()] * len(self.parameters)
 
-    def rule(self, parameter: float, gradient: float, state: Any) -> tuple[float, Any]:
-        """The new parameter and state; the state is None at first."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method rule(self, parameter, gradient, state)")
+    def rule(self, *args: Any, **options: Any) -> Moved:
+        """(parameter, gradient, state, *, options) -> (new parameter, new state)."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method rule(self, parameter, gradient, state, *, lr)")
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; assigning sets that of all groups."""
+        rate: float = self.param_groups[0]["lr"]
+        return rate
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = rate
+
+    def proposals(self, gradients: Sequence[float]) -> list[Moved]:
+        """What a step by these gradients would make of each parameter and its state; nothing is changed."""
+        moved: list[Moved] = []
+        for group in self.param_groups:
+            options = {name: group[name] for name in self.defaults}
+            for p in group["params"]:
+                i = len(moved)
+                moved.append(self.rule(p.data, gradients[i], self.state[i], *self._besides(i), **options))
+        return moved
+
+    def _besides(self, i: int) -> tuple[Any, ...]:
+        """What else the rule gets for parameter i."""
+        return ()
 
     def step(self) -> None:
         """Moves every parameter once, by its `.grad`. All new numbers are computed before the first is written."""
-        moved = [self.rule(p.data, p.grad, state) for p, state in zip(self.parameters, self.state, strict=True)]
-        for i, (data, state) in enumerate(moved):
-            self.parameters[i].data, self.state[i] = data, state
+        moved = [(as_float(data), state) for data, state in self.proposals([p.grad for p in self.parameters])]
+        for p, (data, _) in zip(self.parameters, moved, strict=True):
+            p.data = data
+        self.state = [state for _, state in moved]
 
     def zero_grad(self) -> None:
         """Sets every parameter's `.grad` to 0."""
         for p in self.parameters:
             p.grad = 0.0
 
+    def estimate(self, loss: Value) -> None:
+        """What is to be learned from the loss besides its gradient; nothing, unless a subclass says otherwise."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each parameter and the options of each group, as plain data."""
+        groups = [{name: x for name, x in group.items() if name != "params"} for group in self.param_groups]
+        return {"kind": type(self).__name__, "state": [list(state) for state in self.state], "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over a `state_dict`. Raises ValueError, and changes nothing, for another optimizer's or model's."""
+        kind, groups = type(self).__name__, state["param_groups"]
+        if state["kind"] != kind or len(state["state"]) != len(self.state) or len(groups) != len(self.param_groups):
+            raise ValueError(
+                f"the state is of {state['kind']} with {len(state['state'])} parameters in {len(groups)} groups, but "
+                f"this is {kind} with {len(self.state)} in {len(self.param_groups)}; build it as it was when saved"
+            )
+        for group, options in zip(self.param_groups, groups, strict=True):
+            group.update({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
+        self.state = [tuple(numbers) for numbers in state["state"]]
+
+    def __repr__(self) -> str:
+        options = {name: self.param_groups[0][name] for name in self.defaults}
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in options.items())})"
+
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, as PyTorch defines it (Sutskever et al. 2013 with the learning rate outside).
+    """Stochastic gradient descent: p = p - lr v with v = momentum v + (1 - dampening) g, or v = g without momentum.
 
-    v = momentum * v + g, and p = p - lr * v; with Nesterov, p = p - lr * (g + momentum * v). v starts as the first g.
-    lr >= 0. momentum >= 0; 0 is plain p = p - lr * g. Raises ValueError otherwise, and for nesterov without momentum.
+    v starts as the first g. Nesterov: p = p - lr (g + momentum v). weight_decay adds weight_decay p to g. This is
+    PyTorch's form (Sutskever et al. 2013 with the learning rate outside). Some courses write v = beta v + (1 - beta) g
+    and p = p - lr' v: the same path, step for step, with momentum = beta and lr' = lr / (1 - beta).
+    """
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if options["nesterov"] and (not options["momentum"] or options["dampening"]):
+            raise ValueError("SGD expected momentum above 0 and no dampening with nesterov=True")
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-3, momentum: float = 0.0,
+        dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False,
+    ) -> Moved:  # fmt: skip
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        if not momentum:
+            return parameter - lr * gradient, ()
+        velocity = momentum * state[0] + (1.0 - dampening) * gradient if state else gradient
+        step = gradient + momentum * velocity if nesterov else velocity
+        return parameter - lr * step, (velocity,)
+
+
+class Adagrad(Optimizer):
+    """p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps) with s = s + g**2 (Duchi, Hazan and Singer 2011).
+
+    s starts at initial_accumulator_value. weight_decay adds weight_decay p to g.
+    """
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-2, lr_decay: float = 0.0,
+        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10,
+    ) -> Moved:  # fmt: skip
+        past, total = state or (0.0, initial_accumulator_value)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        total = total + gradient * gradient
+        rate = lr / (1.0 + past * lr_decay)
+        return parameter - rate * gradient / (sqrt(total) + eps), (past + 1.0, total)
+
+
+class Adadelta(Optimizer):
+    """p = p - lr d with d = sqrt(u + eps) / sqrt(s + eps) g, where s and u are running means of g**2 and d**2 in which
+    the past counts rho (Zeiler 2012). weight_decay adds weight_decay p to g."""
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0.0,
+    ) -> Moved:  # fmt: skip
+        square, moves = state or (0.0, 0.0)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        square = rho * square + (1.0 - rho) * gradient * gradient
+        move = sqrt(moves + eps) / sqrt(square + eps) * gradient
+        moves = rho * moves + (1.0 - rho) * move * move
+        return parameter - lr * move, (square, moves)
+
+
+class RMSprop(Optimizer):
+    """p = p - lr g / (sqrt(s) + eps) where s is a running mean of g**2 in which the past counts alpha (Tieleman and
+    Hinton 2012, with eps outside the root as in PyTorch).
+
+    centered: s - m**2 in the place of s, with m the running mean of g. momentum: b = momentum b + the fraction, and
+    p = p - lr b. weight_decay adds weight_decay p to g.
+    """
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-2, alpha: float = 0.99,
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False,
+    ) -> Moved:  # fmt: skip
+        square, mean, buffer = state or (0.0, 0.0, 0.0)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        square = alpha * square + (1.0 - alpha) * gradient * gradient
+        if centered:
+            mean = alpha * mean + (1.0 - alpha) * gradient
+        buffer = momentum * buffer + gradient / (sqrt(square - mean * mean if centered else square) + eps)
+        return parameter - lr * buffer, (square, mean, buffer)
+
+
+class Adam(Optimizer):
+    """p = p - lr m' / (sqrt(v') + eps): m and v are running means of g and g**2 in which the past counts betas, and
+    m' = m / (1 - beta1**t), v' = v / (1 - beta2**t) make up for their start at 0 (Kingma and Ba 2015, algorithm 1).
+
+    weight_decay adds weight_decay p to g. amsgrad: the largest v so far in the place of v (Reddi et al. 2018).
+    """
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False,
+    ) -> Moved:  # fmt: skip
+        step, mean, square, largest = state or (0.0, 0.0, 0.0, 0.0)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        step = step + 1.0
+        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
+        square = betas[1] * square + (1.0 - betas[1]) * gradient * gradient
+        if amsgrad:
+            largest = maximum(largest, square)
+        root = sqrt((largest if amsgrad else square) / (1.0 - betas[1] ** step))
+        return parameter - lr * mean / (1.0 - betas[0] ** step) / (root + eps), (step, mean, square, largest)
+
+
+class AdamW(Adam):
+    """`Adam` with weight decay of its own: p = p - lr weight_decay p, then Adam's step; g and its running means are
+    left alone (Loshchilov and Hutter 2019)."""
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False,
+    ) -> Moved:  # fmt: skip
+        parameter = parameter - lr * weight_decay * parameter
+        return super().rule(parameter, gradient, state, lr=lr, betas=betas, eps=eps, amsgrad=amsgrad)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead: p = p - lr ((1 - mu) g / (1 - M) + mu' m / (1 - M mu')) / (sqrt(v') + eps), with
+    mu = beta1 (1 - 0.96**(t momentum_decay) / 2), mu' the next one and M the product of all so far (Dozat 2016).
+
+    weight_decay adds weight_decay p to g.
+    """
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, *, lr: Any = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
+    ) -> Moved:  # fmt: skip
+        step, mean, square, product = state or (0.0, 0.0, 0.0, 1.0)
+        if weight_decay:
+            gradient = gradient + weight_decay * parameter
+        step = step + 1.0
+        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
+        square = betas[1] * square + (1.0 - betas[1]) * gradient * gradient
+        mu, following = (betas[0] * (1.0 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1.0))
+        product = product * mu
+        ahead = (1.0 - mu) / (1.0 - product) * gradient + following / (1.0 - product * following) * mean
+        root = sqrt(square / (1.0 - betas[1] ** step))
+        return parameter - lr * ahead / (root + eps), (step, mean, square, product)
+
+
+class Sophia(Optimizer):
+    """p = p - lr weight_decay p - lr clip(m / max(gamma h, eps), -1, 1): m is the running mean of g, and h that of the
+    Hessian's diagonal, renewed every `estimate_every` steps (Liu et al. 2023, algorithm 3).
+
+    `estimate(loss)` draws Hutchinson's estimate u (H u) with random signs u, by differentiating the gradient again; the
+    `Trainer` calls it. seed: decides the signs.
     """
 
     def __init__(
-        self, parameters: Iterable[Value], lr: float = 1e-3, momentum: float = 0.0, *, nesterov: bool = False
+        self, params: Iterable[Any], *args: Any, estimate_every: int = 10, seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(parameters, lr)
-        if not momentum >= 0:
-            raise ValueError(f"SGD expected a momentum >= 0, got {momentum!r}")
-        if nesterov and not momentum:
-            raise ValueError("SGD expected a momentum above 0 with nesterov=True, got 0")
-        self.momentum = momentum
-        self.nesterov = nesterov
+        super().__init__(params, *args, **options)
+        self.estimate_every, self.seed, self.estimates = estimate_every, seed, 0
+        self._diagonal: list[float] | None = None
 
-    def rule(self, parameter: float, gradient: float, state: Any) -> tuple[float, Any]:
-        velocity = gradient if state is None else self.momentum * state + gradient
-        step = gradient + self.momentum * velocity if self.nesterov else velocity if self.momentum else gradient
-        return parameter - self.lr * step, velocity
+    def estimate(self, loss: Value) -> None:
+        signs = [
+            1.0 if counter_uniform(self.seed, self.estimates, i) < 0.5 else -1.0 for i in range(len(self.parameters))
+        ]
+        slopes = gradients(loss, self.parameters, create_graph=True)
+        products = gradients(dot(slopes, signs), self.parameters)
+        self._diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
+        self.estimates += 1
+
+    def _besides(self, i: int) -> tuple[Any, ...]:
+        return (self._diagonal[i] if self._diagonal else None,)
+
+    def step(self) -> None:
+        super().step()
+        self._diagonal = None
+
+    def rule(
+        self, parameter: Any, gradient: Any, state: State, hessian: Any = None, *, lr: Any = 1e-2,
+        betas: tuple[float, float] = (0.96, 0.99), gamma: float = 0.01, eps: float = 1e-12, weight_decay: float = 0.0,
+    ) -> Moved:  # fmt: skip
+        mean, curvature = state or (0.0, 0.0)
+        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
+        if hessian is not None:
+            curvature = betas[1] * curvature + (1.0 - betas[1]) * hessian
+        step = clamp(mean / maximum(gamma * curvature, eps), -1.0, 1.0)
+        return parameter - lr * weight_decay * parameter - lr * step, (mean, curvature)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "estimates": self.estimates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.estimates = state["estimates"]

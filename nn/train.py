@@ -1,70 +1,39 @@
-"""Trainer: the loop of mini-batch training, and the History it leaves."""
+"""Trainer: the loop of mini-batch training."""
 
+import contextlib
 import math
+import platform
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tqdm import tqdm
 
 from autograd import Value, mean, no_grad
 
-from .data import batches
-from .module import Module
+from .data import as_lists, batches
+from .history import History
+from .module import Module, nested
 from .optim import Optimizer
+from .randomness import Draws, drawing
+from .regularizers import clip_grad_norm_, clip_grad_value_
+from .schedulers import ReduceLROnPlateau, Scheduler
 
 Loss = Callable[[Any, Any], Any]
-Metric = Callable[[Any, Any], float]
-
-
-@dataclass
-class History:
-    """One entry an epoch: the training loss, and with validation data its loss and metrics."""
-
-    train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float]] = field(default_factory=dict)
-    interrupted: bool = False
-
-    def trim(self) -> None:
-        """Cuts off what an interrupted epoch has left; the training loss is what an epoch enters last."""
-        for curve in (self.validation_loss, *self.metrics.values()):
-            del curve[len(self.train_loss) :]
-
-    def plot(self, path: str | None = None) -> Any:
-        """The curves over the epochs as a matplotlib figure, also written to `path` if given.
-
-        Raises ValueError before the first epoch is complete, and ImportError where matplotlib is missing.
-        """
-        if not self.train_loss:
-            raise ValueError("plot expected at least one complete epoch, got none")
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator
-        except ImportError:
-            raise ImportError("curves are drawn by matplotlib: pip install 'scalar-autograd[plot]'") from None
-        figure = Figure(figsize=(5.0 * (1 + bool(self.metrics)), 3.5), layout="constrained")
-        panels = figure.subplots(1, 1 + bool(self.metrics), squeeze=False)[0]
-        losses = {"train": self.train_loss, "validation": self.validation_loss}
-        for panel, curves, title in zip(panels, (losses, self.metrics), ("loss", "on validation data"), strict=False):
-            for name, curve in curves.items():
-                if curve:
-                    panel.plot(range(1, len(curve) + 1), curve, marker=".", label=name)
-            panel.set(xlabel="epoch", title=title)
-            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-            panel.legend()
-            panel.grid(alpha=0.3)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
+Metric = Callable[[Sequence[Any], Sequence[Any]], float]
+COUNTERS = ("epoch", "batch", "steps", "waited", "sums", "best_loss", "best_state")
 
 
 class Trainer:
     """Trains a model on examples with a loss of one example, averaged over mini-batches.
 
-    loss: (output, target) -> Value. metrics: names of functions (output, target) -> float, averaged over validation
-    data. seed: decides the order of the examples.
+    loss: (output, target) -> Value. penalty: () -> Value, added to the mean loss. metrics: functions (outputs, targets)
+    -> float of validation data such as `nn.accuracy`, in a list or by name. scheduler: stepped after each epoch, or
+    with scheduler_interval="batch" after each batch. clip_grad_norm, clip_grad_value: limits. seed: decides the order
+    of the examples. What training goes on with is in `state_dict()`; `nn.save(trainer, path)` writes it.
 
     >>> from nn import MLP, SGD, mse_loss
     >>> model = MLP(1, [1], rng=0)
@@ -80,22 +49,38 @@ class Trainer:
         loss: Loss,
         optimizer: Optimizer,
         *,
-        metrics: Mapping[str, Metric] | None = None,
+        scheduler: Scheduler | None = None,
+        scheduler_interval: str = "epoch",
+        penalty: Callable[[], Any] | None = None,
+        metrics: Mapping[str, Metric] | Sequence[Metric] = (),
+        clip_grad_norm: float | None = None,
+        clip_grad_value: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.model = model
-        self.loss = loss
-        self.optimizer = optimizer
-        self.metrics = dict(metrics or {})
-        self.seed = seed
+        if scheduler_interval not in ("epoch", "batch"):
+            raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
+        self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
+        self.scheduler, self.scheduler_interval = scheduler, scheduler_interval
+        self.metrics = dict(metrics) if isinstance(metrics, Mapping) else {f.__name__: f for f in metrics}
+        self.clip_grad_norm, self.clip_grad_value, self.seed = clip_grad_norm, clip_grad_value, seed
+        self.history = History()
+        self.epoch = self.batch = self.steps = self.waited = 0  # whole epochs, batches of the one that is under way
+        self.sums = [0.0, 0.0]  # of that epoch: loss x examples, length of the gradient
+        self.grad_norm = 0.0
+        self.best_loss, self.best_state = math.inf, dict[str, float]()
+        self._stopping = False
 
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
-        """One update on a batch: mean loss, backward pass, optimizer. Returns the mean loss before the update.
+        """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the loss before the update, and
+        leaves the length of its gradient before clipping in `grad_norm`.
 
         Raises FloatingPointError, and updates nothing, if the loss is nan.
         """
         self.optimizer.zero_grad()
-        loss = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        with drawing(Draws(self.steps)):
+            loss = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        if self.penalty is not None:
+            loss = loss + self.penalty()
         if not isinstance(loss, Value) or not loss.inputs:
             raise RuntimeError(
                 "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
@@ -104,8 +89,16 @@ class Trainer:
             raise FloatingPointError(
                 "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
             )
+        if self.optimizer.estimate_every and self.steps % self.optimizer.estimate_every == 0:
+            self.optimizer.estimate(loss)
         loss.backward()
+        self.grad_norm = clip_grad_norm_(self.optimizer.parameters, self.clip_grad_norm or math.inf)
+        if self.clip_grad_value is not None:
+            clip_grad_value_(self.optimizer.parameters, self.clip_grad_value)
         self.optimizer.step()
+        self.steps += 1
+        if self.scheduler is not None and self.scheduler_interval == "batch":
+            self.scheduler.step()
         return loss.data
 
     def fit(
@@ -116,68 +109,123 @@ class Trainer:
         epochs: int,
         batch_size: int = 32,
         validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+        validate_every: int | None = None,
+        patience: int | None = None,
+        callbacks: Iterable[Callable[["Trainer"], Any]] = (),
         progress: bool = True,
     ) -> History:
-        """Trains for `epochs` passes over the examples in shuffled mini-batches. Ctrl-C stops and keeps everything so
-        far.
+        """Trains for `epochs` more passes over the examples in shuffled mini-batches; returns the whole history.
 
-        X, Y: as many examples as targets, at least one. validation: (examples, targets) to evaluate after each epoch.
+        X, Y: as many examples as targets, at least one. validation: (examples, targets) to evaluate after each epoch,
+        or after every `validate_every` batches. patience: stop when so many validations in a row were no better than
+        the best, and in any case end with the best weights. callbacks: called with the trainer after each epoch; one
+        may call `stop()`. Ctrl-C stops after the batch that is being computed and loses nothing; the next `fit` of the
+        same sizes goes on from there.
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan.
         """
-        _check(X, Y)
-        if epochs < 1 or batch_size < 1:
-            raise ValueError(f"fit expected epochs and batch_size of at least 1, got {epochs} and {batch_size}")
+        X, Y = _checked(X, Y)
+        for name, number in {"epochs": epochs, "batch_size": batch_size, "validate_every": validate_every or 1}.items():
+            if number < 1:
+                raise ValueError(f"fit expected {name} of at least 1, got {number}")
         if validation is not None:
             if len(validation) != 2:
                 raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
-            _check(*validation)
-        history = History(metrics={name: [] for name in self.metrics} if validation else {})
-        rng = random.Random(self.seed)
-        steps = math.ceil(len(X) / batch_size)
-        with tqdm(total=epochs * steps, disable=not progress, unit="batch") as bar:
+            validation = _checked(*validation)
+        elif patience is not None or validate_every is not None:
+            raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
+        settings = self._settings(X=len(X), epochs=epochs, batch_size=batch_size, patience=patience)
+        if any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
+            self.batch, self.sums = 0, [0.0, 0.0]
+        self.history.settings = settings
+        self.history.interrupted = self.history.stopped_early = self._stopping = False
+        steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
+        with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
             try:
-                for epoch in range(1, epochs + 1):
-                    bar.set_description(f"epoch {epoch}/{epochs}")
-                    train_loss = self._epoch(X, Y, batch_size, rng, bar)
-                    if validation:
-                        self._validate(*validation, history)
-                    history.train_loss.append(train_loss)
-                    bar.set_postfix({k: f"{v[-1]:.4f}" for k, v in _curves(history).items() if v})
-            except KeyboardInterrupt:  # wherever it came: whole epochs only, and the model as training had it
-                history.interrupted = True
-                history.trim()
+                while self.epoch < last and not self._stopping:
+                    bar.set_description(f"epoch {self.epoch + 1}/{last}")
+                    self._epoch(X, Y, batch_size, validation, validate_every or steps, patience, bar)
+                    for callback in callbacks:
+                        callback(self)
+            except KeyboardInterrupt:
+                self.history.interrupted = True
+        if patience is not None and not self.history.interrupted:
+            self.restore_best()
+        return self.history
+
+    def _epoch(
+        self, X: list[Any], Y: list[Any], batch_size: int, validation: Any, every: int, patience: int | None, bar: Any
+    ) -> None:
+        """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
+        parts = list(batches(len(X), batch_size, random.Random(self.seed + 1_000_003 * self.epoch)))
+        while True:
+            done = self.epoch * len(parts) + self.batch
+            at = done / len(parts)
+            if validation and self.batch and done % every == 0 and at not in self.history.validation_at[-1:]:
+                self._validate(validation, at, patience)
+            if self.batch == len(parts):
+                break
+            indices = parts[self.batch]
+            with uninterrupted():
                 self.model.train()
-        return history
-
-    def _epoch(self, X: Sequence[Any], Y: Sequence[Any], batch_size: int, rng: random.Random, bar: Any) -> float:
-        total = 0.0
-        self.model.train()
-        for indices in batches(len(X), batch_size, rng):
-            loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
-            total += loss * len(indices)
+                loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
+                self.batch += 1
+                self.sums = [self.sums[0] + loss * len(indices), self.sums[1] + self.grad_norm]
             bar.update()
-        return total / len(X)
+            bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
+        with uninterrupted():
+            self.epoch, self.batch = self.epoch + 1, 0
+            self.history.train_loss.append(self.sums[0] / len(X))
+            self.history.grad_norm.append(self.sums[1] / len(parts))
+            self.history.learning_rate.append(self.optimizer.lr)
+            self.sums = [0.0, 0.0]
+            if isinstance(self.scheduler, ReduceLROnPlateau):
+                self.scheduler.step((self.history.validation_loss or self.history.train_loss)[-1])
+            elif self.scheduler is not None and self.scheduler_interval == "epoch":
+                self.scheduler.step()
+        bar.set_postfix({"loss": f"{self.history.train_loss[-1]:.4f}", **self._latest()})
 
-    def _validate(self, X: Sequence[Any], Y: Sequence[Any], history: History) -> None:
-        loss, metrics = self.evaluate(X, Y)
-        history.validation_loss.append(loss)
-        for name, value in metrics.items():
-            history.metrics[name].append(value)
+    def _validate(self, validation: Any, at: float, patience: int | None) -> None:
+        """Measures, and keeps the weights if they are the best so far."""
+        loss, metrics = self.evaluate(*validation)
+        with uninterrupted():
+            self.history.validation_at.append(at)
+            self.history.validation_loss.append(loss)
+            for name, x in metrics.items():
+                self.history.metrics.setdefault(name, []).append(x)
+            self.waited += 1
+            if loss < self.best_loss:
+                self.best_loss, self.best_state, self.waited = loss, self.model.state_dict(), 0
+                self.history.best_epoch = at
+            if patience is not None and self.waited >= patience:
+                self.history.stopped_early = self._stopping = True
+
+    def _latest(self) -> dict[str, str]:
+        """What the progress bar shows besides the loss."""
+        curves = {"validation": self.history.validation_loss, **self.history.metrics}
+        return {**{name: f"{y[-1]:.4f}" for name, y in curves.items() if y}, "lr": f"{self.optimizer.lr:.2g}"}
+
+    def stop(self) -> None:
+        """Ends the training after this epoch."""
+        self._stopping = True
+
+    def restore_best(self) -> None:
+        """Gives the model the weights that had the lowest validation loss. Nothing happens without validation."""
+        if self.best_state:
+            self.model.load_state_dict(self.best_state)
 
     def evaluate(self, X: Sequence[Any], Y: Sequence[Any]) -> tuple[float, dict[str, float]]:
-        """The mean loss and the mean of each metric, in evaluation mode and without recording."""
-        _check(X, Y)
+        """The mean loss and each metric, in evaluation mode and without recording."""
+        X, Y = _checked(X, Y)
         with no_grad():
             outputs = self._outputs(X)
             losses = [_numbers(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
         found = [_numbers(output) for output in outputs]
-        means = {name: sum(m(o, y) for o, y in zip(found, Y, strict=True)) / len(X) for name, m in self.metrics.items()}
-        return sum(losses) / len(X), means
+        return sum(losses) / len(X), {name: metric(found, Y) for name, metric in self.metrics.items()}
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""
         with no_grad():
-            return [_numbers(output) for output in self._outputs(X)]
+            return [_numbers(output) for output in self._outputs(as_lists(X))]
 
     def _outputs(self, X: Sequence[Any]) -> list[Any]:
         modes = [(module, module.training) for _, module in self.model.named_modules()]
@@ -188,19 +236,62 @@ class Trainer:
             for module, training in modes:
                 module.training = training
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training goes on with, as plain data."""
+        parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "history": self.history,
+        }
+        state = {name: part.state_dict() for name, part in parts.items() if part is not None}
+        return {**state, **{name: getattr(self, name) for name in COUNTERS}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
+        history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.model.load_state_dict(state["model"])
+        self.history = history
+        vars(self).update(counters)
+
+    def _settings(self, **sizes: Any) -> dict[str, Any]:
+        try:
+            ours = version("scalar-autograd")
+        except PackageNotFoundError:
+            ours = "unknown"
+        parts = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
+        parts["loss"] = getattr(self.loss, "__name__", repr(self.loss))
+        versions = {"scalar-autograd": ours, "python": platform.python_version(), "machine": platform.machine()}
+        return {**sizes, "seed": self.seed, **parts, **versions}
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within the block Ctrl-C waits until its end. Other threads than the main one never get it."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    caught: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
+
 
 def _numbers(x: Any) -> Any:
-    if isinstance(x, list | tuple):
-        return [_numbers(y) for y in x]
-    return x.data if isinstance(x, Value) else float(x)
+    return nested(lambda v: v.data if isinstance(v, Value) else float(v), x)
 
 
-def _curves(history: History) -> dict[str, list[float]]:
-    return {"loss": history.train_loss, "validation": history.validation_loss, **history.metrics}
-
-
-def _check(X: Sequence[Any], Y: Sequence[Any]) -> None:
+def _checked(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     if len(X) != len(Y) or not len(X):
         raise ValueError(
             f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
         )
+    return as_lists(X), as_lists(Y)

@@ -24,7 +24,9 @@ ROOMS = [
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     "autograd.extend", "autograd",
-    "nn.module", "nn.activations", "nn.layers", "nn.losses", "nn.optim", "nn.data", "nn.train", "nn",
+    "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
+    "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers", "nn.regularizers", "nn.data",
+    "nn.metrics", "nn.history", "nn.train", "nn.monitor", "nn.saving", "nn",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""

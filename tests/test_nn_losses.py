@@ -68,7 +68,7 @@ def test_gradcheck(f):
         (lambda: hinge_loss(0.5, 0), ValueError, "hinge_loss expected a target of -1 or 1, got 0"),
         (lambda: binary_cross_entropy_with_logits(0.5, -1), ValueError, r"targets in \[0, 1\], got -1; map classes"),
         (lambda: mse_loss([1.0], [1.0, 2.0]), ValueError, "got 1 numbers predicted and 2 numbers as target"),
-        (lambda: mse_loss(Value(1.0), [1.0]), ValueError, "got one number predicted and 1 numbers as target"),
+        (lambda: mse_loss(Value(1.0), [1.0]), ValueError, "got one Value predicted and 1 numbers as target"),
         (
             lambda: mse_loss(1.0, 1.0, reduction="max"),
             ValueError,

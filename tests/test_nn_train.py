@@ -34,12 +34,16 @@ def test_sgd_equals_pytorch_at_every_step(row):
             TypeError,
             r"SGD expected parameters, got a module; write model\.parameters\(\)",
         ),
-        (lambda: SGD([Value(1.0)], lr="0.1"), ValueError, "SGD expected a learning rate >= 0, got '0.1'"),
+        (lambda: SGD([Value(1.0)], lr="0.1"), ValueError, "SGD expected lr >= 0, got '0.1'"),
         (lambda: SGD([1.0], lr=0.1), TypeError, "SGD expected leaf Values"),
-        (lambda: SGD([Value(1.0)], lr=-1), ValueError, "SGD expected a learning rate >= 0, got -1"),
-        (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "SGD expected a momentum >= 0, got -1"),
-        (lambda: SGD([Value(1.0)], nesterov=True), ValueError, "SGD expected a momentum above 0 with nesterov=True"),
-        (lambda: Optimizer([Value(1.0)], 0.1).step(), NotImplementedError, "Optimizer needs a method rule"),
+        (lambda: SGD([Value(1.0)], lr=-1), ValueError, "SGD expected lr >= 0, got -1"),
+        (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "SGD expected momentum >= 0, got -1"),
+        (
+            lambda: SGD([Value(1.0)], nesterov=True),
+            ValueError,
+            "SGD expected momentum above 0 and no dampening with nesterov=True",
+        ),
+        (lambda: Optimizer([Value(1.0)]).step(), NotImplementedError, "Optimizer needs a method rule"),
         (lambda: batches(3, 0), ValueError, "batches expected a batch_size of at least 1, got 0"),
         (lambda: split([1], [1, 2]), ValueError, "got 1 examples and 2 targets"),
         (lambda: split([1], [1], test=1.0), ValueError, "expected shares of validation and test above 0"),
@@ -96,8 +100,8 @@ def trainer(seed=0, **options):
     return Trainer(model, cross_entropy, SGD(model.parameters(), lr=0.3, momentum=0.9), seed=seed, **options)
 
 
-def right(logits, y):
-    return float(logits[y] == max(logits))
+def right(outputs, targets):
+    return sum(o[y] == max(o) for o, y in zip(outputs, targets, strict=True)) / len(targets)
 
 
 def test_fit_learns_and_keeps_a_history():
@@ -194,21 +198,17 @@ def test_an_interrupt_in_validation_leaves_whole_epochs():
     X, Y = task()
     calls = []
 
-    def counted(logits, y):
+    def counted(outputs, targets):
         calls.append(1)
-        if len(calls) == 90:
+        if len(calls) == 2:
             raise KeyboardInterrupt
-        return right(logits, y)
+        return right(outputs, targets)
 
     t = trainer(metrics={"accuracy": counted})
     history = t.fit(X, Y, epochs=5, validation=(X, Y), progress=False)
     assert history.interrupted
     assert len(history.train_loss) == len(history.validation_loss) == len(history.metrics["accuracy"]) == 1
     assert all(module.training for _, module in t.model.named_modules())
-    for complete in ([], [0.5]):  # in the first epoch too
-        cut = History(train_loss=complete, validation_loss=[1.0] * (len(complete) + 1), metrics={"accuracy": [0.1] * 3})
-        cut.trim()
-        assert len(cut.validation_loss) == len(cut.metrics["accuracy"]) == len(complete)
 
 
 def test_a_loss_of_plain_numbers_is_refused():
@@ -231,8 +231,8 @@ def test_nan_and_bad_data_are_named():
     with pytest.raises(FloatingPointError, match="the loss became nan; lower the learning rate"):
         t.fit([[1.0]], [1.0], epochs=1, progress=False)
     assert model.w.data == -1.0
-    for options in ({"epochs": 1, "batch_size": 0}, {"epochs": 0}):
-        with pytest.raises(ValueError, match="fit expected epochs and batch_size of at least 1, got"):
+    for name, options in {"batch_size": {"epochs": 1, "batch_size": 0}, "epochs": {"epochs": 0}}.items():
+        with pytest.raises(ValueError, match=f"fit expected {name} of at least 1, got 0"):
             trainer().fit([[1.0, 2.0]], [1], **options)
     for X, Y in (([], []), ([[1.0]], [1, 2])):
         with pytest.raises(ValueError, match="expected as many targets as examples, and at least one, got"):

@@ -1,0 +1,143 @@
+"""Attention, and the transformer block made of it. A sequence is a list of T lists of `embed_dim` numbers.
+
+`forward` takes a whole sequence. `step` takes one place of it and a cache of the keys and values of the places before,
+and returns the output with the longer cache: the same numbers, without computing the past again.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from autograd import linear, softmax
+
+from .activations import activation_function
+from .layers import Dropout, Linear, check_sizes, wrong_input
+from .module import Module, is_list, nested
+from .normalization import LayerNorm, RMSNorm
+from .randomness import Rng, as_rng
+
+NORMS = {"layer": LayerNorm, "rms": RMSNorm}
+
+
+class Cache(NamedTuple):
+    """Keys and values of the places so far, T lists of embed_dim numbers each."""
+
+    keys: tuple[list[Any], ...] = ()
+    values: tuple[list[Any], ...] = ()
+
+
+class MultiHeadAttention(Module):
+    """softmax(q k^T / sqrt(d)) v in each of `num_heads` heads, of d = embed_dim / num_heads numbers, between linear
+    projections (Vaswani et al. 2017).
+
+    causal: a place attends to itself and those before. Returns T lists of embed_dim numbers. Raises ValueError if
+    num_heads does not divide embed_dim, and RuntimeError for `step` without causal.
+    """
+
+    def __init__(
+        self, embed_dim: int, num_heads: int, bias: bool = True, *, causal: bool = True, rng: Rng = None
+    ) -> None:
+        check_sizes("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ValueError(f"MultiHeadAttention expected num_heads that divide {embed_dim}, got {num_heads}")
+        rng = as_rng(rng)
+        self.num_heads, self.causal, self.embed_dim = num_heads, causal, embed_dim
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
+            Linear(embed_dim, embed_dim, bias, rng=rng) for _ in range(4)
+        )
+
+    def forward(self, x: Sequence[Any]) -> list[Any]:
+        if not is_list(x) or not all(is_list(place) for place in x):
+            raise wrong_input(self, f"a sequence of lists of {self.embed_dim} numbers", x)
+        if self.causal:
+            return _in_steps(self, x)
+        cache = Cache(tuple(self.k_proj(x)), tuple(self.v_proj(x)))
+        return [self._attend(place, cache) for place in x]
+
+    def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:
+        """The output at the place after those in the cache, and the cache with this place in it."""
+        if not self.causal:
+            raise RuntimeError("MultiHeadAttention.step needs causal=True: otherwise a place attends to later ones")
+        keys, values = cache or Cache()
+        cache = Cache((*keys, self.k_proj(x)), (*values, self.v_proj(x)))
+        return self._attend(x, cache), cache
+
+    def _attend(self, x: Sequence[Any], cache: Cache) -> list[Any]:
+        size = self.embed_dim // self.num_heads
+        query = self.q_proj(x)
+        attended = []
+        for start in range(0, self.embed_dim, size):
+            head = slice(start, start + size)
+            scaled = [q * size**-0.5 for q in query[head]]
+            weights = softmax(linear(scaled, [k[head] for k in cache.keys]))
+            attended += linear(weights, list(zip(*[v[head] for v in cache.values], strict=True)))
+        result: list[Any] = self.out_proj(attended)
+        return result
+
+    def extra_repr(self) -> str:
+        return f"{self.embed_dim}, {self.num_heads}, causal={self.causal}"
+
+
+class TransformerBlock(Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)): the pre-norm form (Xiong et al. 2020), whose feed-forward
+    part is linear, activation, linear with `dim_feedforward` numbers between, 4 embed_dim unless told.
+
+    norm: "layer" or "rms"; norm_affine=False normalises without weights. dropout: of both branches' outputs. bias: of
+    all linear layers.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dim_feedforward: int | None = None,
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm: str = "layer",
+        norm_eps: float = 1e-5,
+        norm_affine: bool = True,
+        bias: bool = True,
+        causal: bool = True,
+        rng: Rng = None,
+    ) -> None:
+        if norm not in NORMS:
+            raise ValueError(f"TransformerBlock expected norm 'layer' or 'rms', got {norm!r}")
+        rng = as_rng(rng)
+        hidden = 4 * embed_dim if dim_feedforward is None else dim_feedforward
+        self.norm1 = NORMS[norm](embed_dim, norm_eps, norm_affine)
+        self.attention = MultiHeadAttention(embed_dim, num_heads, bias, causal=causal, rng=rng)
+        self.norm2 = NORMS[norm](embed_dim, norm_eps, norm_affine)
+        self.linear1 = Linear(embed_dim, hidden, bias, rng=rng)
+        self.linear2 = Linear(hidden, embed_dim, bias, rng=rng)
+        self.dropout = Dropout(dropout)
+        self.activation = activation
+        self._activate = activation_function(activation)
+
+    def forward(self, x: Sequence[Any]) -> list[Any]:
+        if self.attention.causal:
+            return _in_steps(self, x)
+        attended = self.attention(self.norm1(x))
+        return [self._rest(*place) for place in zip(x, attended, strict=True)]
+
+    def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:
+        """The output at the place after those in the cache, and the cache with this place in it."""
+        attended, cache = self.attention.step(self.norm1(x), cache)
+        return self._rest(x, attended), cache
+
+    def _rest(self, x: Sequence[Any], attended: list[Any]) -> list[Any]:
+        x = _plus(x, self.dropout(attended))
+        hidden = nested(self._activate, self.linear1(self.norm2(x)))
+        return _plus(x, self.dropout(self.linear2(hidden)))
+
+
+def _plus(x: Sequence[Any], y: Sequence[Any]) -> list[Any]:
+    return [a + b for a, b in zip(x, y, strict=True)]
+
+
+def _in_steps(module: Any, x: Sequence[Any]) -> list[Any]:
+    """The outputs of a whole sequence, place by place."""
+    outputs, cache = [], None
+    for place in x:
+        y, cache = module.step(place, cache)
+        outputs.append(y)
+    return outputs

@@ -1,0 +1,200 @@
+"""Monitor: what happens inside a network while it learns, and what is wrong with it in plain words."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from autograd import Value, gradients, mean
+
+from .data import as_lists
+from .history import History, figure
+from .layers import Neuron
+from .module import Module, flat
+from .randomness import Draws, drawing
+
+SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
+"""Beyond these outputs next to nothing flows back."""
+
+
+class LayerRecord(NamedTuple):
+    """One layer in one epoch. Sizes are root mean squares; nan where the layer has no parameters."""
+
+    gradient: float
+    """Of the loss by the layer's parameters."""
+    update_ratio: float
+    """Of the step that the optimizer would take, over that of the parameters."""
+    mean: float
+    spread: float
+    """Mean and standard deviation of its outputs."""
+    dead: float
+    """Share of ReLUs that give 0 for every example."""
+    saturated: float
+    """Share of outputs of tanh and sigmoid that are close to their ends."""
+    outputs: list[float]
+    gradients: list[float]
+
+
+class Monitor:
+    """Looks at every layer after each epoch, on one sample batch: `fit(..., callbacks=[monitor])`.
+
+    X, Y: the sample, at least two examples of the training data. Nothing of the model or the optimizer is changed.
+    `records` has for each epoch a `LayerRecord` for each layer; `diagnose()` says what they mean, `plot()` shows them.
+    """
+
+    def __init__(self, model: Module, loss: Callable[[Any, Any], Any], X: Sequence[Any], Y: Sequence[Any]) -> None:
+        self.model, self.loss, self.X, self.Y = model, loss, as_lists(X), as_lists(Y)
+        self.layers = {
+            name or type(m).__name__: m
+            for name, m in model.named_modules()
+            if not isinstance(m, Neuron) and all(x is m or isinstance(x, Neuron) for _, x in m.named_modules())
+        } or {type(model).__name__: model}
+        self.records: list[dict[str, LayerRecord]] = []
+        self.history = History()
+
+    def __call__(self, trainer: Any) -> None:
+        """Records one epoch."""
+        outputs: dict[str, list[list[Any]]] = {name: [] for name in self.layers}
+        buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
+        removers = [
+            layer.register_forward_hook(lambda m, x, y, name=name: outputs[name].append(flat(y)))  # type: ignore[misc]
+            for name, layer in self.layers.items()
+        ]
+        try:
+            with drawing(Draws(trainer.steps)):
+                predicted = self.model.batch(self.X)
+                loss = mean([self.loss(output, y) for output, y in zip(predicted, self.Y, strict=True)])
+        finally:
+            for remove in removers:
+                remove()
+            for buffer, numbers in buffers:
+                buffer[:] = numbers
+        parameters = trainer.optimizer.parameters
+        slopes = gradients(loss, parameters)
+        moved = trainer.optimizer.proposals(slopes)
+        change = {p: (g, data - p.data) for p, g, (data, _) in zip(parameters, slopes, moved, strict=True)}
+        self.records.append({name: self._record(layer, outputs[name], change) for name, layer in self.layers.items()})
+        self.history = trainer.history
+
+    def _record(self, layer: Module, outputs: list[list[Any]], change: dict[Value, tuple[float, float]]) -> LayerRecord:
+        own = [p for p in layer.parameters() if p in change]
+        slopes, steps = [change[p][0] for p in own], [change[p][1] for p in own]
+        nodes = [y for example in outputs for y in example if isinstance(y, Value)]
+        numbers = [y.data for y in nodes]
+        middle = sum(numbers) / len(numbers) if numbers else math.nan
+        relus = [unit for unit in zip(*outputs, strict=False) if all(_made_by(y) == "relu" for y in unit)]
+        ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
+        return LayerRecord(
+            gradient=_size(slopes),
+            update_ratio=_size(steps) / max(_size([p.data for p in own]), 1e-12),
+            mean=middle,
+            spread=_size([x - middle for x in numbers]),
+            dead=sum(all(y.data == 0.0 for y in unit) for unit in relus) / max(len(relus), 1),
+            saturated=sum(not low < x < high for x, low, high in ends) / max(len(ends), 1),
+            outputs=numbers,
+            gradients=slopes,
+        )
+
+    def diagnose(self) -> list[str]:
+        """What is wrong, a sentence each, with what to try; an empty list if nothing is. Raises ValueError before the
+        first epoch."""
+        if not self.records:
+            raise ValueError("diagnose expected at least one epoch; give the monitor to fit(..., callbacks=[monitor])")
+        latest = self.records[-1]
+        return [*self._flow(latest), *self._units(latest), *self._rate(latest), *self._fit()]
+
+    def _flow(self, latest: dict[str, LayerRecord]) -> list[str]:
+        sizes = [(name, r.gradient) for name, r in latest.items() if not math.isnan(r.gradient)]
+        if len(sizes) < 3:
+            return []
+        (name, first), (_, last) = sizes[0], sizes[-1]
+        if not first:
+            return [f"no gradient reaches {name}: look for dead units, detach() or no_grad() between it and the loss"]
+        factor = (last / first) ** (1.0 / (len(sizes) - 1))
+        if factor > 3.0:
+            return [
+                f"gradients shrink by {factor:.0f}x per layer towards the input: vanishing; try relu, an initialiser "
+                f"that fits the activation, normalisation or residual connections"
+            ]
+        if factor < 1.0 / 3.0:
+            return [
+                f"gradients grow by {1.0 / factor:.0f}x per layer towards the input: exploding; try a smaller "
+                f"initialisation, normalisation or clip_grad_norm"
+            ]
+        return []
+
+    def _units(self, latest: dict[str, LayerRecord]) -> list[str]:
+        found = []
+        for name, r in latest.items():
+            if r.dead >= 0.4:
+                found.append(
+                    f"dead units {r.dead:.0%} in {name}: these ReLUs give 0 for every example and learn nothing; try a "
+                    f"lower learning rate, leaky_relu, or another initialisation"
+                )
+            if r.saturated >= 0.5:
+                found.append(
+                    f"saturated units {r.saturated:.0%} in {name}: they sit at the ends of tanh or sigmoid, where the "
+                    f"slope is next to 0; try smaller initial weights, standardized inputs or normalisation"
+                )
+        return found
+
+    def _rate(self, latest: dict[str, LayerRecord]) -> list[str]:
+        ratios = [r.update_ratio for r in latest.values() if not math.isnan(r.update_ratio)]
+        losses = self.history.train_loss
+        if not ratios or len(losses) < 4:
+            return []
+        if losses[-4] < losses[-3] < losses[-2] < losses[-1] and max(ratios) > 0.05:
+            return [f"loss rose 3 times in a row and the update ratio is {max(ratios):.1g}: learning rate too high"]
+        if max(ratios) < 1e-4 and losses[-1] > 0.98 * losses[-4]:
+            return [
+                f"loss hardly falls and the update ratio is {max(ratios):.0e}, where 1e-3 is usual: learning rate too "
+                f"low"
+            ]
+        return []
+
+    def _fit(self) -> list[str]:
+        h = self.history
+        if len(h.validation_loss) < 4 or len(h.train_loss) < 2:
+            return []
+        best = min(range(len(h.validation_loss)), key=h.validation_loss.__getitem__)
+        since = h.validation_loss[best:]
+        epoch = math.ceil(h.validation_at[best])
+        falls = h.train_loss[-1] < h.train_loss[max(min(epoch, len(h.train_loss)) - 1, 0)]
+        if len(since) > 3 and min(since[-3:]) > 1.05 * since[0] and falls:
+            return [
+                f"validation rises while training falls: over-fitting since epoch {epoch}; try patience, weight_decay, "
+                f"dropout or more data"
+            ]
+        return []
+
+    def plot(self, path: Any = None) -> Any:
+        """Every layer's gradient, update ratio, spread, and dead or saturated share over the epochs, and histograms of
+        the latest outputs and gradients, as a matplotlib figure, also written to `path` if given."""
+        drawn, axes = figure(3, 2)
+        epochs = range(1, len(self.records) + 1)
+        curves: dict[str, Callable[[LayerRecord], float]] = {
+            "gradient (RMS)": lambda r: r.gradient,
+            "update / weight": lambda r: r.update_ratio,
+            "spread of outputs": lambda r: r.spread,
+            "dead or saturated": lambda r: max(r.dead, r.saturated),
+        }
+        for axis, (title, read) in zip(axes, curves.items(), strict=False):
+            for name in self.layers:
+                axis.plot(epochs, [read(record[name]) for record in self.records], marker=".", label=name)
+            axis.set(title=title, xlabel="epoch", yscale="linear" if title.startswith("dead") else "log")
+        axes[0].legend(fontsize="small")
+        for axis, field in zip(axes[4:], ("outputs", "gradients"), strict=True):
+            for name, record in (self.records[-1] if self.records else {}).items():
+                axis.hist(getattr(record, field), bins=40, histtype="step", label=name)
+            axis.set(title=f"latest {field}", yscale="log")
+        if path is not None:
+            drawn.savefig(path, dpi=120)
+        return drawn
+
+
+def _made_by(y: Any) -> str:
+    return y.primitive.name if isinstance(y, Value) and y.primitive is not None else ""
+
+
+def _size(xs: Sequence[float]) -> float:
+    """The root mean square; nan of nothing."""
+    return math.hypot(*xs) / math.sqrt(len(xs)) if xs else math.nan

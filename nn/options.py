@@ -1,0 +1,52 @@
+"""Options by name: what a class's one formula takes after its `*` is what its constructor takes, with the defaults."""
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+SHARES = ("betas", "rho", "alpha")
+"""Shares of the past in a running mean: below 1."""
+COUNTS = ("step_size", "total_iters", "T_max", "total_steps")
+"""Whole numbers of at least 1."""
+
+
+class Formula:
+    """A base of classes that are one method, named by `formula`, with options."""
+
+    formula: ClassVar[str]
+    subject: ClassVar[str]
+    """What the constructor takes first."""
+
+    def __init_subclass__(cls) -> None:
+        """`help` and editors show the constructor as it can be called."""
+        if hasattr(cls, "formula") and "__init__" not in vars(cls):
+            first = inspect.Parameter(cls.subject, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            cls.__signature__ = inspect.Signature([first, *cls._options()])  # type: ignore[attr-defined]
+
+    @classmethod
+    def _options(cls) -> list[inspect.Parameter]:
+        parameters = (
+            inspect.signature(getattr(cls, cls.formula)).parameters.values() if hasattr(cls, cls.formula) else ()
+        )
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return [p.replace(kind=kind) for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+    def _bind(self, args: tuple[Any, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options by name, those left out at their defaults. Raises TypeError for unknown and missing ones."""
+        try:
+            bound = inspect.Signature(self._options()).bind(*args, **options)
+        except TypeError as error:
+            names = ", ".join(p.name for p in self._options())
+            raise TypeError(f"{type(self).__name__}: {error}; its options are {names or 'none'}") from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """ValueError for an option that is out of range."""
+        for name, option in options.items():
+            for x in option if isinstance(option, tuple | list) else (option,):
+                low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
+                if x is not True and (isinstance(x, str) or not low <= x or (x >= high and name in SHARES)):
+                    wanted = "in [0, 1)" if name in SHARES else f">= {low}"
+                    raise ValueError(f"{type(self).__name__} expected {name} {wanted}, got {x!r}")

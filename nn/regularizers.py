@@ -1,0 +1,97 @@
+"""Remedies that stand outside of any layer: clipping, penalties, and trading time for memory."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from autograd import Value, abs, dot, no_grad, sum
+
+from .module import flat, nested
+from .randomness import drawing, draws
+
+
+def clip_grad_norm_(parameters: Iterable[Value], max_norm: float) -> float:
+    """Scales all gradients together so that their Euclidean length is at most max_norm; returns the length before.
+
+    The factor is max_norm / (length + 1e-6), as PyTorch has it, if that is below 1 (Pascanu et al. 2013).
+    """
+    parameters = list(parameters)
+    length = math.hypot(*[p.grad for p in parameters])
+    factor = max_norm / (length + 1e-6)
+    for p in parameters if factor < 1.0 else ():
+        p.grad *= factor
+    return length
+
+
+def clip_grad_value_(parameters: Iterable[Value], clip_value: float) -> None:
+    """Holds each gradient between -clip_value and clip_value."""
+    for p in parameters:
+        p.grad = min(max(p.grad, -clip_value), clip_value)
+
+
+def l1_penalty(parameters: Iterable[Value]) -> Any:
+    """The sum of |p|, whose gradient pulls small parameters to exactly 0; add a multiple of it to the loss."""
+    return sum([abs(p) for p in parameters])
+
+
+def l2_penalty(parameters: Iterable[Value]) -> Any:
+    """The sum of p**2. Half of weight_decay times it is what SGD's weight_decay adds to the loss."""
+    parameters = tuple(parameters)
+    return dot(parameters, parameters)
+
+
+class Checkpoints:
+    """What `checkpoint_sequential` returns: the loss as the number `data`, and `backward`."""
+
+    def __init__(self, segments: Sequence[Callable[[Any], Any]], x: Any) -> None:
+        self._segments = list(segments)
+        self._borders: list[tuple[Any, Any]] = []
+        with no_grad():
+            for segment in self._segments:
+                self._borders.append((x, draws().copy()))
+                x = nested(_number, segment(x))
+        self.data: float = _number(x)
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Adds seed x the derivative of the loss to the `.grad` of every leaf, rebuilding one segment at a time.
+
+        Raises RuntimeError if a rebuilt segment gives other numbers, since something it uses was changed.
+        """
+        seeds, expected = [seed], [self.data]
+        for i in reversed(range(len(self._segments))):
+            x, counters = self._borders[i]
+            inputs = nested(Value, x) if i else x
+            with drawing(counters.copy()):
+                outputs = flat(self._segments[i](inputs))
+            if [_number(y) for y in outputs] != expected:
+                raise RuntimeError(
+                    f"segment {i} gives other numbers than before; change nothing between checkpoint_sequential and "
+                    f"backward"
+                )
+            total = dot(outputs, seeds)
+            if isinstance(total, Value):
+                total.backward()
+            seeds, expected = [v.grad for v in flat(inputs)] if i else [], flat(x) if i else []
+
+
+def checkpoint_sequential(segments: Sequence[Callable[[Any], Any]], x: Any) -> Checkpoints:
+    """Runs the segments one after the other, the last of which returns the loss, and remembers only what passes between
+    them; `backward` computes each segment again when its turn comes (Chen et al. 2016).
+
+    A graph of n equal segments then takes the memory of one, and the time of one more forward pass.
+
+    >>> from nn import MLP, mse_loss
+    >>> model = MLP(1, [8, 8, 1], rng=0)
+    >>> loss = checkpoint_sequential([*model.layers, lambda y: mse_loss(y, 0.5)], [2.0])
+    >>> loss.backward()
+    >>> once = [p.grad for p in model.parameters()]
+    >>> model.zero_grad()
+    >>> mse_loss(model([2.0]), 0.5).backward()
+    >>> once == [p.grad for p in model.parameters()]
+    True
+    """
+    return Checkpoints(segments, x)
+
+
+def _number(x: Any) -> float:
+    return x.data if isinstance(x, Value) else float(x)

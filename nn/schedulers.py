@@ -1,0 +1,206 @@
+"""Schedules of the learning rate, with PyTorch's names. Each is a formula: `rate(base, t)` after t steps from the rate
+`base` that the optimizer began with. Call `step()` after each epoch, or give the schedule to the `Trainer`."""
+
+import bisect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .optim import Optimizer
+from .options import Formula
+
+
+class Scheduler(Formula):
+    """Sets the optimizer's learning rates when it is made and at every `step`."""
+
+    formula, subject = "rate", "optimizer"
+
+    def __init__(self, optimizer: Optimizer, *args: Any, **options: Any) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(self).__name__} expected an optimizer first, got {optimizer!r}")
+        self.optimizer = optimizer
+        self.options = self._bind(args, options)
+        self.check(self.options)
+        self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+        self.last_epoch = -1
+        self.step()
+
+    def rate(self, *args: Any, **options: Any) -> float:
+        """(base, t, *, options) -> the learning rate after t steps."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method rate(self, base, t)")
+
+    def step(self) -> None:
+        """Goes on to the next learning rate."""
+        self.last_epoch += 1
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = self.rate(base, self.last_epoch, **self.options)
+
+    def get_last_lr(self) -> list[float]:
+        """The learning rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the schedule has come, as plain data."""
+        return {"kind": type(self).__name__, "base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over a `state_dict`; the learning rates are in the optimizer's. Raises ValueError for another kind."""
+        if state["kind"] != type(self).__name__:
+            raise ValueError(f"the state is of {state['kind']}, but this is {type(self).__name__}")
+        vars(self).update({name: x for name, x in state.items() if name != "kind"})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.options.items())})"
+
+
+class StepLR(Scheduler):
+    """base x gamma**(t // step_size)."""
+
+    def rate(self, base: float, t: int, *, step_size: int, gamma: float = 0.1) -> float:
+        return float(base * gamma ** (t // step_size))
+
+
+class MultiStepLR(Scheduler):
+    """base x gamma for each of the `milestones`, a rising list, that t has reached."""
+
+    def rate(self, base: float, t: int, *, milestones: Sequence[int], gamma: float = 0.1) -> float:
+        return float(base * gamma ** bisect.bisect_right(milestones, t))
+
+
+class ExponentialLR(Scheduler):
+    """base x gamma**t."""
+
+    def rate(self, base: float, t: int, *, gamma: float) -> float:
+        return float(base * gamma**t)
+
+
+class LinearLR(Scheduler):
+    """base x a factor that goes from start_factor to end_factor in total_iters steps and stays: by default a
+    warm-up."""
+
+    def rate(
+        self, base: float, t: int, *, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
+    ) -> float:
+        return base * (start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters)
+
+
+class CosineAnnealingLR(Scheduler):
+    """eta_min + (base - eta_min) (1 + cos(pi t / T_max)) / 2 (Loshchilov and Hutter 2017, without restarts)."""
+
+    def rate(self, base: float, t: int, *, T_max: int, eta_min: float = 0.0) -> float:
+        return eta_min + (base - eta_min) * (1.0 + math.cos(math.pi * t / T_max)) / 2.0
+
+
+class SequentialLR(Scheduler):
+    """One schedule after the other: the next one begins at each of the `milestones`.
+
+    A warm-up of 5 epochs, then a cosine over 45:
+
+    >>> from autograd import Value
+    >>> from nn import SGD
+    >>> optimizer = SGD([Value(0.0)], lr=1.0)
+    >>> warmup, cosine = LinearLR(optimizer, 0.2, total_iters=5), CosineAnnealingLR(optimizer, 45)
+    >>> schedule, rates = SequentialLR(optimizer, [warmup, cosine], [5]), []
+    >>> for epoch in range(50):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates[:6], rates[-1]
+    ([0.2, 0.36, 0.52, 0.68, 0.84, 1.0], 0.001)
+    """
+
+    def rate(self, base: float, t: int, *, schedulers: Sequence[Scheduler], milestones: Sequence[int]) -> float:
+        i = bisect.bisect_right(milestones, t)
+        return schedulers[i].rate(base, t - (milestones[i - 1] if i else 0), **schedulers[i].options)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        schedulers, milestones = options["schedulers"], options["milestones"]
+        if len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
+            raise ValueError(
+                f"SequentialLR expected a milestone between each two of {len(schedulers)} schedules, rising, got "
+                f"{list(milestones)}"
+            )
+        for scheduler in schedulers:
+            if isinstance(scheduler, ReduceLROnPlateau) or scheduler.optimizer is not self.optimizer:
+                raise ValueError(f"SequentialLR expected schedules by epoch of its own optimizer, got {scheduler!r}")
+
+
+class OneCycleLR(Scheduler):
+    """From max_lr / div_factor up to max_lr, then down to max_lr / div_factor / final_div_factor, in total_steps steps
+    along two half cosines (Smith and Topin 2018). Step it after each batch: `Trainer(..., scheduler_interval="batch")`.
+
+    pct_start: the share of the way up. cycle_momentum: SGD's momentum, or beta1, goes from max_momentum down to
+    base_momentum and back. Raises ValueError for more steps than total_steps.
+    """
+
+    def rate(
+        self, base: float, t: int, *, max_lr: float, total_steps: int, pct_start: float = 0.3,
+        cycle_momentum: bool = True, base_momentum: float = 0.85, max_momentum: float = 0.95, div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> float:  # fmt: skip
+        if t >= total_steps:
+            raise ValueError(f"OneCycleLR expected at most {total_steps} steps, got one more")
+        top = pct_start * total_steps - 1.0
+        low, lowest = max_lr / div_factor, max_lr / div_factor / final_div_factor
+        for group in self.optimizer.param_groups if cycle_momentum else ():
+            momentum = _one_cycle(t, top, total_steps, max_momentum, base_momentum, max_momentum)
+            if "betas" in group:
+                group["betas"] = (momentum, group["betas"][1])
+            elif "momentum" in group:
+                group["momentum"] = momentum
+            else:
+                raise ValueError("OneCycleLR expected an optimizer with momentum or betas, or cycle_momentum=False")
+        return _one_cycle(t, top, total_steps, low, max_lr, lowest)
+
+
+def _one_cycle(t: int, top: float, total: int, start: float, middle: float, end: float) -> float:
+    """From start to middle at `top`, and on to the end: two half cosines."""
+    start, end, share = (start, middle, t / top) if t <= top else (middle, end, (t - top) / (total - 1.0 - top))
+    return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
+
+
+class ReduceLROnPlateau(Scheduler):
+    """Multiplies the learning rate with `factor` when a measured number, given to `step(metric)`, has not got better
+    for more than `patience` steps, and then waits for `cooldown` steps; never below min_lr.
+
+    mode: "min" or "max" is better. threshold: by what share of the best it has to be better. The `Trainer` gives the
+    validation loss, or without validation the training loss.
+    """
+
+    def rate(
+        self, base: float, t: int, *, mode: str = "min", factor: float = 0.1, patience: int = 10,
+        threshold: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0, eps: float = 1e-8,
+    ) -> float:  # fmt: skip
+        """The rate after one more reduction."""
+        lower = max(base * factor, min_lr)
+        return lower if base - lower > eps else base
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        if options["mode"] not in ("min", "max") or not 0 < options["factor"] < 1:
+            raise ValueError(
+                f"ReduceLROnPlateau expected mode 'min' or 'max' and a factor in (0, 1), got {options['mode']!r} and "
+                f"{options['factor']}"
+            )
+        self.best, self.bad, self.cooling = math.inf if options["mode"] == "min" else -math.inf, 0, 0
+
+    def step(self, metric: float | None = None) -> None:
+        """Looks at the number, and lowers the learning rate if there was no progress."""
+        self.last_epoch += 1
+        if metric is None:
+            if self.last_epoch:
+                raise TypeError("ReduceLROnPlateau.step expected the number to watch: step(validation_loss)")
+            return
+        options = self.options
+        if options["mode"] == "min":
+            better = metric < self.best * (1.0 - options["threshold"])
+        else:
+            better = metric > self.best * (1.0 + options["threshold"])
+        self.best = metric if better else self.best
+        self.bad = 0 if better or self.cooling else self.bad + 1
+        self.cooling = max(self.cooling - 1, 0)
+        if self.bad > options["patience"]:
+            self.bad, self.cooling = 0, options["cooldown"]
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate(group["lr"], self.last_epoch, **options)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "best": self.best, "bad": self.bad, "cooling": self.cooling}
