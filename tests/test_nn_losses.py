@@ -1,25 +1,94 @@
-import json
 import math
-from pathlib import Path
+import warnings
 
 import pytest
+from reference_nn import TORCH, all_same
 from support import same
 
 import nn
-from autograd import Value, gradcheck
-from nn import binary_cross_entropy_with_logits, cross_entropy, hinge_loss, mse_loss
+from autograd import Value, gradcheck, log_softmax, softmax
+from autograd.extend import symbolic
+from nn import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge_loss,
+    huber_loss,
+    kl_div,
+    mse_loss,
+    multi_margin_loss,
+    nll_loss,
+    triplet_margin_loss,
+)
+from nn.module import flat, nested
 
-TORCH = json.loads((Path(__file__).parent / "reference" / "torch_nn.json").read_text())
+LOSSES = [name for name in nn.__all__ if name in dir(nn.losses) and getattr(nn, name).__module__ == "nn.losses"]
+VECTORS = ([0.3, -0.7, 1.1],)
+PROBABILITIES = ([0.3, 0.1, 0.6],)
+CASES = {
+    "mse_loss": (lambda x: mse_loss(x, [0.0, 1.0, 2.0]), VECTORS),
+    "l1_loss": (lambda x: nn.l1_loss(x, [0.0, 1.0, 2.0]), VECTORS),
+    "huber_loss": (lambda x: huber_loss(x, [0.0, 1.0, 2.0]), VECTORS),
+    "binary_cross_entropy": (lambda x: binary_cross_entropy(x, [0.0, 1.0, 0.3]), PROBABILITIES),
+    "binary_cross_entropy_with_logits": (lambda x: binary_cross_entropy_with_logits(x, [0, 1, 0.5]), VECTORS),
+    "cross_entropy": (lambda x: cross_entropy(x, 1, label_smoothing=0.1), VECTORS),
+    "nll_loss": (lambda x: nll_loss(log_softmax(x), 2), VECTORS),
+    "hinge_loss": (lambda x: hinge_loss(x[0], -1), VECTORS),
+    "multi_margin_loss": (lambda x: multi_margin_loss(x, 1, p=2), VECTORS),
+    "kl_div": (lambda x: kl_div(log_softmax(x), [0.2, 0.8, 0.0]), VECTORS),
+    "triplet_margin_loss": (lambda x: triplet_margin_loss(x, [0.0, 0.1, 0.2], [1.0, 0.0, 1.0], 2.0), VECTORS),
+}
 
 
-@pytest.mark.parametrize("row", TORCH["losses"], ids=lambda row: f"{row['loss']}-{row['reduction']}")
+def test_every_loss_is_found_and_has_its_cases():
+    assert set(LOSSES) == set(CASES)
+    from_torch = {row["loss"] for row in TORCH["losses"]} | {"triplet_margin_loss"}
+    assert set(LOSSES) - from_torch == {"hinge_loss"}  # micrograd's
+
+
+@pytest.mark.parametrize("row", TORCH["losses"], ids=lambda row: f"{row['loss']}-{row['options']}")
 def test_values_and_gradients_equal_pytorch(row):
-    xs = [Value(x) for x in row["prediction"]]
-    options = {} if row["loss"] == "cross_entropy" else {"reduction": row["reduction"]}
-    y = getattr(nn, row["loss"])(xs, row["target"], **options)
+    xs = nested(Value, row["prediction"])
+    y = getattr(nn, row["loss"])(xs, row["target"], **row["options"])
     y.backward()
     assert same(y.data, row["value"])
-    assert all(same(x.grad, g) for x, g in zip(xs, row["gradient"], strict=True))
+    assert all_same([x.grad for x in flat(xs)], row["gradient"])
+
+
+def test_triplets_equal_pytorch():
+    row = TORCH["triplet"]
+    points = nested(Value, row["points"])
+    y = triplet_margin_loss(*points, margin=1.5)
+    y.backward()
+    assert same(y.data, row["value"])
+    for point, gradients in zip(points, row["gradients"], strict=True):
+        assert all_same([x.grad for x in point], gradients)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradcheck(name):
+    assert gradcheck(*CASES[name], order=2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_losses_can_be_recorded_without_reading_a_number(name):
+    f, (x,) = CASES[name]
+    with symbolic():
+        y = f([Value(v) for v in x])
+    assert y.data == f(x)
+
+
+def test_targets_may_be_values():
+    x, t = [Value(0.3), Value(0.8)], [Value(1.0), Value(0.25)]
+    with symbolic():
+        losses = [
+            f(x, t) for f in (mse_loss, huber_loss, binary_cross_entropy_with_logits, binary_cross_entropy, kl_div)
+        ]
+        losses += [hinge_loss(x[0], t[0]), cross_entropy(x, t)]
+    for y in losses:
+        y.backward()
+    assert t[0].grad != 0.0
+    assert t[1].grad != 0.0
 
 
 def test_one_number_and_no_reduction():
@@ -45,17 +114,44 @@ def test_cross_entropy_is_shift_invariant_and_stable():
     assert cross_entropy([-1000.0, 1000.0], 0) == 2000.0
     assert binary_cross_entropy_with_logits(-1000.0, 1) == 1000.0
     assert math.isfinite(binary_cross_entropy_with_logits(Value(1e308), 0).data)
+    assert cross_entropy([1000.0, 980.0], 0) == pytest.approx(math.log1p(math.exp(-20)), rel=1e-12)
+
+
+def test_binary_cross_entropy_holds_its_logarithms_at_minus_100():
+    p = Value(0.0)
+    y = binary_cross_entropy(p, 1.0)
+    y.backward()
+    assert (y.data, p.grad) == (100.0, 0.0)
+    assert binary_cross_entropy(1.0, 0.0) == 100.0
 
 
 @pytest.mark.parametrize(
-    "f",
+    ("attempt", "text"),
     [
-        lambda xs: cross_entropy(xs, 1), lambda xs: mse_loss(xs, [0.0, 1.0, 2.0]), lambda xs: hinge_loss(xs[0], 1),
-        lambda xs: binary_cross_entropy_with_logits(xs, [0, 1, 0.5], reduction="sum"),
+        (lambda: cross_entropy(softmax([0.3, 2.0, -1.0]), 0), "cross_entropy takes logits, and applies softmax itself"),
+        (lambda: nll_loss(softmax([0.3, 2.0, -1.0]), 0), "nll_loss takes log-probabilities; got probabilities"),
+        (lambda: kl_div([0.25, 0.75], [0.5, 0.5]), "kl_div takes log-probabilities first"),
+        (
+            lambda: binary_cross_entropy_with_logits(Value(0.3).sigmoid(), 1),
+            "takes logits, and applies the sigmoid itself; got outputs of sigmoid; use binary_cross_entropy",
+        ),
+        (lambda: binary_cross_entropy_with_logits([Value(0.3).sigmoid()], [1]), "got outputs of sigmoid"),
     ],
-)  # fmt: skip
-def test_gradcheck(f):
-    assert gradcheck(f, ([0.3, -0.7, 1.1],), order=2)
+)
+def test_probabilities_where_logits_are_expected_are_warned_of_where_they_are_given(attempt, text):
+    with pytest.warns(UserWarning, match=text) as caught:
+        attempt()
+    assert caught[0].filename == __file__
+
+
+def test_logits_are_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cross_entropy([0.0, 1.0], 1)
+        cross_entropy([0.2, 0.7], 1)
+        cross_entropy([2.0, -1.0], 1)
+        nll_loss(log_softmax([0.3, 2.0]), 0)
+        binary_cross_entropy_with_logits(0.5, 1)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +161,16 @@ def test_gradcheck(f):
         (lambda: cross_entropy([0.0, 1.0], -1), ValueError, "expected a class from 0 to 1, got -1"),
         (lambda: cross_entropy(Value(0.0), 0), TypeError, "cross_entropy expected a list of logits, got one Value"),
         (lambda: cross_entropy([0.0, 1.0], 1.0), TypeError, r"cross_entropy expected a class index, got 1.0 \(float\)"),
+        (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 probabilities as target, got 1"),
+        (lambda: cross_entropy([0.0, 1.0], 0, 2.0), ValueError, "expected a label_smoothing from 0 to 1, got 2.0"),
+        (lambda: nll_loss(0.0, 0), TypeError, "nll_loss expected a list of log-probabilities, got one float"),
+        (lambda: nll_loss([-1.0], 1), ValueError, "nll_loss expected a class from 0 to 0, got 1"),
         (lambda: hinge_loss(0.5, 0), ValueError, "hinge_loss expected a target of -1 or 1, got 0"),
+        (lambda: huber_loss(0.5, 0.0, delta=0), ValueError, "huber_loss expected a delta above 0, got 0"),
+        (lambda: multi_margin_loss([0.5], 0, p=3), ValueError, "multi_margin_loss expected p = 1 or 2, got 3"),
         (lambda: binary_cross_entropy_with_logits(0.5, -1), ValueError, r"targets in \[0, 1\], got -1; map classes"),
+        (lambda: binary_cross_entropy(1.5, 1), ValueError, r"binary_cross_entropy expected predictions in \[0, 1\]"),
+        (lambda: triplet_margin_loss([1.0], [1.0], []), ValueError, "three lists of one length, got 1, 1 and 0"),
         (lambda: mse_loss([1.0], [1.0, 2.0]), ValueError, "got 1 numbers predicted and 2 numbers as target"),
         (lambda: mse_loss(Value(1.0), [1.0]), ValueError, "got one Value predicted and 1 numbers as target"),
         (
