@@ -286,13 +286,15 @@ class Sophia(Optimizer):
         self._diagonal: list[float] | None = None
 
     def estimate(self, loss: Value) -> None:
-        signs = [
-            1.0 if counter_uniform(self.seed, self.estimates, i) < 0.5 else -1.0 for i in range(len(self.parameters))
-        ]
+        signs = self._signs()
         slopes = gradients(loss, self.parameters, create_graph=True)
         products = gradients(dot(slopes, signs), self.parameters)
         self._diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
         self.estimates += 1
+
+    def _signs(self) -> list[float]:
+        draws = [counter_uniform(self.seed, self.estimates, i) for i in range(len(self.parameters))]
+        return [1.0 if x < 0.5 else -1.0 for x in draws]
 
     def _besides(self, i: int) -> tuple[Any, ...]:
         return (self._diagonal[i] if self._diagonal else None,)

@@ -224,17 +224,18 @@ OPTIMIZERS = [
     ("SGD", {"lr": 1e-4, "momentum": 0.8, "weight_decay": 0.1, "nesterov": True}),
     ("Adagrad", {"lr": 0.1}), ("Adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.1}),
     ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-3}),
-    ("Adadelta", {}), ("Adadelta", {"lr": 2.0, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
-    ("RMSprop", {}), ("RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 1e-4, "weight_decay": 0.1}),
+    ("Adadelta", {}), ("Adadelta", {"lr": 0.8, "rho": 0.8, "eps": 1e-5, "weight_decay": 0.1}),
+    ("RMSprop", {}), ("RMSprop", {"lr": 1e-3, "alpha": 0.95, "eps": 1e-2, "weight_decay": 0.1}),
     ("RMSprop", {"lr": 1e-3, "momentum": 0.9}), ("RMSprop", {"lr": 1e-3, "centered": True}),
     ("RMSprop", {"lr": 1e-4, "centered": True, "momentum": 0.5, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.01}), ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.02, "amsgrad": True}), ("AdamW", {"lr": 0.01}),
-    ("AdamW", {"lr": 0.02, "weight_decay": 0.1, "amsgrad": True, "betas": (0.85, 0.99)}),
-    ("NAdam", {"lr": 0.01}), ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "betas": (0.8, 0.9)}),
+    ("AdamW", {"lr": 0.02, "weight_decay": 0.1, "amsgrad": True, "betas": (0.85, 0.99), "eps": 1e-3}),
+    ("NAdam", {"lr": 0.01}), ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "betas": (0.85, 0.99), "eps": 1e-3}),
 ]  # fmt: skip
 STEPS = 200
-NET = [random.Random(1).uniform(-1, 1) for _ in range(9)]
+RNG = random.Random(1)
+NET = [RNG.uniform(-1, 1) for _ in range(9)]
 DATA = [([0.5, -1.0], 0.3), ([1.0, 2.0], -0.5), ([-1.5, 0.5], 0.8), ([0.2, 0.1], 0.0)]
 
 

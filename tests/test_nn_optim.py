@@ -1,0 +1,393 @@
+"""Optimizers, schedules, initialisers and clipping: against PyTorch's numbers, and by statistics."""
+
+import inspect
+import json
+import math
+import random
+import statistics
+
+import pytest
+from reference_nn import TORCH, all_same
+from support import same
+
+import nn
+from autograd import Value, mean, tanh
+from autograd.extend import symbolic
+from nn import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    Conv2d,
+    CosineAnnealingLR,
+    ExponentialLR,
+    Linear,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    Optimizer,
+    ReduceLROnPlateau,
+    Scheduler,
+    SequentialLR,
+    Sophia,
+    StepLR,
+    calculate_gain,
+    clip_grad_norm_,
+    clip_grad_value_,
+    constant_,
+    kaiming_normal_,
+    kaiming_uniform_,
+    normal_,
+    ones_,
+    orthogonal_,
+    uniform_,
+    xavier_normal_,
+    xavier_uniform_,
+    zeros_,
+)
+from nn.module import flat
+
+CLASSES = [x for name in nn.__all__ if inspect.isclass(x := getattr(nn, name))]
+OPTIMIZERS = [x for x in CLASSES if issubclass(x, Optimizer) and x is not Optimizer]
+SCHEDULERS = [x for x in CLASSES if issubclass(x, Scheduler) and x is not Scheduler]
+
+
+def test_every_optimizer_and_schedule_has_stored_numbers_for_every_option():
+    assert {row["optimizer"] for row in TORCH["trajectories"]} | {"Sophia"} == {x.__name__ for x in OPTIMIZERS}
+    for optimizer in OPTIMIZERS:
+        rows = [row["options"] for row in TORCH["trajectories"] if row["optimizer"] == optimizer.__name__]
+        if optimizer is not Sophia:
+            assert set().union(*rows) == set(optimizer([Value(0.0)]).defaults)
+    assert {row["scheduler"] for row in TORCH["schedules"]} == {x.__name__ for x in SCHEDULERS}
+
+
+def rosenbrock(x, y):
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+DATA = [([0.5, -1.0], 0.3), ([1.0, 2.0], -0.5), ([-1.5, 0.5], 0.8), ([0.2, 0.1], 0.0)]
+
+
+def net(*w):
+    def output(a, b):
+        hidden = [tanh(w[3 * i] * a + w[3 * i + 1] * b + w[3 * i + 2]) for i in range(2)]
+        return w[6] * hidden[0] + w[7] * hidden[1] + w[8]
+
+    return mean([(output(*x) - y) ** 2 for x, y in DATA])
+
+
+def run(optimizer, parameters, function, steps=200):
+    for t in range(steps):
+        optimizer.zero_grad()
+        value = function(*parameters)
+        if optimizer.estimate_every and t % optimizer.estimate_every == 0:
+            optimizer.estimate(value)
+        value.backward()
+        optimizer.step()
+        yield value.data, [p.data for p in parameters]
+
+
+def net_parameters():
+    rng = random.Random(1)
+    return [Value(rng.uniform(-1, 1)) for _ in range(9)]
+
+
+@pytest.mark.parametrize("row", TORCH["trajectories"], ids=lambda row: f"{row['optimizer']}-{row['options']}")
+def test_200_steps_equal_pytorch_s_at_every_step(row):
+    make = getattr(nn, row["optimizer"])
+    xy = [Value(-1.2), Value(1.0)]
+    for (_, point), expected in zip(run(make(xy, **row["options"]), xy, rosenbrock), row["points"], strict=True):
+        assert all_same(point, expected)
+    w = net_parameters()
+    for (loss, _), expected in zip(run(make(w, **row["options"]), w, net), row["losses"], strict=True):
+        assert same(loss, expected)
+    assert all_same([p.data for p in w], row["end"])
+
+
+def test_groups_have_options_of_their_own():
+    x, y = Value(-1.2), Value(1.0)
+    optimizer = Adam([{"params": [x], "lr": 0.02}, {"params": [y], "weight_decay": 0.1}], lr=0.01)
+    for (_, point), expected in zip(run(optimizer, [x, y], rosenbrock), TORCH["groups"], strict=True):
+        assert all_same(point, expected)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.02, 0.01]
+
+
+def test_sophia_equals_its_paper_written_out_in_pytorch():
+    row = TORCH["sophia"]
+    o = row["options"]
+    options = {name: o[name] for name in ("lr", "gamma", "eps", "weight_decay")} | {"betas": (o["beta1"], o["beta2"])}
+
+    class Given(Sophia):
+        """With the stored signs."""
+
+        def _signs(self):
+            return row["signs"][self.estimates][: len(self.parameters)]
+
+    xy = [Value(-1.2), Value(1.0)]
+    for (_, point), expected in zip(run(Given(xy, **options), xy, rosenbrock), row["points"], strict=True):
+        assert all_same(point, expected)
+    w = net_parameters()
+    for (loss, _), expected in zip(run(Given(w, **options), w, net), row["losses"], strict=True):
+        assert same(loss, expected)
+
+
+def test_sophia_s_estimate_is_right_on_average():
+    x, y = Value(0.3), Value(-0.5)
+    optimizer, sums = Sophia([x, y], seed=4), [0.0, 0.0]
+    for _ in range(400):
+        optimizer.estimate(x**2 * 3 + x * y + y**4)
+        sums = [s + d for s, d in zip(sums, optimizer._diagonal, strict=True)]
+    assert [s / 400 for s in sums] == pytest.approx([6.0, 12 * 0.25], abs=0.2)  # the off-diagonal 1 averages out
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_rules_can_be_recorded_without_reading_a_number(optimizer):
+    o = optimizer([Value(0.5)])
+    options = {**o.defaults, "lr": Value(o.lr)}
+    besides = (Value(2.0),) if optimizer is Sophia else ()
+    with symbolic():
+        first = o.rule(Value(0.5), Value(0.25), (), *besides, **options)
+        second = o.rule(first[0], Value(-0.1), first[1], *besides, **options)
+    plain = tuple(b.data for b in besides)
+    numbers = o.rule(0.5, 0.25, (), *plain, **o.defaults)
+    assert same(first[0].data, numbers[0])
+    assert same(second[0].data, o.rule(numbers[0], -0.1, numbers[1], *plain, **o.defaults)[0])
+
+
+def test_the_two_forms_of_momentum_are_one_path():
+    beta, lr = 0.9, 1e-3
+    x, y, v = Value(-1.2), -1.2, 0.0
+    optimizer = SGD([x], lr=lr, momentum=beta)
+    for _ in range(50):
+        optimizer.zero_grad()
+        (x**4 + x).backward()
+        slope = 4 * y**3 + 1
+        v = beta * v + (1 - beta) * slope
+        y -= lr / (1 - beta) * v
+        optimizer.step()
+        assert x.data == pytest.approx(y, rel=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_state_is_saved_and_goes_on_bit_for_bit(optimizer):
+    def make():
+        w = net_parameters()
+        return w, optimizer(w)
+
+    w, whole = make()
+    ends = [point for _, point in run(whole, w, net, 25)]
+    w, first = make()
+    list(run(first, w, net, 10))
+    state = json.loads(json.dumps(first.state_dict()))
+    twin, second = make()
+    for p, q in zip(twin, w, strict=True):
+        p.data = q.data
+    second.load_state_dict(state)
+    assert [point for _, point in run(second, twin, net, 15)] == ends[10:]
+
+
+def test_options_are_checked_and_shown():
+    w = [Value(1.0)]
+    assert str(inspect.signature(Adam)).startswith("(params, lr")
+    assert Adam(w, 0.1, (0.8, 0.9)).param_groups[0]["betas"] == (0.8, 0.9)
+    assert repr(SGD(w, lr=0.1)) == "SGD(lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False)"
+    optimizer = SGD([{"params": w, "lr": 0.1}, {"params": [Value(2.0)]}])
+    assert optimizer.lr == 0.1
+    optimizer.lr = 0.5
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
+    for attempt, error, text in (
+        (lambda: Adam(w, beta=0.9), TypeError, "Adam: got an unexpected keyword argument 'beta'; its options are lr, "),
+        (lambda: Adam(w, betas=(0.9, 1.0)), ValueError, r"Adam expected betas in \[0, 1\), got 1.0"),
+        (lambda: AdamW(w, weight_decay=-1), ValueError, "AdamW expected weight_decay >= 0, got -1"),
+        (lambda: SGD([{"params": w, "learning": 1}]), TypeError, "SGD: got an unexpected keyword argument 'learning'"),
+        (lambda: SGD([*w, *w]), ValueError, "SGD expected each parameter once, got some of them twice"),
+        (lambda: StepLR(optimizer), TypeError, "StepLR: missing a required argument: 'step_size'; its options are"),
+        (lambda: StepLR(optimizer, 0), ValueError, "StepLR expected step_size >= 1, got 0"),
+        (lambda: StepLR(w, 1), TypeError, "StepLR expected an optimizer first"),
+        (
+            lambda: Adam(w).load_state_dict(SGD(w).state_dict()),
+            ValueError,
+            "the state is of SGD with 1 parameters in 1",
+        ),
+    ):
+        with pytest.raises(error, match=text):
+            attempt()
+
+
+# Schedules
+
+
+def schedule(row, optimizer):
+    if row["scheduler"] == "SequentialLR":
+        parts = [
+            LinearLR(optimizer, 0.1, total_iters=10),
+            CosineAnnealingLR(optimizer, 40),
+            ExponentialLR(optimizer, 0.9),
+        ]
+        return SequentialLR(optimizer, parts, [10, 50])
+    return getattr(nn, row["scheduler"])(optimizer, **row["options"])
+
+
+@pytest.mark.parametrize("row", TORCH["schedules"], ids=lambda row: f"{row['scheduler']}-{row['options']}")
+def test_100_steps_of_a_schedule_equal_pytorch_s(row):
+    w = [Value(0.0)]
+    optimizer = Adam(w, lr=0.2) if "adam" in row else SGD(w, lr=0.2, momentum=0.9 if row["momenta"] else 0.0)
+    scheduler = schedule(row, optimizer)
+    for t, expected in enumerate(row["rates"]):
+        assert same(optimizer.lr, expected)
+        assert scheduler.get_last_lr() == [optimizer.lr]
+        group = optimizer.param_groups[0]
+        if row["momenta"]:
+            assert same(group["betas"][0] if "betas" in group else group["momentum"], row["momenta"][t])
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(TORCH["watched"][t])
+        else:
+            scheduler.step()
+
+
+@pytest.mark.parametrize("row", TORCH["schedules"], ids=lambda row: f"{row['scheduler']}-{row['options']}")
+def test_a_schedule_goes_on_where_it_was_saved(row):
+    def make():
+        optimizer = SGD([Value(0.0)], lr=0.2, momentum=0.9)
+        return optimizer, schedule(row, optimizer)
+
+    def step(scheduler, t):
+        scheduler.step(*[TORCH["watched"][t]] * isinstance(scheduler, ReduceLROnPlateau))
+
+    optimizer, scheduler = make()
+    for t in range(30):
+        step(scheduler, t)
+    twin, again = make()
+    twin.load_state_dict(optimizer.state_dict())
+    again.load_state_dict(scheduler.state_dict())
+    for t in range(30, 90):
+        assert twin.lr == optimizer.lr
+        step(scheduler, t)
+        step(again, t)
+
+
+def test_schedules_say_what_is_wrong():
+    optimizer = SGD([Value(0.0)], lr=0.2)
+    for attempt, error, text in (
+        (lambda: ReduceLROnPlateau(optimizer, "mean"), ValueError, "expected mode 'min' or 'max' and a factor in"),
+        (lambda: [ReduceLROnPlateau(optimizer).step()], TypeError, "expected the number to watch: step"),
+        (
+            lambda: OneCycleLR(nn.Adagrad([Value(0.0)]), 0.1, 5),
+            ValueError,
+            "optimizer with momentum or betas, or cycle",
+        ),
+        (lambda: SequentialLR(optimizer, [StepLR(optimizer, 3)], [4]), ValueError, "a milestone between each two of 1"),
+        (
+            lambda: StepLR(optimizer, 3).load_state_dict({"kind": "LinearLR"}),
+            ValueError,
+            "the state is of LinearLR, but",
+        ),
+        (lambda: Scheduler(optimizer), NotImplementedError, r"Scheduler needs a method rate\(self, base, t\)"),
+    ):
+        with pytest.raises(error, match=text):
+            attempt()
+    cycle = OneCycleLR(optimizer, 0.1, 3)
+    cycle.step()
+    cycle.step()
+    with pytest.raises(ValueError, match="OneCycleLR expected at most 3 steps, got one more"):
+        cycle.step()
+    assert MultiStepLR(optimizer, [1]).get_last_lr() == [0.2]
+
+
+# Initialisers
+
+
+def spread(weight):
+    found = [p.data for p in flat(weight)]
+    return statistics.fmean(found), statistics.pstdev(found), max(map(abs, found)), len(found)
+
+
+INITIALISERS = {
+    uniform_: (lambda w: uniform_(w, -1.0, 3.0, rng=0), 1.0, 4 / math.sqrt(12)),
+    normal_: (lambda w: normal_(w, 2.0, 0.5, rng=0), 2.0, 0.5),
+    constant_: (lambda w: constant_(w, 0.3), 0.3, 0.0),
+    zeros_: (zeros_, 0.0, 0.0),
+    ones_: (ones_, 1.0, 0.0),
+    xavier_uniform_: (lambda w: xavier_uniform_(w, 2.0, rng=0), 0.0, 2 * math.sqrt(2 / 100)),
+    xavier_normal_: (lambda w: xavier_normal_(w, rng=0), 0.0, math.sqrt(2 / 100)),
+    kaiming_uniform_: (lambda w: kaiming_uniform_(w, rng=0), 0.0, math.sqrt(2 / 60)),
+    kaiming_normal_: (lambda w: kaiming_normal_(w, 0.1, "fan_out", rng=0), 0.0, math.sqrt(2 / 1.01 / 40)),
+    orthogonal_: (lambda w: orthogonal_(w, 3.0, rng=0), 0.0, 3 / math.sqrt(60)),
+}
+
+
+def test_every_initialiser_is_found():
+    found = {getattr(nn, name) for name in nn.__all__ if name.endswith("_") and not name.startswith("clip")}
+    assert found == set(INITIALISERS)
+
+
+@pytest.mark.parametrize("initialise", INITIALISERS, ids=lambda f: f.__name__)
+def test_moments_of_initial_weights(initialise):
+    fill, middle, deviation = INITIALISERS[initialise]
+    weight = Linear(60, 40, rng=9).weight
+    assert fill(weight) is weight
+    m, s, largest, n = spread(weight)
+    assert m == pytest.approx(middle, abs=4 * deviation / math.sqrt(n) + 1e-12)
+    assert s == pytest.approx(deviation, abs=4 * deviation / math.sqrt(n) + 1e-12)
+    if "uniform" in initialise.__name__:
+        assert largest <= abs(middle) + math.sqrt(3) * deviation + 1e-12
+    again = Linear(60, 40, rng=8).weight
+    fill(again)
+    assert spread(again) == spread(weight)  # the rng decides, nothing else
+
+
+def test_fans_count_the_places_of_a_kernel():
+    weight = Conv2d(4, 6, (2, 3), rng=0).weight  # fan_in 4 x 6, fan_out 6 x 6
+    for mode, fan in (("fan_in", 24), ("fan_out", 36)):
+        kaiming_uniform_(weight, mode=mode, nonlinearity="relu", rng=0)
+        bound = math.sqrt(6 / fan)
+        assert 0.9 * bound < spread(weight)[2] <= bound
+
+
+def test_orthogonal_rows_and_columns():
+    for shape in ((5, 9), (9, 5), (6, 6)):
+        weight = orthogonal_(Linear(shape[1], shape[0], rng=0).weight, 2.0, rng=1)
+        rows = [[p.data for p in row] for row in weight]
+        vectors = rows if shape[0] <= shape[1] else list(zip(*rows, strict=True))
+        for i, u in enumerate(vectors):
+            for j, v in enumerate(vectors):
+                assert sum(a * b for a, b in zip(u, v, strict=True)) == pytest.approx(4.0 * (i == j), abs=1e-12)
+
+
+def test_gains_are_pytorch_s():
+    for name, gain in TORCH["gains"].items():
+        assert calculate_gain(name, 0.2) == pytest.approx(gain, rel=1e-15)
+    for attempt, error, text in (
+        (lambda: calculate_gain("gelu"), ValueError, "no gain is known for 'gelu'; choose one of leaky_relu, linear"),
+        (lambda: kaiming_normal_(Linear(2, 2).weight, mode="in"), ValueError, "expected mode 'fan_in' or 'fan_out'"),
+        (lambda: xavier_normal_(Linear(2, 2).bias), ValueError, "fan in and fan out need rows of weights, got 2 numb"),
+        (lambda: zeros_([0.5]), TypeError, r"expected lists of Values such as layer\.weight, got 0\.5 in them"),
+    ):
+        with pytest.raises(error, match=text):
+            attempt()
+
+
+# Remedies
+
+
+def test_clipping_the_length_equals_pytorch():
+    w = [Value(0.0) for _ in range(3)]
+    for row in TORCH["clipping"]:
+        for p, g in zip(w, (3.0, -4.0, 12.0), strict=True):
+            p.grad = g
+        assert same(clip_grad_norm_(w, row["limit"]), row["norm"])
+        assert all_same([p.grad for p in w], row["gradients"])
+
+
+def test_clipping_values_and_penalties():
+    w = [Value(3.0), Value(-0.5)]
+    w[0].grad, w[1].grad = 7.0, -0.25
+    clip_grad_value_(w, 0.5)
+    assert [p.grad for p in w] == [0.5, -0.25]
+    nn.clip_grad_value_(MLP(2, [1]).parameters(), 1.0)
+    for penalty, value, slopes in ((nn.l1_penalty, 3.5, [1.0, -1.0]), (nn.l2_penalty, 9.25, [6.0, -1.0])):
+        for p in w:
+            p.grad = 0.0
+        y = penalty(w)
+        y.backward()
+        assert (y.data, [p.grad for p in w]) == (value, slopes)
