@@ -21,6 +21,8 @@ class LayerRecord(NamedTuple):
 
     gradient: float
     """Of the loss by the layer's parameters."""
+    output_gradient: float
+    """Of the loss by the layer's outputs: what flows back through the network."""
     update_ratio: float
     """Of the step that the optimizer would take, over that of the parameters."""
     mean: float
@@ -69,30 +71,12 @@ class Monitor:
             for buffer, numbers in buffers:
                 buffer[:] = numbers
         parameters = trainer.optimizer.parameters
-        slopes = gradients(loss, parameters)
-        moved = trainer.optimizer.proposals(slopes)
-        change = {p: (g, data - p.data) for p, g, (data, _) in zip(parameters, slopes, moved, strict=True)}
-        self.records.append({name: self._record(layer, outputs[name], change) for name, layer in self.layers.items()})
+        nodes = [y for examples in outputs.values() for y in flat(examples) if isinstance(y, Value)]
+        slopes = dict(zip([*parameters, *nodes], gradients(loss, [*parameters, *nodes]), strict=True))
+        moved = trainer.optimizer.proposals([slopes[p] for p in parameters])
+        steps = {p: data - p.data for p, (data, _) in zip(parameters, moved, strict=True)}
+        self.records.append({name: _record(layer, outputs[name], slopes, steps) for name, layer in self.layers.items()})
         self.history = trainer.history
-
-    def _record(self, layer: Module, outputs: list[list[Any]], change: dict[Value, tuple[float, float]]) -> LayerRecord:
-        own = [p for p in layer.parameters() if p in change]
-        slopes, steps = [change[p][0] for p in own], [change[p][1] for p in own]
-        nodes = [y for example in outputs for y in example if isinstance(y, Value)]
-        numbers = [y.data for y in nodes]
-        middle = sum(numbers) / len(numbers) if numbers else math.nan
-        relus = [unit for unit in zip(*outputs, strict=False) if all(_made_by(y) == "relu" for y in unit)]
-        ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
-        return LayerRecord(
-            gradient=_size(slopes),
-            update_ratio=_size(steps) / max(_size([p.data for p in own]), 1e-12),
-            mean=middle,
-            spread=_size([x - middle for x in numbers]),
-            dead=sum(all(y.data == 0.0 for y in unit) for unit in relus) / max(len(relus), 1),
-            saturated=sum(not low < x < high for x, low, high in ends) / max(len(ends), 1),
-            outputs=numbers,
-            gradients=slopes,
-        )
 
     def diagnose(self) -> list[str]:
         """What is wrong, a sentence each, with what to try; an empty list if nothing is. Raises ValueError before the
@@ -103,21 +87,21 @@ class Monitor:
         return [*self._flow(latest), *self._units(latest), *self._rate(latest), *self._fit()]
 
     def _flow(self, latest: dict[str, LayerRecord]) -> list[str]:
-        sizes = [(name, r.gradient) for name, r in latest.items() if not math.isnan(r.gradient)]
+        sizes = [(name, r.output_gradient) for name, r in latest.items() if not math.isnan(r.gradient)]
         if len(sizes) < 3:
             return []
         (name, first), (_, last) = sizes[0], sizes[-1]
         if not first:
             return [f"no gradient reaches {name}: look for dead units, detach() or no_grad() between it and the loss"]
         factor = (last / first) ** (1.0 / (len(sizes) - 1))
-        if factor > 3.0:
+        if factor > 2.5:
             return [
-                f"gradients shrink by {factor:.0f}x per layer towards the input: vanishing; try relu, an initialiser "
+                f"gradients shrink by {factor:.2g}x per layer towards the input: vanishing; try relu, an initialiser "
                 f"that fits the activation, normalisation or residual connections"
             ]
-        if factor < 1.0 / 3.0:
+        if factor < 1.0 / 2.5:
             return [
-                f"gradients grow by {1.0 / factor:.0f}x per layer towards the input: exploding; try a smaller "
+                f"gradients grow by {1.0 / factor:.2g}x per layer towards the input: exploding; try a smaller "
                 f"initialisation, normalisation or clip_grad_norm"
             ]
         return []
@@ -172,7 +156,7 @@ class Monitor:
         drawn, axes = figure(3, 2)
         epochs = range(1, len(self.records) + 1)
         curves: dict[str, Callable[[LayerRecord], float]] = {
-            "gradient (RMS)": lambda r: r.gradient,
+            "gradient of outputs": lambda r: r.output_gradient,
             "update / weight": lambda r: r.update_ratio,
             "spread of outputs": lambda r: r.spread,
             "dead or saturated": lambda r: max(r.dead, r.saturated),
@@ -189,6 +173,29 @@ class Monitor:
         if path is not None:
             drawn.savefig(path, dpi=120)
         return drawn
+
+
+def _record(
+    layer: Module, outputs: list[list[Any]], slopes: dict[Value, float], steps: dict[Value, float]
+) -> LayerRecord:
+    """outputs: for each example those of the layer. slopes: of parameters and outputs. steps: of parameters."""
+    own = [p for p in layer.parameters() if p in steps]
+    nodes = [y for example in outputs for y in example if isinstance(y, Value)]
+    numbers = [y.data for y in nodes]
+    middle = sum(numbers) / max(len(numbers), 1)
+    relus = [unit for unit in zip(*outputs, strict=False) if all(_made_by(y) == "relu" for y in unit)]
+    ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
+    return LayerRecord(
+        gradient=_size([slopes[p] for p in own]),
+        output_gradient=_size([slopes[y] for y in nodes]),
+        update_ratio=_size([steps[p] for p in own]) / max(_size([p.data for p in own]), 1e-12),
+        mean=middle,
+        spread=_size([x - middle for x in numbers]),
+        dead=sum(all(y.data == 0.0 for y in unit) for unit in relus) / max(len(relus), 1),
+        saturated=sum(not low < x < high for x, low, high in ends) / max(len(ends), 1),
+        outputs=numbers,
+        gradients=[slopes[p] for p in own],
+    )
 
 
 def _made_by(y: Any) -> str:

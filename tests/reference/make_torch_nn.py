@@ -231,7 +231,8 @@ OPTIMIZERS = [
     ("Adam", {"lr": 0.01}), ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     ("Adam", {"lr": 0.02, "amsgrad": True}), ("AdamW", {"lr": 0.01}),
     ("AdamW", {"lr": 0.02, "weight_decay": 0.1, "amsgrad": True, "betas": (0.85, 0.99), "eps": 1e-3}),
-    ("NAdam", {"lr": 0.01}), ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "betas": (0.85, 0.99), "eps": 1e-3}),
+    ("NAdam", {"lr": 0.01}),
+    ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.01, "betas": (0.85, 0.99), "eps": 1e-3}),
 ]  # fmt: skip
 STEPS = 200
 RNG = random.Random(1)

@@ -1,0 +1,252 @@
+"""Checkpoints, and the monitor on trainings that really have the disease."""
+
+import itertools
+import random
+import tracemalloc
+
+import pytest
+
+from autograd import Value, mean
+from nn import (
+    MLP,
+    SGD,
+    Adam,
+    Dropout,
+    Embedding,
+    Linear,
+    Monitor,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    Trainer,
+    checkpoint_sequential,
+    cross_entropy,
+    kaiming_normal_,
+    make_moons,
+    make_spiral,
+    mse_loss,
+    normal_,
+    xavier_normal_,
+    zeros_,
+)
+
+# Checkpoints
+
+
+def deep(depth=4):
+    layers = [Residual(Sequential(Linear(6, 6, rng=i), Tanh(), Dropout(0.3))) for i in range(depth)]
+    return Sequential(*layers, Linear(6, 1, rng=9))
+
+
+def gradients_of(model, compute):
+    model.zero_grad()
+    return compute(), [p.grad for p in model.parameters()]
+
+
+def test_checkpoints_give_the_same_loss_and_gradients():
+    model = deep()
+    x = [Value(0.1 * i) for i in range(6)]
+    model.eval()
+    plain = mse_loss(model(x), [0.5])
+    loss, slopes = gradients_of(model, lambda: (plain.backward(2.0), plain.data)[1])
+    inputs = [v.grad for v in x]
+    for v in x:
+        v.grad = 0.0
+    checkpoints = checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], x)
+    again, found = gradients_of(model, lambda: (checkpoints.backward(2.0), checkpoints.data)[1])
+    assert (again, found, [v.grad for v in x]) == (loss, slopes, inputs)
+
+
+def test_a_rebuilt_segment_draws_the_same_dropout():
+    model = deep()
+    loss = checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], [0.1] * 6)
+    loss.backward()  # would raise if a mask differed
+    assert any(p.grad for p in model.parameters())
+    assert loss.data != checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], [0.1] * 6).data
+
+
+def test_checkpoints_notice_a_change():
+    model = deep().eval()
+    loss = checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], [0.1] * 6)
+    model[1].module[0].weight[0][0].data += 1.0
+    with pytest.raises(RuntimeError, match="segment 1 gives other numbers than before; change nothing between"):
+        loss.backward()
+
+
+def test_checkpoints_begin_with_an_embedding():
+    model = Sequential(Embedding(3, 2, rng=0), Linear(2, 1, rng=1))
+    loss = checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], 1)
+    loss.backward()
+    found = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    mse_loss(model(1), [0.5]).backward()
+    assert found == [p.grad for p in model.parameters()]
+
+
+def test_checkpoints_save_memory_on_a_deep_net():
+    model, x, target = MLP(16, [16] * 24 + [1], activation="tanh", rng=0), [0.1] * 16, 0.5
+
+    def peak(compute):
+        compute()
+        tracemalloc.start()
+        compute()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    last = len(model.layers) - 1
+    groups = [model.layers[i : i + 4] for i in range(0, last, 4)]
+    segments = [Sequential(*group) for group in groups] + [model.layers[last], lambda y: mse_loss(y, target)]
+    whole = peak(lambda: mse_loss(model(x), target).backward())
+    parts = peak(lambda: checkpoint_sequential(segments, x).backward())
+    assert parts < 0.4 * whole
+
+
+# Monitor
+
+
+def watch(model, X, Y, *, epochs, optimizer, loss=cross_entropy, validation=None, batch_size=16, sample=24):
+    t = Trainer(model, loss, optimizer)
+    monitor = Monitor(model, loss, X[:sample], Y[:sample])
+    t.fit(X, Y, epochs=epochs, batch_size=batch_size, validation=validation, callbacks=[monitor], progress=False)
+    return monitor
+
+
+def net(activation, widths, init, rng=0):
+    layers, rng = [], random.Random(rng)
+    for a, b in itertools.pairwise(widths):
+        layers += [Linear(a, b, rng=rng), activation()]
+        init(layers[-2].weight, rng=rng)
+    return Sequential(*layers[:-1])
+
+
+def test_a_healthy_training_gets_no_diagnosis():
+    X, Y = make_moons(80, seed=1)
+    for model in (
+        net(Tanh, [2, 12, 12, 2], xavier_normal_),
+        net(ReLU, [2, 16, 16, 2], kaiming_normal_),
+        MLP(2, [12, 2], activation="tanh", rng=3),
+    ):
+        monitor = watch(model, X, Y, epochs=12, optimizer=Adam(model.parameters(), lr=0.01))
+        assert monitor.diagnose() == []
+        assert monitor.history.train_loss[-1] < monitor.history.train_loss[0]
+
+
+def test_vanishing_gradients():
+    X, Y = make_moons(60, seed=1)
+    model = net(Sigmoid, [2, 8, 8, 8, 8, 2], xavier_normal_)
+    monitor = watch(model, X, Y, epochs=2, optimizer=SGD(model.parameters(), lr=0.1))
+    (text,) = monitor.diagnose()
+    assert text.startswith("gradients shrink by ")
+    assert "x per layer towards the input: vanishing; try relu" in text
+
+
+def test_exploding_gradients():
+    X, Y = make_moons(60, seed=1)
+    model = net(ReLU, [2, 12, 12, 12, 2], lambda w, rng: normal_(w, 0.0, 2.0, rng=rng))
+    monitor = watch(model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=1e-6))
+    assert any("towards the input: exploding; try a smaller initialisation" in text for text in monitor.diagnose())
+
+
+def test_dead_units():
+    X, Y = make_moons(60, seed=1)
+    model = net(ReLU, [2, 10, 10, 2], kaiming_normal_)
+    for b in model[2].bias[:7]:
+        b.data = -50.0
+    monitor = watch(model, X, Y, epochs=2, optimizer=SGD(model.parameters(), lr=0.01))
+    assert monitor.records[-1]["layers.3"].dead >= 0.7
+    (text,) = [text for text in monitor.diagnose() if text.startswith("dead")]
+    assert "% in layers.3: these ReLUs give 0 for every example and learn nothing; try a lower learning rate" in text
+
+
+def test_saturated_units():
+    X, Y = make_moons(60, seed=1)
+    model = net(Tanh, [2, 10, 2], lambda w, rng: normal_(w, 0.0, 20.0, rng=rng))
+    monitor = watch(model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=1e-3))
+    (text,) = [text for text in monitor.diagnose() if text.startswith("saturated")]
+    assert "in layers.1: they sit at the ends of tanh or sigmoid" in text
+
+
+def test_a_learning_rate_that_is_too_high():
+    X, Y = [[x / 10] for x in range(-10, 11)], [x / 5 for x in range(-10, 11)]
+    model = MLP(1, [1], rng=0)
+    monitor = watch(model, X, Y, epochs=5, optimizer=SGD(model.parameters(), lr=3.1), loss=mse_loss, batch_size=21)
+    (text,) = monitor.diagnose()
+    assert text.startswith("loss rose 3 times in a row and the update ratio is ")
+    assert text.endswith("learning rate too high")
+
+
+def test_a_learning_rate_that_is_too_low():
+    X, Y = make_moons(60, seed=1)
+    model = net(Tanh, [2, 8, 2], xavier_normal_)
+    monitor = watch(model, X, Y, epochs=5, optimizer=SGD(model.parameters(), lr=1e-6))
+    (text,) = monitor.diagnose()
+    assert text.startswith("loss hardly falls and the update ratio is ")
+
+
+def test_over_fitting():
+    rng = random.Random(5)
+    X = [[rng.gauss(0, 1) for _ in range(5)] for _ in range(60)]
+    Y = [rng.randint(0, 1) for _ in X]
+    model = net(Tanh, [5, 24, 2], xavier_normal_)
+    monitor = watch(
+        model, X[:30], Y[:30], epochs=25, optimizer=Adam(model.parameters(), lr=0.02), validation=(X[30:], Y[30:])
+    )
+    (text,) = monitor.diagnose()
+    best = monitor.history.best_epoch
+    assert text.startswith(f"validation rises while training falls: over-fitting since epoch {best:.0f}; try patience")
+
+
+def test_no_gradient_at_all():
+    X, Y = make_moons(40, seed=1)
+    model = net(ReLU, [2, 6, 6, 2], kaiming_normal_)
+    zeros_(model[4].weight)
+    monitor = watch(model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=0.0))
+    assert any(text.startswith("no gradient reaches layers.0") for text in monitor.diagnose())
+
+
+def test_looking_changes_nothing():
+    X, Y = make_spiral(60, rng=0)
+
+    def fit(callbacks):
+        from nn import BatchNorm1d
+
+        model = Sequential(Linear(2, 6, rng=0), BatchNorm1d(6), Tanh(), Dropout(0.2), Linear(6, 3, rng=1))
+        t = Trainer(model, cross_entropy, Adam(model.parameters(), lr=0.01))
+        t.fit(X, Y, epochs=3, callbacks=[c(model) for c in callbacks], progress=False)
+        return t.state_dict()
+
+    assert fit([]) == fit([lambda model: Monitor(model, cross_entropy, X[:10], Y[:10])])
+
+
+def test_what_is_recorded():
+    X, Y = make_moons(40, seed=1)
+    model = MLP(2, [4, 2], activation="relu", rng=0)
+    monitor = watch(model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=0.5))
+    assert list(monitor.records[0]) == ["layers.0", "layers.1"]
+    record = monitor.records[0]["layers.0"]
+    outputs = [y.data for x in X[:24] for y in model.layers[0](x)]
+    assert sorted(record.outputs) == sorted(outputs)
+    assert record.mean == pytest.approx(sum(outputs) / len(outputs))
+    loss = mean([cross_entropy(model(x), y) for x, y in zip(X[:24], Y[:24], strict=True)])
+    model.zero_grad()
+    loss.backward()
+    own = model.layers[0].parameters()
+    assert record.gradients == pytest.approx([p.grad for p in own])
+    size = (sum(p.grad**2 for p in own) / len(own)) ** 0.5
+    assert record.gradient == pytest.approx(size)
+    weights = (sum(p.data**2 for p in own) / len(own)) ** 0.5
+    assert record.update_ratio == pytest.approx(0.5 * size / weights)
+
+
+def test_the_monitor_s_picture(tmp_path):
+    X, Y = make_moons(40, seed=1)
+    model = MLP(2, [4, 2], activation="relu", rng=0)
+    monitor = watch(model, X, Y, epochs=3, optimizer=SGD(model.parameters(), lr=0.1))
+    figure = monitor.plot(tmp_path / "monitor.png")
+    assert (tmp_path / "monitor.png").read_bytes().startswith(b"\x89PNG")
+    assert len(figure.axes) == 6
+    with pytest.raises(ValueError, match="diagnose expected at least one epoch"):
+        Monitor(model, cross_entropy, X, Y).diagnose()
