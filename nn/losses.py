@@ -8,7 +8,23 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd import Value, abs, dot, exp, gather, log, log_softmax, maximum, mean, minimum, relu, softplus, sum, where
+from autograd import (
+    Value,
+    abs,
+    dot,
+    exp,
+    gather,
+    log,
+    log_softmax,
+    logsumexp,
+    maximum,
+    mean,
+    minimum,
+    relu,
+    softplus,
+    sum,
+    where,
+)
 from autograd.extend import is_symbolic
 
 from .module import flat, is_list, nested, shape
@@ -76,7 +92,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
 
 
 def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0.0) -> Any:
-    """-log softmax(logits)[target], by `log_softmax`, which cannot overflow.
+    """-log softmax(logits)[target], as the log of the sum of exp(logits_i - logits[target]), which cannot overflow.
 
     logits: a list of C >= 1 numbers, not probabilities, of which a warning says so. target: the index of the right
     class, 0 to C - 1; or C probabilities q, and the loss is -sum of q_i log softmax(logits)_i. label_smoothing: the
@@ -89,14 +105,16 @@ def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0
         raise ValueError(f"cross_entropy expected a label_smoothing from 0 to 1, got {label_smoothing!r}")
     if _are_probabilities(logits):
         _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "nll_loss of their log")
-    logarithms = log_softmax(logits)
-    if is_list(target):
-        if len(target) != len(logits):
-            raise ValueError(f"cross_entropy expected {len(logits)} probabilities as target, got {len(target)}")
-        loss = -dot(logarithms, target)
+    if not is_list(target):
+        right = _of_class("cross_entropy", logits, target)
+        loss = logsumexp([x - right for x in logits])
+    elif len(target) == len(logits):
+        loss = -dot(log_softmax(logits), target)
     else:
-        loss = -_of_class("cross_entropy", logarithms, target)
-    return loss if not label_smoothing else (1.0 - label_smoothing) * loss - label_smoothing * mean(logarithms)
+        raise ValueError(f"cross_entropy expected {len(logits)} probabilities as target, got {len(target)}")
+    if label_smoothing:
+        loss = (1.0 - label_smoothing) * loss - label_smoothing * mean(log_softmax(logits))
+    return loss
 
 
 def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:

@@ -48,9 +48,13 @@ class Module:
 
     def _announce(self, args: tuple[Any, ...], output: Any) -> Any:
         """Notes on every Value of an output that it is this module's, tells the hooks, and passes the output on."""
+        note = self._note
         for y in flat(output):
             if isinstance(y, Value) and y.primitive is not None:
-                self.leave_note(y)
+                if y.note is None:
+                    y.note = note
+                else:
+                    self.leave_note(y)
         for hook in self._hooks:
             hook(self, args, output)
         return output

@@ -5,6 +5,7 @@ and are what the constructor takes. So a rule can be read beside its formula, an
 Where PyTorch's rule differs from a paper's, PyTorch's is followed.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -79,22 +80,21 @@ class Optimizer(Formula):
 
     def proposals(self, gradients: Sequence[float]) -> list[Moved]:
         """What a step by these gradients would make of each parameter and its state; nothing is changed."""
-        moved: list[Moved] = []
+        inputs, moved = zip(gradients, self.state, *self._besides(), strict=True), list[Moved]()
         for group in self.param_groups:
-            options = {name: group[name] for name in self.defaults}
-            for p in group["params"]:
-                i = len(moved)
-                moved.append(self.rule(p.data, gradients[i], self.state[i], *self._besides(i), **options))
+            rule = functools.partial(self.rule, **{name: group[name] for name in self.defaults})
+            moved += [rule(p.data, *rest) for p, rest in zip(group["params"], inputs, strict=False)]
         return moved
 
-    def _besides(self, i: int) -> tuple[Any, ...]:
-        """What else the rule gets for parameter i."""
-        return ()
+    def _besides(self) -> list[Sequence[Any]]:
+        """What else the rule gets, for each parameter."""
+        return []
 
     def step(self) -> None:
         """Moves every parameter once, by its `.grad`. All new numbers are computed before the first is written."""
-        moved = [(as_float(data), state) for data, state in self.proposals([p.grad for p in self.parameters])]
-        for p, (data, _) in zip(self.parameters, moved, strict=True):
+        moved = self.proposals([p.grad for p in self.parameters])
+        numbers = [as_float(data) for data, _ in moved]  # what is no number is refused before anything is written
+        for p, data in zip(self.parameters, numbers, strict=True):
             p.data = data
         self.state = [state for _, state in moved]
 
@@ -169,7 +169,7 @@ class Adagrad(Optimizer):
             gradient = gradient + weight_decay * parameter
         total = total + gradient * gradient
         rate = lr / (1.0 + past * lr_decay)
-        return parameter - rate * gradient / (sqrt(total) + eps), (past + 1.0, total)
+        return parameter - rate * gradient / (total**0.5 + eps), (past + 1.0, total)
 
 
 class Adadelta(Optimizer):
@@ -184,7 +184,7 @@ class Adadelta(Optimizer):
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         square = rho * square + (1.0 - rho) * gradient * gradient
-        move = sqrt(moves + eps) / sqrt(square + eps) * gradient
+        move = ((moves + eps) / (square + eps)) ** 0.5 * gradient
         moves = rho * moves + (1.0 - rho) * move * move
         return parameter - lr * move, (square, moves)
 
@@ -222,16 +222,16 @@ class Adam(Optimizer):
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False,
     ) -> Moved:  # fmt: skip
-        step, mean, square, largest = state or (0.0, 0.0, 0.0, 0.0)
+        (beta1, beta2), (step, mean, square, largest) = betas, state or (0.0, 0.0, 0.0, 0.0)
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         step = step + 1.0
-        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
-        square = betas[1] * square + (1.0 - betas[1]) * gradient * gradient
+        mean = beta1 * mean + (1.0 - beta1) * gradient
+        square = beta2 * square + (1.0 - beta2) * gradient * gradient
         if amsgrad:
             largest = maximum(largest, square)
-        root = sqrt((largest if amsgrad else square) / (1.0 - betas[1] ** step))
-        return parameter - lr * mean / (1.0 - betas[0] ** step) / (root + eps), (step, mean, square, largest)
+        root = ((largest if amsgrad else square) / (1.0 - beta2**step)) ** 0.5
+        return parameter - lr * mean / (1.0 - beta1**step) / (root + eps), (step, mean, square, largest)
 
 
 class AdamW(Adam):
@@ -257,16 +257,16 @@ class NAdam(Optimizer):
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
     ) -> Moved:  # fmt: skip
-        step, mean, square, product = state or (0.0, 0.0, 0.0, 1.0)
+        (beta1, beta2), (step, mean, square, product) = betas, state or (0.0, 0.0, 0.0, 1.0)
         if weight_decay:
             gradient = gradient + weight_decay * parameter
         step = step + 1.0
-        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
-        square = betas[1] * square + (1.0 - betas[1]) * gradient * gradient
-        mu, following = (betas[0] * (1.0 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1.0))
+        mean = beta1 * mean + (1.0 - beta1) * gradient
+        square = beta2 * square + (1.0 - beta2) * gradient * gradient
+        mu, following = (beta1 * (1.0 - 0.5 * 0.96 ** (t * momentum_decay)) for t in (step, step + 1.0))
         product = product * mu
         ahead = (1.0 - mu) / (1.0 - product) * gradient + following / (1.0 - product * following) * mean
-        root = sqrt(square / (1.0 - betas[1] ** step))
+        root = (square / (1.0 - beta2**step)) ** 0.5
         return parameter - lr * ahead / (root + eps), (step, mean, square, product)
 
 
@@ -296,8 +296,8 @@ class Sophia(Optimizer):
         draws = [counter_uniform(self.seed, self.estimates, i) for i in range(len(self.parameters))]
         return [1.0 if x < 0.5 else -1.0 for x in draws]
 
-    def _besides(self, i: int) -> tuple[Any, ...]:
-        return (self._diagonal[i] if self._diagonal else None,)
+    def _besides(self) -> list[Sequence[Any]]:
+        return [self._diagonal or [None] * len(self.parameters)]
 
     def step(self) -> None:
         super().step()
@@ -307,10 +307,10 @@ class Sophia(Optimizer):
         self, parameter: Any, gradient: Any, state: State, hessian: Any = None, *, lr: Any = 1e-2,
         betas: tuple[float, float] = (0.96, 0.99), gamma: float = 0.01, eps: float = 1e-12, weight_decay: float = 0.0,
     ) -> Moved:  # fmt: skip
-        mean, curvature = state or (0.0, 0.0)
-        mean = betas[0] * mean + (1.0 - betas[0]) * gradient
+        (beta1, beta2), (mean, curvature) = betas, state or (0.0, 0.0)
+        mean = beta1 * mean + (1.0 - beta1) * gradient
         if hessian is not None:
-            curvature = betas[1] * curvature + (1.0 - betas[1]) * hessian
+            curvature = beta2 * curvature + (1.0 - beta2) * hessian
         step = clamp(mean / maximum(gamma * curvature, eps), -1.0, 1.0)
         return parameter - lr * weight_decay * parameter - lr * step, (mean, curvature)
 
