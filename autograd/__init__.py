@@ -4,7 +4,7 @@ from .checking import GradcheckError, GradcheckWarning, gradcheck
 from .drawing import draw_dot, step_through
 from .drawing import mimebundle as _mimebundle
 from .explaining import explain
-from .functions import abs, dot, gather, linear, log_softmax, logsumexp, mean, pow, softmax, sum
+from .functions import abs, amax, dot, gather, linear, log_softmax, logsumexp, mean, pow, softmax, sum
 from .modes import detect_anomaly, no_grad, trace_source
 from .operators import Value
 from .ops import (
@@ -54,7 +54,7 @@ __all__ = [
     # ops and functions
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
     "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum",
-    "minimum", "clamp", "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "gather",
+    "minimum", "amax", "clamp", "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "gather",
     "sum", "mean", "logsumexp", "softmax", "log_softmax",
     # modes
     "no_grad", "detect_anomaly", "trace_source",

@@ -183,6 +183,10 @@ def dot(ws: Sequence[float], xs: Sequence[float], bias: float) -> float:
     return left_to_right(map(mul, ws, xs), bias)
 
 
+def amax(xs: Sequence[float]) -> float:
+    return nan if any(x != x for x in xs) else max(xs)
+
+
 def logsumexp(xs: Sequence[float]) -> float:
     """log(exp(x1) + ... + exp(xn)); the largest is taken out first, so nothing overflows."""
     if any(x != x for x in xs):

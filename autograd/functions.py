@@ -102,6 +102,12 @@ def gather(values: Sequence[Any], index: int) -> Any:
     return values[index]
 
 
+def amax(xs: Iterable[Any]) -> Any:
+    """The largest of n >= 1 numbers, as one node; nan if one is. Equally large ones share the gradient. Raises
+    ValueError for none."""
+    return ops.amax(_some(xs, "amax"))
+
+
 def logsumexp(xs: Iterable[Any]) -> Any:
     """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Raises ValueError for none."""
     return ops.logsumexp(_some(xs, "logsumexp"))

@@ -259,6 +259,16 @@ dot = Primitive(
 )
 
 
+def _equal_shares(xs: Any, y: Any) -> list[Any]:
+    """1 for the largest; the equally large ones share it, and nothing flows to the others."""
+    hits = [equal(x, y) for x in xs]
+    share = div(1.0, sum(tuple(hits)))
+    return [choose(hit, share) for hit in hits]
+
+
+amax = Primitive("amax", "max", floats.amax, (_equal_shares,), vectors=(0,))
+
+
 def _shares(xs: Any, y: Any) -> list[Any]:
     """exp(x - y) for each x, divided by their sum: that is 1 but for what y, next to huge xs, has lost by rounding."""
     terms = [exp(x - y) for x in xs]

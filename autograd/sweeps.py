@@ -59,6 +59,7 @@ def propagate(nodes: Iterable[Any]) -> None:
     watching = (mode := MODE.get()) is not None and mode.anomaly
     vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
     mixed: set[int] = set()  # those that do not hold nodes only
+    constant: set[int] = set()  # those that hold none, such as the numbers of an example
     for node in nodes:
         grad = node._grad
         if grad is nothing:
@@ -71,13 +72,15 @@ def propagate(nodes: Iterable[Any]) -> None:
                 if type(x) is tuple:
                     if (values_of_x := vectors.get(id(x))) is None:
                         vectors[id(x)] = values_of_x = numbers(x)
-                        if float in map(type, x):
-                            mixed.add(id(x))
+                        if float in (kinds := set(map(type, x))):
+                            (constant if len(kinds) == 1 else mixed).add(id(x))
                     values.append(values_of_x)
                 else:
                     values.append(x if type(x) is float else x._data)
             for x, by_x in zip(a, partials):
                 if type(x) is tuple:
+                    if id(x) in constant:
+                        continue
                     if id(x) in mixed:
                         for v, partial in zip(x, by_x(*values, out)):
                             if type(v) is not float and partial is not None:

@@ -149,16 +149,20 @@ class Value:
         forward, in_slots, has_vectors = primitive.forward, primitive.in_slots, bool(primitive.vectors)
         vectors: dict[int, list[float]] = {}
         nodes = []
+        values: list[Any]
         for xs in calls:
             try:
-                values: list[Any] = []
-                for x in xs:
-                    if type(x) is tuple and has_vectors:
-                        if (values_of_x := vectors.get(id(x))) is None:
-                            vectors[id(x)] = values_of_x = numbers(x)
-                        values.append(values_of_x)
-                    else:
-                        values.append(x if type(x) is float else x._data)
+                if has_vectors:
+                    values = []
+                    for x in xs:
+                        if type(x) is tuple:
+                            if (values_of_x := vectors.get(id(x))) is None:
+                                vectors[id(x)] = values_of_x = numbers(x)
+                            values.append(values_of_x)
+                        else:
+                            values.append(x if type(x) is float else x._data)
+                else:
+                    values = [x if type(x) is float else x._data for x in xs]
             except AttributeError:  # a number of another kind, or a mistake
                 xs = _converted(primitive, xs)
                 values = [x if type(x) is float else numbers(x) if type(x) is tuple else x._data for x in xs]

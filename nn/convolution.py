@@ -1,11 +1,10 @@
 """Convolution and pooling of one image: nested lists of channels x height x width, as PyTorch has them."""
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autograd import Value, linear, maximum, mean
+from autograd import Value, amax, linear, mean
 
 from .layers import check_sizes, uniform_values, weight_matrix, wrong_input
 from .module import Module, is_list
@@ -88,11 +87,11 @@ class _Pool(Module):
 class MaxPool2d(_Pool):
     """The largest number of each kernel x kernel window; the windows are `stride` apart, kernel_size unless told.
 
-    Equal largest numbers share the gradient, as `maximum` does; PyTorch gives it to the first.
+    Equal largest numbers share the gradient, as in `amax`; PyTorch gives it to the first.
     """
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
-        return self._pool(x, lambda window: functools.reduce(maximum, window))
+        return self._pool(x, amax)
 
 
 class AvgPool2d(_Pool):

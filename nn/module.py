@@ -196,7 +196,9 @@ def flat(x: Any) -> list[Any]:
 
 def nested(f: Callable[..., Any], *xs: Any) -> Any:
     """f of the numbers of nested lists that have the same shape, in that shape."""
-    return [nested(f, *ys) for ys in zip(*xs, strict=True)] if is_list(xs[0]) else f(*xs)
+    if not is_list(xs[0]):
+        return f(*xs)
+    return [nested(f, *ys) if is_list(ys[0]) else f(*ys) for ys in zip(*xs, strict=True)]
 
 
 def rows(f: Callable[[Any], Any], x: Any) -> Any:

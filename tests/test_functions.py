@@ -5,7 +5,7 @@ import math
 import pytest
 
 import autograd
-from autograd import Value, dot, grad, gradcheck, linear, log_softmax, logsumexp, mean, softmax
+from autograd import Value, amax, dot, grad, gradcheck, linear, log_softmax, logsumexp, mean, softmax
 from nn import cross_entropy
 
 
@@ -82,6 +82,15 @@ def test_linear_is_a_dot_for_each_row():
         linear([1.0], w, b)
 
 
+def test_the_largest_take_the_gradient_in_equal_shares():
+    xs = [Value(2.0), Value(3.0), Value(3.0), 1.0]
+    y = amax(xs)
+    y.backward()
+    assert (y.data, [x.grad for x in xs[:3]]) == (3.0, [0.0, 0.5, 0.5])
+    assert len(y.inputs) == 4
+    assert math.isnan(amax([1.0, math.nan, 2.0]))
+
+
 def test_logsumexp_and_softmax_do_not_overflow_and_shift():
     assert logsumexp([1000.0, 1000.0]) == 1000.0 + math.log(2)
     assert softmax([1000.0, 0.0]) == [1.0, 0.0]
@@ -94,13 +103,13 @@ def test_logsumexp_and_softmax_do_not_overflow_and_shift():
         assert gradcheck(lambda xs, f=f, i=i: f(xs)[i], ([0.3, -1.0, 2.0],), order=2)
 
 
-@pytest.mark.parametrize("f", [mean, logsumexp, softmax, log_softmax])
+@pytest.mark.parametrize("f", [mean, amax, logsumexp, softmax, log_softmax])
 def test_one_number_is_refused(f):
     with pytest.raises(TypeError, match=f"{f.__name__} expected a list of numbers, got Value"):
         f(Value(1.0))
 
 
-@pytest.mark.parametrize("f", [mean, logsumexp, softmax, log_softmax])
+@pytest.mark.parametrize("f", [mean, amax, logsumexp, softmax, log_softmax])
 def test_nothing_is_refused(f):
     with pytest.raises(ValueError, match="expected at least one number, got none"):
         f([])

@@ -26,7 +26,7 @@ MPMATH = {
     "clamp": lambda x, low, high: min(max(x, low), high), "where": lambda c, a, b: a if c else b,
     "greater": lambda a, b: mpmath.mpf(a > b), "greater_equal": lambda a, b: mpmath.mpf(a >= b),
     "equal": lambda a, b: mpmath.mpf(a == b), "sum": lambda xs: sum(xs), "dot": lambda w, x, b: mpmath.fdot(w, x) + b,
-    "logsumexp": lambda xs: mpmath.log(sum(map(mpmath.exp, xs))),
+    "amax": max, "logsumexp": lambda xs: mpmath.log(sum(map(mpmath.exp, xs))),
 }  # fmt: skip
 
 
