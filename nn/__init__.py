@@ -1,50 +1,22 @@
 """nn: neural networks on scalars, thin, with PyTorch's names. One example is a list of numbers."""
 
+# fmt: off
 from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .attention import MultiHeadAttention, TransformerBlock
 from .convolution import AvgPool2d, Conv2d, MaxPool2d
 from .data import (
-    batches,
-    load_breast_cancer,
-    load_diabetes,
-    load_digits,
-    load_names,
-    make_churn,
-    make_circles,
-    make_moons,
-    make_spiral,
-    make_xor,
-    one_hot,
-    standardize,
-    train_validation_test_split,
+    batches, load_breast_cancer, load_diabetes, load_digits, load_names, make_churn, make_circles, make_moons,
+    make_spiral, make_xor, one_hot, standardize, train_validation_test_split,
 )
 from .history import History
 from .init import (
-    calculate_gain,
-    constant_,
-    kaiming_normal_,
-    kaiming_uniform_,
-    normal_,
-    ones_,
-    orthogonal_,
-    uniform_,
-    xavier_normal_,
-    xavier_uniform_,
-    zeros_,
+    calculate_gain, constant_, kaiming_normal_, kaiming_uniform_, normal_, ones_, orthogonal_, uniform_,
+    xavier_normal_, xavier_uniform_, zeros_,
 )
 from .layers import MLP, Dropout, Embedding, Flatten, Layer, Linear, Neuron, Residual, Sequential
 from .losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    hinge_loss,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    multi_margin_loss,
-    nll_loss,
-    triplet_margin_loss,
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, hinge_loss, huber_loss, kl_div, l1_loss,
+    mse_loss, multi_margin_loss, nll_loss, triplet_margin_loss,
 )
 from .metrics import accuracy, confusion_matrix, f1, precision, recall, roc_auc
 from .module import Module, detach
@@ -55,19 +27,11 @@ from .recurrent import RNN, GRUCell, LSTMCell, RNNCell
 from .regularizers import checkpoint_sequential, clip_grad_norm_, clip_grad_value_, l1_penalty, l2_penalty
 from .saving import load, save
 from .schedulers import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    LinearLR,
-    MultiStepLR,
-    OneCycleLR,
-    ReduceLROnPlateau,
-    Scheduler,
-    SequentialLR,
+    CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau, Scheduler, SequentialLR,
     StepLR,
 )
 from .train import Trainer
 
-# fmt: off
 __all__ = [
     # modules, layers
     "Module", "Neuron", "Layer", "MLP", "Linear", "Sequential", "Residual", "Embedding", "Flatten", "Dropout",

@@ -38,40 +38,16 @@ class _Elementwise(Module):
         return nested(type(self).function, x)
 
 
-class ReLU(_Elementwise):
-    """max(x, 0), with derivative 0 at 0."""
-
-    function = autograd.relu
+def _elementwise(name: str, function: Any, doc: str) -> type[_Elementwise]:
+    return type(name, (_Elementwise,), {"function": function, "__doc__": doc, "__module__": __name__})
 
 
-class Sigmoid(_Elementwise):
-    """1 / (1 + exp(-x)), in (0, 1)."""
-
-    function = autograd.sigmoid
-
-
-class Tanh(_Elementwise):
-    """The hyperbolic tangent, in (-1, 1)."""
-
-    function = autograd.tanh
-
-
-class Softplus(_Elementwise):
-    """log(1 + exp(x)), a smooth ReLU."""
-
-    function = autograd.softplus
-
-
-class SiLU(_Elementwise):
-    """x * sigmoid(x)."""
-
-    function = autograd.silu
-
-
-class GELU(_Elementwise):
-    """x times the normal distribution's probability of being below x, by erf (Hendrycks and Gimpel 2016)."""
-
-    function = autograd.gelu
+ReLU = _elementwise("ReLU", autograd.relu, "max(x, 0), with derivative 0 at 0.")
+Sigmoid = _elementwise("Sigmoid", autograd.sigmoid, "1 / (1 + exp(-x)), in (0, 1).")
+Tanh = _elementwise("Tanh", autograd.tanh, "The hyperbolic tangent, in (-1, 1).")
+Softplus = _elementwise("Softplus", autograd.softplus, "log(1 + exp(x)), a smooth ReLU.")
+SiLU = _elementwise("SiLU", autograd.silu, "x * sigmoid(x).")
+GELU = _elementwise("GELU", autograd.gelu, "x times the normal distribution's probability of being below x, by erf.")
 
 
 class LeakyReLU(Module):

@@ -109,6 +109,23 @@ def test_a_file_fits_one_sitting(path):
     assert lines <= LONGEST.get(str(path.relative_to(ROOT)), 400)
 
 
+def lines_of_code(path):
+    """The lines that hold code: no blank ones, comments or docstrings."""
+    source = path.read_text()
+    texts = [
+        (node.lineno, node.end_lineno)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    inside = {i for first, last in texts for i in range(first, last + 1)}
+    lines = enumerate(source.splitlines(), start=1)
+    return sum(bool(line.strip()) and line.strip()[0] != "#" and i not in inside for i, line in lines)
+
+
+def test_nn_stays_thin():
+    assert sum(lines_of_code(path) for path in (ROOT / "nn").glob("*.py")) < 2500
+
+
 def test_the_top_level():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
         "\n"
