@@ -128,10 +128,11 @@ class Monitor:
             return []
         if losses[-4] < losses[-3] < losses[-2] < losses[-1] and max(ratios) > 0.05:
             return [f"loss rose 3 times in a row and the update ratio is {max(ratios):.1g}: learning rate too high"]
-        if max(ratios) < 1e-4 and losses[-1] > 0.98 * losses[-4]:
+        highest = max(r.update_ratio for record in self.records for r in record.values() if r.update_ratio >= 0.0)
+        if highest < 1e-4 and losses[-1] > 0.98 * losses[0]:
             return [
-                f"loss hardly falls and the update ratio is {max(ratios):.0e}, where 1e-3 is usual: learning rate too "
-                f"low"
+                f"loss hardly falls and the update ratio is at most {highest:.0e}, where 1e-3 is usual: learning rate "
+                f"too low"
             ]
         return []
 

@@ -88,7 +88,7 @@ class Trainer:
         """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the loss before the update, and
         leaves the length of its gradient before clipping in `grad_norm`.
 
-        Raises FloatingPointError, and updates nothing, if the loss is nan.
+        Raises FloatingPointError, and updates nothing, if the loss is nan or its gradient not finite.
         """
         self.optimizer.zero_grad()
         with drawing(Draws(self.steps)):
@@ -107,6 +107,11 @@ class Trainer:
             self.optimizer.estimate(loss)
         loss.backward()
         self.grad_norm = clip_grad_norm_(self.optimizer.parameters, self.clip_grad_norm or math.inf)
+        if not math.isfinite(self.grad_norm):
+            raise FloatingPointError(
+                f"the loss is {loss.data:.4g}, but its gradient is not finite; lower the learning rate or the initial "
+                f"weights, or look for the cause with autograd.detect_anomaly()"
+            )
         if self.clip_grad_value is not None:
             clip_grad_value_(self.optimizer.parameters, self.clip_grad_value)
         self.optimizer.step()
@@ -135,7 +140,8 @@ class Trainer:
         the best, and in any case end with the best weights. callbacks: called with the trainer after each epoch; one
         may call `stop()`. Ctrl-C stops after the batch that is being computed and loses nothing; the next `fit` of the
         same sizes goes on from there.
-        Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan.
+        Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
+        its gradient not finite.
         """
         X, Y = _checked(X, Y)
         for name, number in {"epochs": epochs, "batch_size": batch_size, "validate_every": validate_every or 1}.items():
@@ -147,7 +153,9 @@ class Trainer:
             validation = _checked(*validation)
         elif patience is not None or validate_every is not None:
             raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
-        settings = self._settings(X=len(X), epochs=epochs, batch_size=batch_size, patience=patience)
+        settings = self._settings(
+            X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
+        )
         if any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
             self.batch, self.sums = 0, [0.0, 0.0]
         self.history.settings = settings
@@ -279,8 +287,11 @@ class Trainer:
             ours = "unknown"
         parts = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
         parts["loss"] = getattr(self.loss, "__name__", repr(self.loss))
+        chosen = {
+            name: getattr(self, name) for name in ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed")
+        }
         versions = {"scalar-autograd": ours, "python": platform.python_version(), "machine": platform.machine()}
-        return {**sizes, "seed": self.seed, **parts, **versions}
+        return {**sizes, **chosen, **parts, **versions}
 
 
 @contextlib.contextmanager

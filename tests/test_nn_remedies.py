@@ -11,6 +11,7 @@ from nn import (
     MLP,
     SGD,
     Adam,
+    CosineAnnealingLR,
     Dropout,
     Embedding,
     Linear,
@@ -134,6 +135,16 @@ def test_a_healthy_training_gets_no_diagnosis():
         assert monitor.history.train_loss[-1] < monitor.history.train_loss[0]
 
 
+def test_a_schedule_that_ends_at_zero_is_healthy():
+    X, Y = make_moons(80, seed=1)
+    model = net(Tanh, [2, 8, 2], xavier_normal_)
+    optimizer = Adam(model.parameters(), lr=0.02)
+    t = Trainer(model, cross_entropy, optimizer, scheduler=CosineAnnealingLR(optimizer, 12))
+    monitor = Monitor(model, cross_entropy, X[:24], Y[:24])
+    t.fit(X, Y, epochs=12, batch_size=16, callbacks=[monitor], progress=False)
+    assert monitor.diagnose() == []
+
+
 def test_vanishing_gradients():
     X, Y = make_moons(60, seed=1)
     model = net(Sigmoid, [2, 8, 8, 8, 8, 2], xavier_normal_)
@@ -183,7 +194,7 @@ def test_a_learning_rate_that_is_too_low():
     model = net(Tanh, [2, 8, 2], xavier_normal_)
     monitor = watch(model, X, Y, epochs=5, optimizer=SGD(model.parameters(), lr=1e-6))
     (text,) = monitor.diagnose()
-    assert text.startswith("loss hardly falls and the update ratio is ")
+    assert text.startswith("loss hardly falls and the update ratio is at most ")
 
 
 def test_over_fitting():

@@ -214,6 +214,11 @@ def test_nan_and_bad_data_are_named():
     with pytest.raises(FloatingPointError, match="the loss became nan; lower the learning rate"):
         t.fit([[1.0]], [1.0], epochs=1, progress=False)
     assert model.w.data == -1.0
+    model.w.data = 0.0
+    t.loss = lambda out, y: out.exp()
+    with pytest.raises(FloatingPointError, match="the loss is 0, but its gradient is not finite; lower the learning"):
+        t.step([[1.0]], [1.0])
+    assert model.w.data == 0.0
     for name, options in {"batch_size": {"epochs": 1, "batch_size": 0}, "epochs": {"epochs": 0}}.items():
         with pytest.raises(ValueError, match=f"fit expected {name} of at least 1, got 0"):
             trainer().fit([[1.0, 2.0]], [1], **options)
