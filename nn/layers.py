@@ -84,6 +84,7 @@ class Sequential(Module):
         return x
 
     def batch(self, xs: Any) -> list[Any]:
+        self._name_once()
         for layer in self.layers:
             xs = layer.batch(xs)
         return list(xs)
@@ -108,6 +109,7 @@ class Residual(Module):
         return _add(x, self.module(x))
 
     def batch(self, xs: Any) -> list[Any]:
+        self._name_once()
         return [_add(x, y) for x, y in zip(xs, self.module.batch(xs), strict=True)]
 
 

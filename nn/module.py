@@ -40,11 +40,15 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *args: Any) -> Any:
-        if self._note is None:  # used for the first time
+        self._name_once()
+        return self._announce(args, self.forward(*args))
+
+    def _name_once(self) -> None:
+        """Names all parts of the outermost module when one of them is used for the first time."""
+        if self._note is None:
             self._outermost()._name_parts()
             if self._note is None:  # hidden from the outermost one
                 self._name_parts()
-        return self._announce(args, self.forward(*args))
 
     def _announce(self, args: tuple[Any, ...], output: Any) -> Any:
         """Notes on every Value of an output that it is this module's, tells the hooks, and passes the output on."""

@@ -42,6 +42,7 @@ class BatchNorm1d(Module):
     def batch(self, xs: Any) -> list[Any]:
         if not self.training:
             return super().batch(xs)
+        self._name_once()
         if is_symbolic():
             raise TypeError(
                 "BatchNorm1d in training mode keeps running numbers, which cannot be read while a graph is recorded "

@@ -336,6 +336,15 @@ def test_outputs_of_any_shape_are_noted():
     assert {v.note.module for v in flat(y)} == {"layers.1"}
 
 
+def test_outputs_of_a_batch_are_noted_with_their_path():
+    model = Sequential(Linear(2, 2, rng=0), Residual(Sequential(BatchNorm1d(2), nn.Tanh())))
+    for y in flat(model.batch([[1.0, 2.0], [3.0, 0.5]])):
+        a, b = y.inputs
+        assert (a.note.module, b.note.module) == ("layers.0", "layers.1.module.layers.1")
+        assert b.inputs[0].note.module == "layers.1.module.layers.0"
+    assert len({p.note.model for p in model.parameters()}) == 1
+
+
 def test_numpy_arrays_are_inputs_too():
     np = pytest.importorskip("numpy")
     assert numbers(Linear(4, 3, rng=0)(np.array(ROW))) == numbers(Linear(4, 3, rng=0)(ROW))

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import sys
 import tracemalloc
 
 import pytest
@@ -87,7 +88,8 @@ def test_checkpoints_begin_with_an_embedding():
 
 
 def test_checkpoints_save_memory_on_a_deep_net():
-    model, x, target = MLP(16, [16] * 24 + [1], activation="tanh", rng=0), [0.1] * 16, 0.5
+    """48 layers in pieces of six: less than a quarter of the memory, besides the gradients themselves."""
+    model, x, target = MLP(16, [16] * 48 + [1], activation="tanh", rng=0), [0.1] * 16, 0.5
 
     def peak(compute):
         compute()
@@ -95,14 +97,14 @@ def test_checkpoints_save_memory_on_a_deep_net():
         compute()
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most
+        return most - sys.getsizeof(0.0) * len(model.parameters())
 
     last = len(model.layers) - 1
-    groups = [model.layers[i : i + 4] for i in range(0, last, 4)]
+    groups = [model.layers[i : i + 6] for i in range(0, last, 6)]
     segments = [Sequential(*group) for group in groups] + [model.layers[last], lambda y: mse_loss(y, target)]
     whole = peak(lambda: mse_loss(model(x), target).backward())
     parts = peak(lambda: checkpoint_sequential(segments, x).backward())
-    assert parts < 0.4 * whole
+    assert parts < 0.25 * whole
 
 
 # Monitor
