@@ -103,7 +103,7 @@ def orthogonal_(weight: Any, gain: float = 1.0, *, rng: Rng = None) -> Any:
     for _ in range(height):
         v = [source.gauss(0, 1) for _ in range(width)]
         for u in 2 * basis:
-            along = math.sumprod(u, v) if hasattr(math, "sumprod") else sum(a * b for a, b in zip(u, v, strict=True))
+            along = math.fsum(a * b for a, b in zip(u, v, strict=True))
             v = [b - along * a for a, b in zip(u, v, strict=True)]
         length = math.hypot(*v)
         basis.append([x / length for x in v])

@@ -183,7 +183,7 @@ def _record(
     own = [p for p in layer.parameters() if p in steps]
     nodes = [y for example in outputs for y in example if isinstance(y, Value)]
     numbers = [y.data for y in nodes]
-    middle = sum(numbers) / max(len(numbers), 1)
+    middle = mean(numbers or [math.nan])
     relus = [unit for unit in zip(*outputs, strict=False) if all(_made_by(y) == "relu" for y in unit)]
     ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
     return LayerRecord(

@@ -243,7 +243,7 @@ class Trainer:
             outputs = self._outputs(X)
             losses = [_numbers(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
         found = [_numbers(output) for output in outputs]
-        return sum(losses) / len(X), {name: metric(found, Y) for name, metric in self.metrics.items()}
+        return mean(losses), {name: metric(found, Y) for name, metric in self.metrics.items()}
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""

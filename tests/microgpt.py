@@ -5,7 +5,7 @@ import math
 import random
 
 from autograd import mean
-from nn import Adam, Embedding, Linear, LinearLR, Module, RMSNorm, TransformerBlock, cross_entropy, load_names
+from nn import Adam, Embedding, Linear, LinearLR, Module, RMSNorm, Trainer, TransformerBlock, cross_entropy, load_names
 
 
 class Plain:
@@ -128,9 +128,6 @@ class GPT(Module):
         places = zip(self.wte(tokens), self.wpe(range(len(tokens))), strict=True)
         return self.head(self.block(self.norm([[t + p for t, p in zip(*pair, strict=True)] for pair in places])))
 
-    def loss(self, tokens):
-        return mean([cross_entropy(logits, t) for logits, t in zip(self(tokens[:-1]), tokens[1:], strict=True)])
-
     def draw(self, rng, spread=0.08):
         """Initial weights in microgpt.py's order."""
         block, attention = self.block, self.block.attention
@@ -140,6 +137,11 @@ class GPT(Module):
                 for p in row:
                     p.data = rng.gauss(0, spread)
         return self
+
+
+def spelling(logits, tokens):
+    """The mean loss over the places of one document."""
+    return mean([cross_entropy(row, token) for row, token in zip(logits, tokens, strict=True)])
 
 
 def read_names(path=""):
@@ -196,13 +198,5 @@ def training_of_nn(vocabulary, rng, total=1000):
     model = GPT(vocabulary, rng=0).draw(rng)
     optimizer = Adam(model.parameters(), lr=0.01, betas=(0.85, 0.99))
     decay = LinearLR(optimizer, 1.0, 0.0, total)
-
-    def step(tokens):
-        optimizer.zero_grad()
-        loss = model.loss(tokens)
-        loss.backward()
-        optimizer.step()
-        decay.step()
-        return loss.data
-
-    return step
+    trainer = Trainer(model, spelling, optimizer, scheduler=decay, scheduler_interval="batch")
+    return lambda tokens: trainer.step([tokens[:-1]], [tokens[1:]])

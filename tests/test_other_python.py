@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 VERSION = "3.13"
 CORE = ["canon", *(f"test_{name}.py" for name in (
     "floats", "ops", "functions", "primitives", "graph", "sweeps", "copying", "value", "modes", "transforms", "peers",
-    "nn_module", "nn_losses", "formulas", "explaining", "expressions", "files", "drawing", "drawing_digraph",
+    "nn_module", "nn_layers", "nn_losses", "nn_optim",
+    "formulas", "explaining", "expressions", "files", "drawing", "drawing_digraph",
     "drawing_grouping", "drawing_layout", "drawing_recording",
 ))]  # fmt: skip
 
