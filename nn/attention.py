@@ -19,10 +19,10 @@ NORMS = {"layer": LayerNorm, "rms": RMSNorm}
 
 
 class Cache(NamedTuple):
-    """Keys and values of the places so far, T lists of embed_dim numbers each."""
+    """Keys and values of the T places so far: for each place, and for each head, embed_dim / num_heads numbers."""
 
-    keys: tuple[list[Any], ...] = ()
-    values: tuple[list[Any], ...] = ()
+    keys: tuple[list[tuple[Any, ...]], ...] = ()
+    values: tuple[list[tuple[Any, ...]], ...] = ()
 
 
 class MultiHeadAttention(Module):
@@ -50,26 +50,27 @@ class MultiHeadAttention(Module):
             raise wrong_input(self, f"a sequence of lists of {self.embed_dim} numbers", x)
         if self.causal:
             return _in_steps(self, x)
-        cache = Cache(tuple(self.k_proj(x)), tuple(self.v_proj(x)))
+        cache = Cache(*(tuple(map(self._heads, project(x))) for project in (self.k_proj, self.v_proj)))
         return [self._attend(place, cache) for place in x]
 
     def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:
         """The output at the place after those in the cache, and the cache with this place in it."""
         if not self.causal:
             raise RuntimeError("MultiHeadAttention.step needs causal=True: otherwise a place attends to later ones")
-        keys, values = cache or Cache()
-        cache = Cache((*keys, self.k_proj(x)), (*values, self.v_proj(x)))
+        x, (keys, values) = tuple(x), cache or Cache()
+        cache = Cache((*keys, self._heads(self.k_proj(x))), (*values, self._heads(self.v_proj(x))))
         return self._attend(x, cache), cache
 
-    def _attend(self, x: Sequence[Any], cache: Cache) -> list[Any]:
+    def _heads(self, row: Sequence[Any]) -> list[tuple[Any, ...]]:
         size = self.embed_dim // self.num_heads
-        query = self.q_proj(x)
+        return [tuple(row[start : start + size]) for start in range(0, self.embed_dim, size)]
+
+    def _attend(self, x: Sequence[Any], cache: Cache) -> list[Any]:
         attended = []
-        for start in range(0, self.embed_dim, size):
-            head = slice(start, start + size)
-            scaled = [q * size**-0.5 for q in query[head]]
-            weights = softmax(linear(scaled, [k[head] for k in cache.keys]))
-            attended += linear(weights, list(zip(*[v[head] for v in cache.values], strict=True)))
+        for i, query in enumerate(self._heads(self.q_proj(x))):
+            scaled = [q * len(query) ** -0.5 for q in query]
+            weights = softmax(linear(scaled, [k[i] for k in cache.keys]))
+            attended += linear(weights, list(zip(*[v[i] for v in cache.values], strict=True)))
         result: list[Any] = self.out_proj(attended)
         return result
 

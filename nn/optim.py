@@ -80,10 +80,10 @@ class Optimizer(Formula):
 
     def proposals(self, gradients: Sequence[float]) -> list[Moved]:
         """What a step by these gradients would make of each parameter and its state; nothing is changed."""
-        inputs, moved = zip(gradients, self.state, *self._besides(), strict=True), list[Moved]()
+        inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self._besides())], list[Moved]()
         for group in self.param_groups:
             rule = functools.partial(self.rule, **{name: group[name] for name in self.defaults})
-            moved += [rule(p.data, *rest) for p, rest in zip(group["params"], inputs, strict=False)]
+            moved += map(rule, [p.data for p in group["params"]], *inputs)
         return moved
 
     def _besides(self) -> list[Sequence[Any]]:
@@ -92,11 +92,11 @@ class Optimizer(Formula):
 
     def step(self) -> None:
         """Moves every parameter once, by its `.grad`. All new numbers are computed before the first is written."""
-        moved = self.proposals([p.grad for p in self.parameters])
-        numbers = [as_float(data) for data, _ in moved]  # what is no number is refused before anything is written
+        moved, states = zip(*self.proposals([p.grad for p in self.parameters]), strict=True)
+        numbers = list(map(as_float, moved))  # what is no number is refused before anything is written
         for p, data in zip(self.parameters, numbers, strict=True):
             p.data = data
-        self.state = [state for _, state in moved]
+        self.state = list(states)
 
     def zero_grad(self) -> None:
         """Sets every parameter's `.grad` to 0."""
