@@ -88,12 +88,16 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
                         if type(x) is not float and x not in seen:
                             push(x)
                     elif id(x) not in vectors:
-                        waiting = (
-                            []
-                            if seen.issuperset(x)
-                            else [v for v in reversed(x) if type(v) is not float and v not in seen]
-                        )
-                        stack.extend(waiting)
+                        waiting = []
+                        if not seen.issuperset(x):
+                            for v in reversed(x):
+                                if type(v) is not float and v not in seen:
+                                    if v.primitive is None:  # most are the weights of a layer: no way over the stack
+                                        see(v)
+                                        leaves.append(v)
+                                    else:
+                                        waiting.append(v)
+                            stack.extend(waiting)
                         if not waiting:
                             vectors.add(id(x))
             else:

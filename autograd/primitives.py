@@ -82,7 +82,8 @@ class Primitive:
             operands = self._bind(operands, parameters)
         for x in operands:
             if type(x) is not float:
-                return self.map([operands])[0]
+                record = getattr(type(x), "_record", None)
+                return self.map((operands,))[0] if record is None else record(self, (operands,))[0]
         return self.forward(*operands)  # the short way that partials take in a float sweep
 
     def map(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -5,7 +5,6 @@ and are what the constructor takes. So a rule can be read beside its formula, an
 Where PyTorch's rule differs from a paper's, PyTorch's is followed.
 """
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +81,7 @@ class Optimizer(Formula):
         """What a step by these gradients would make of each parameter and its state; nothing is changed."""
         inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self._besides())], list[Moved]()
         for group in self.param_groups:
-            rule = functools.partial(self.rule, **{name: group[name] for name in self.defaults})
+            rule = self.with_options({name: group[name] for name in self.defaults})
             moved += map(rule, [p.data for p in group["params"]], *inputs)
         return moved
 

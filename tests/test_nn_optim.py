@@ -1,5 +1,6 @@
 """Optimizers, schedules, initialisers and clipping: against PyTorch's numbers, and by statistics."""
 
+import functools
 import inspect
 import json
 import math
@@ -184,6 +185,25 @@ def test_state_is_saved_and_goes_on_bit_for_bit(optimizer):
         p.data = q.data
     second.load_state_dict(state)
     assert [point for _, point in run(second, twin, net, 15)] == ends[10:]
+
+
+def test_a_rule_may_be_decorated_or_inherited():
+    def traced(rule):
+        return functools.wraps(rule)(lambda *args, **options: rule(*args, **options))
+
+    class Decorated(Optimizer):
+        @traced
+        def rule(self, parameter, gradient, state, *, lr=0.1):
+            return parameter - lr * gradient, state
+
+    class Inherited(Decorated):
+        """Nothing of its own."""
+
+    for make in (Decorated, Inherited, SGD):
+        w = Value(1.0)
+        w.grad = 1.0
+        make([w], lr=0.5).step()
+        assert w.data == 0.5
 
 
 def test_options_are_checked_and_shown():
