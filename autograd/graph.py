@@ -90,14 +90,14 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
                     elif id(x) not in vectors:
                         waiting = []
                         if not seen.issuperset(x):
-                            for v in reversed(x):
+                            for v in x:
                                 if type(v) is not float and v not in seen:
                                     if v.primitive is None:  # most are the weights of a layer: no way over the stack
                                         see(v)
                                         leaves.append(v)
                                     else:
                                         waiting.append(v)
-                            stack.extend(waiting)
+                            stack.extend(reversed(waiting))
                         if not waiting:
                             vectors.add(id(x))
             else:

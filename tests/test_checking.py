@@ -22,7 +22,7 @@ def test_catches_every_partial_that_is_wrong_by_a_thousandth(p):
 
         def wrong(*args, i=i):
             right = p.partials[i](*args)
-            return [1.001 * d for d in right] if i in p.vectors else 1.001 * right
+            return [d and 1.001 * d for d in right] if i in p.vectors else 1.001 * right
 
         partials = (*p.partials[:i], wrong, *p.partials[i + 1 :])
         mutant = Primitive("mutant", "?", p.forward, partials, vectors=p.vectors, module=__name__)
