@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Set
+from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from autograd import Value
@@ -63,14 +64,15 @@ class Module:
             hook(self, args, output)
         return output
 
-    def register_forward_hook(self, hook: Callable[["Module", tuple[Any, ...], Any], None]) -> Callable[[], None]:
-        """Has `hook(module, inputs, output)` called after each call of this module; returns a function that ends it."""
+    def register_forward_hook(self, hook: Callable[["Module", tuple[Any, ...], Any], None]) -> SimpleNamespace:
+        """Has `hook(module, inputs, output)` called after each call of this module, until `remove()` of the handle that
+        is returned."""
         self._hooks = (*self._hooks, hook)
 
         def remove() -> None:
             self._hooks = tuple(h for h in self._hooks if h is not hook)
 
-        return remove
+        return SimpleNamespace(remove=remove)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy is another model: it gets notes of its own when it is called."""

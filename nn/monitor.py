@@ -57,7 +57,7 @@ class Monitor:
         """Records one epoch."""
         outputs: dict[str, list[list[Any]]] = {name: [] for name in self.layers}
         buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
-        removers = [
+        handles = [
             layer.register_forward_hook(lambda m, x, y, name=name: outputs[name].append(flat(y)))  # type: ignore[misc]
             for name, layer in self.layers.items()
         ]
@@ -66,8 +66,8 @@ class Monitor:
                 predicted = self.model.batch(self.X)
                 loss = mean([self.loss(output, y) for output, y in zip(predicted, self.Y, strict=True)])
         finally:
-            for remove in removers:
-                remove()
+            for handle in handles:
+                handle.remove()
             for buffer, numbers in buffers:
                 buffer[:] = numbers
         parameters = trainer.optimizer.parameters

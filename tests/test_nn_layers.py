@@ -324,9 +324,9 @@ def test_tied_weights_count_once():
 
 def test_hooks_see_each_call_until_removed():
     model, seen = MLP(2, [3, 1], rng=0), []
-    remove = model.layers[0].register_forward_hook(lambda module, inputs, output: seen.append((inputs, len(output))))
+    handle = model.layers[0].register_forward_hook(lambda module, inputs, output: seen.append((inputs, len(output))))
     model([1.0, 2.0])
-    remove()
+    handle.remove()
     model([1.0, 2.0])
     assert seen == [(([1.0, 2.0],), 3)]
 
