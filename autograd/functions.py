@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from . import ops
-from .floats import is_node
+from .floats import as_float, is_node
 from .primitives import hook
 
 
@@ -121,11 +121,11 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
 
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float."""
-    xs = _some(xs, "log_softmax")
-    total = ops.logsumexp(xs)
-    shifted = tuple(ops.sub(x, total) for x in xs)
+    xs = [x if type(x) is float or is_node(x) else as_float(x) for x in _some(xs, "log_softmax")]
+    total = ops.logsumexp(tuple(xs))
+    shifted = tuple([x - total for x in xs])
     rest = ops.logsumexp(shifted)  # 0, but for what the total of huge xs has lost by rounding
-    return [ops.sub(x, rest) for x in shifted]
+    return [x - rest for x in shifted]
 
 
 def _some(xs: Iterable[Any], name: str) -> tuple[Any, ...]:

@@ -58,8 +58,7 @@ def propagate(nodes: Iterable[Any]) -> None:
     nothing = NOTHING
     watching = (mode := MODE.get()) is not None and mode.anomaly
     vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
-    mixed: set[int] = set()  # those that do not hold nodes only
-    constant: set[int] = set()  # those that hold none, such as the numbers of an example
+    floats: dict[int, bool] = {}  # those that hold numbers: whether nothing else, as those of an example do
     for node in nodes:
         grad = node._grad
         if grad is nothing:
@@ -73,16 +72,14 @@ def propagate(nodes: Iterable[Any]) -> None:
                     if (values_of_x := vectors.get(id(x))) is None:
                         vectors[id(x)] = values_of_x = numbers(x)
                         if float in (kinds := set(map(type, x))):
-                            (constant if len(kinds) == 1 else mixed).add(id(x))
+                            floats[id(x)] = len(kinds) == 1
                     values.append(values_of_x)
                 else:
                     values.append(x if type(x) is float else x._data)
             for x, by_x in zip(a, partials):
                 if type(x) is tuple:
-                    if id(x) in constant:
-                        continue
-                    if id(x) in mixed:
-                        for v, partial in zip(x, by_x(*values, out)):
+                    if floats and (only := floats.get(id(x))) is not None:
+                        for v, partial in zip(x, () if only else by_x(*values, out)):
                             if type(v) is not float and partial is not None:
                                 v._grad += grad * partial
                     else:

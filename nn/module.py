@@ -187,6 +187,10 @@ class Module:
         return [(name, repr(x)) for name, x in direct]
 
 
+NUMBERS = {Value, float}
+"""Types that are no lists: where there are only these, nothing has to be asked one by one."""
+
+
 def is_list(x: Any) -> bool:
     """Whether x is a list, tuple or array of numbers; a string and an array without axes are not."""
     kind = type(x)
@@ -197,6 +201,8 @@ def is_list(x: Any) -> bool:
 
 def flat(x: Any) -> list[Any]:
     """The numbers of nested lists, from left to right."""
+    if type(x) is list and {*map(type, x)} <= NUMBERS:
+        return x.copy()
     return [v for y in x for v in (flat(y) if is_list(y) else (y,))] if is_list(x) else [x]
 
 
@@ -204,6 +210,8 @@ def nested(f: Callable[..., Any], *xs: Any) -> Any:
     """f of the numbers of nested lists that have the same shape, in that shape."""
     if not is_list(xs[0]):
         return f(*xs)
+    if {*map(type, xs[0])} <= NUMBERS:
+        return [f(*ys) for ys in zip(*xs, strict=True)]
     return [nested(f, *ys) if is_list(ys[0]) else f(*ys) for ys in zip(*xs, strict=True)]
 
 
