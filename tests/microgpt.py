@@ -150,13 +150,14 @@ def read_names(path=""):
 
 
 def documents(names, seed=42, block=16):
-    """The names in microgpt.py's order as lists of tokens, how many tokens there are, and the rng as it goes on."""
+    """The names in microgpt.py's order, a function from a name to its tokens, how many tokens there are, and the rng as
+    it goes on."""
     rng = random.Random(seed)
     names = list(names)
     rng.shuffle(names)
     letters = sorted({c for name in names for c in name})
     end = len(letters)
-    return [[end, *(letters.index(c) for c in name), end][: block + 1] for name in names], end + 1, rng
+    return names, lambda name: [end, *map(letters.index, name), end][: block + 1], end + 1, rng
 
 
 def adam(parameters, betas):

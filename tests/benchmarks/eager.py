@@ -183,12 +183,12 @@ def gpt(contender, names, steps):
     """microgpt.py's training: the time of a step, and the loss at every step."""
     import microgpt as m
 
-    documents, vocabulary, rng = m.documents(m.read_names(names))
+    documents, tokens, vocabulary, rng = m.documents(m.read_names(names))
     step = (m.training_of_nn if contender == "nn" else m.training_of_plain)(vocabulary, rng, total=max(steps, 1000))
     losses, times = [], []
     for i in range(steps):
         start = time.perf_counter()
-        losses.append(step(documents[i % len(documents)]))
+        losses.append(step(tokens(documents[i % len(documents)])))
         times.append(time.perf_counter() - start)
     return {"ms": 1000 * statistics.mean(times), "losses": losses}
 

@@ -37,7 +37,7 @@ TEN_LOSSES = [  # of microgpt.py's training on the project's names, with its own
 
 @pytest.mark.parametrize(("training", "steps"), [(training_of_nn, 10), (training_of_plain, 2)])
 def test_its_training_has_the_stored_losses(training, steps):
-    names, vocabulary, rng = documents(load_names())
+    names, tokens, vocabulary, rng = documents(load_names())
     step = training(vocabulary, rng)
     for name, expected in zip(names[:steps], TEN_LOSSES, strict=False):
-        assert abs(step(name) - expected) <= 1e-12
+        assert abs(step(tokens(name)) - expected) <= 1e-12
