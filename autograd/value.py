@@ -137,6 +137,7 @@ class Value:
 
     def detach(self) -> "Value":
         """A new leaf with the same number and label: gradients stop here."""
+        check_readable("the number of a detached Value", "detach before or after")
         return Value(self._data, label=self.label)
 
     @staticmethod
@@ -224,7 +225,10 @@ def _in_mode(mode: Mode, node: Value) -> Value:
         node.note = Note(line=line_of_user())
     if mode.anomaly and not math.isfinite(node._data):
         raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
-    return node if mode.recording else Value(node._data)
+    if mode.recording:
+        return node
+    check_readable("what no_grad() computes", "leave no_grad() out")
+    return Value(node._data)
 
 
 def _converted(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, ...]:

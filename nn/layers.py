@@ -264,7 +264,7 @@ class MLP(Module):
         rng = as_rng(rng)
         if not isinstance(nouts, Sequence):
             raise TypeError(f"MLP expected nouts as a list of widths, got {nouts!r}; write MLP({nin}, [{nouts}])")
-        if any(width < 1 for width in nouts):
+        if not nouts or any(width < 1 for width in nouts):
             raise ValueError(f"MLP expected widths of at least 1, got {list(nouts)}")
         if activation is None or isinstance(activation, str) or callable(activation):
             activation = [*[activation or "relu"] * (len(nouts) - 1), "linear"]

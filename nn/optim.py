@@ -118,9 +118,18 @@ class Optimizer(Formula):
                 f"the state is of {state['kind']} with {len(state['state'])} parameters in {len(groups)} groups, but "
                 f"this is {kind} with {len(self.state)} in {len(self.param_groups)}; build it as it was when saved"
             )
-        for group, options in zip(self.param_groups, groups, strict=True):
-            group.update({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
-        self.state = [tuple(numbers) for numbers in state["state"]]
+        known, read = {*self.defaults, "initial_lr"}, []
+        for options in groups:
+            if not self.defaults.keys() <= options.keys() <= known:
+                raise ValueError(
+                    f"the state of {kind} has the options {', '.join(options)}, not {', '.join(self.defaults)}"
+                )
+            read.append({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
+            self.check({name: read[-1][name] for name in self.defaults})
+        numbers = [tuple(map(as_float, entries)) for entries in state["state"]]
+        for group, options in zip(self.param_groups, read, strict=True):
+            group.update(options)
+        self.state = numbers
 
     def __repr__(self) -> str:
         options = {name: self.param_groups[0][name] for name in self.defaults}

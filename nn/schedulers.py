@@ -45,7 +45,7 @@ class Scheduler(Formula):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict`; the learning rates are in the optimizer's. Raises ValueError for another kind."""
-        if state["kind"] != type(self).__name__:
+        if state["kind"] != type(self).__name__ or state.keys() != self.state_dict().keys():
             raise ValueError(f"the state is of {state['kind']}, but this is {type(self).__name__}")
         vars(self).update({name: x for name, x in state.items() if name != "kind"})
 

@@ -273,6 +273,11 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
         history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
+        for name in ("epoch", "batch", "steps", "waited"):
+            if type(counters[name]) is not int or counters[name] < 0:
+                raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
+        if ("scheduler" in state) != (self.scheduler is not None):
+            raise ValueError("the state is of a Trainer that had a schedule, or had none; build this one alike")
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])

@@ -8,7 +8,7 @@ import pytest
 from reference_nn import TORCH, all_same, assign, numbers
 
 import nn
-from autograd import Value, dot, gradcheck
+from autograd import Value, dot, gradcheck, no_grad
 from autograd.extend import symbolic
 from nn import (
     MLP,
@@ -155,7 +155,10 @@ def test_layers_can_be_recorded_without_reading_a_number(name, training):
 def test_symbolic_refuses_what_would_freeze_a_number():
     x = Value(2.0)
     with symbolic():
-        for read in (lambda: x.data, lambda: bool(x), lambda: float(x), lambda: 1 if x > 1 else 0, lambda: max(x, 1.0)):
+        for read in (
+            lambda: x.data, lambda: bool(x), lambda: float(x), lambda: 1 if x > 1 else 0, lambda: max(x, 1.0),
+            lambda: sorted([x, Value(1.0)]), lambda: detach([x]), lambda: no_grad()(lambda: x * 2)(), lambda: int(x),
+        ):  # fmt: skip
             with pytest.raises(TypeError, match=r"cannot be read while a graph is recorded|does not turn into a float"):
                 read()
         assert isinstance(x < 3.0, Value)

@@ -523,8 +523,44 @@ def test_a_wrong_architecture_is_named(tmp_path):
     save(t, tmp_path / "trainer.json")
     before = trainer().state_dict()
     other = trainer()
+    with pytest.raises(ValueError, match="the state is of a Trainer that had a schedule, or had none; build this one"):
+        load(other, tmp_path / "trainer.json")
+    assert other.state_dict() == before
+    other.scheduler = StepLR(other.optimizer, 2)
+    before = other.state_dict()
     with pytest.raises(
         ValueError, match="the state is of Adam with 44 parameters in 1 groups, but this is SGD with 42"
     ):
         load(other, tmp_path / "trainer.json")
     assert other.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s["optimizer"]["param_groups"][0].update(params=[]),
+        lambda s: s["optimizer"]["param_groups"][0].update(lr="0.1"),
+        lambda s: s["optimizer"]["state"].__setitem__(0, ["x"]),
+        lambda s: s["scheduler"].update(optimizer=None),
+        lambda s: s.update(epoch="1"),
+        lambda s: s.update(batch=-1),
+        lambda s: s.pop("scheduler"),
+        lambda s: s["history"].update(danger=1),
+        lambda s: s.pop("sums"),
+        lambda s: s["model"].pop("layers.0.bias.0"),
+    ],
+)
+def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, change):
+    X, Y = task()
+    t, path = rich(), tmp_path / "t.json"
+    t.fit(X, Y, epochs=1, validation=(X, Y), progress=False)
+    save(t, path)
+    content = json.loads(path.read_text())
+    change(content["state"])
+    path.write_text(json.dumps(content))
+    twin = rich()
+    twin.fit(X, Y, epochs=2, progress=False)
+    before = twin.state_dict()
+    with pytest.raises(ValueError, match=r"state|holds no state of a Trainer|expected lr"):
+        load(twin, path)
+    assert twin.state_dict() == before
