@@ -49,6 +49,8 @@ class Optimizer(Formula):
         self.defaults = self._bind(args, options)
         self.param_groups: list[dict[str, Any]] = []
         for group in entries if entries and isinstance(entries[0], Mapping) else [{"params": entries}]:
+            if not isinstance(group, Mapping) or "params" not in group:
+                raise ValueError(f'{kind} expected groups such as {{"params": [...], "lr": 0.1}}, got {group!r}')
             own = {name: x for name, x in group.items() if name != "params"}
             self.check(bound := self._bind((), {**self.defaults, **own}))
             self.param_groups.append({"params": list(group["params"]), **bound})

@@ -58,10 +58,15 @@ class Formula:
         return types.MethodType(twin, self)
 
     def check(self, options: Mapping[str, Any]) -> None:
-        """ValueError for an option that is out of range."""
+        """ValueError for an option that is out of range or of another shape than its default."""
+        kind, defaults = type(self).__name__, {p.name: p.default for p in self._options()}
         for name, option in options.items():
+            if isinstance(default := defaults[name], tuple) and (
+                not isinstance(option, tuple | list) or len(option) != len(default)
+            ):
+                raise ValueError(f"{kind} expected {name} as {len(default)} numbers such as {default}, got {option!r}")
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
-                if x is not True and (isinstance(x, str) or not low <= x or (x >= high and name in SHARES)):
+                if x is not True and (not hasattr(x, "__float__") or not low <= x or (x >= high and name in SHARES)):
                     wanted = "in [0, 1)" if name in SHARES else f">= {low}"
-                    raise ValueError(f"{type(self).__name__} expected {name} {wanted}, got {x!r}")
+                    raise ValueError(f"{kind} expected {name} {wanted}, got {x!r}")

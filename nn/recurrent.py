@@ -138,6 +138,8 @@ class RNN(Module):
         states: list[Any] = [None] * len(self.cells) if h is None else list(h)
         if len(states) != len(self.cells):
             raise ValueError(f"RNN expected a state for each of its {len(self.cells)} layers, got {len(states)}")
+        if not is_list(x) or not len(x):
+            raise wrong_input(self, "a sequence of at least one list of numbers", x)
         outputs = []
         for row in x:
             for i, cell in enumerate(self.cells):

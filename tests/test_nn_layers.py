@@ -382,6 +382,7 @@ def test_initial_weights_are_pytorch_s():
         (lambda: RNNCell(1, 3)([1.0], [0.0]), ValueError, "expected a state of 3 numbers, got 1 numbers"),
         (lambda: RNNCell(2, 3, nonlinearity="sin"), ValueError, "expected nonlinearity 'tanh' or 'relu', got 'sin'"),
         (lambda: LSTMCell(1, 2)([1.0], ([0.0, 0.0], [0.0])), ValueError, "expected a cell state of 2 numbers, got 1"),
+        (lambda: RNN(1, 2)([]), ValueError, "expected a sequence of at least one list of numbers, got 0 numbers"),
         (lambda: RNN(1, 2, 2)([[1.0]], [[0.0, 0.0]]), ValueError, "a state for each of its 2 layers, got 1"),
         (lambda: Conv2d(2, 1, 3)(IMAGE), ValueError, "expected an image of 2 channels x height x width, got 1 x 3 x 4"),
         (lambda: Conv2d(1, 1, 4)(IMAGE), ValueError, "at least 4 x 4 places, got 3 x 4 numbers"),

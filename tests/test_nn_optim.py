@@ -218,6 +218,9 @@ def test_options_are_checked_and_shown():
     for attempt, error, text in (
         (lambda: Adam(w, beta=0.9), TypeError, "Adam: got an unexpected keyword argument 'beta'; its options are lr, "),
         (lambda: Adam(w, betas=(0.9, 1.0)), ValueError, r"Adam expected betas in \[0, 1\), got 1.0"),
+        (lambda: Adam(w, betas=0.9), ValueError, r"Adam expected betas as 2 numbers such as \(0.9, 0.999\), got 0.9"),
+        (lambda: SGD(w, lr=None), ValueError, "SGD expected lr >= 0, got None"),
+        (lambda: SGD([{"lr": 0.1}]), ValueError, r'SGD expected groups such as {"params": \[...\], "lr": 0.1}, got'),
         (lambda: AdamW(w, weight_decay=-1), ValueError, "AdamW expected weight_decay >= 0, got -1"),
         (lambda: SGD([{"params": w, "learning": 1}]), TypeError, "SGD: got an unexpected keyword argument 'learning'"),
         (lambda: SGD([*w, *w]), ValueError, "SGD expected each parameter once, got some of them twice"),
