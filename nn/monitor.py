@@ -57,10 +57,7 @@ class Monitor:
         """Records one epoch."""
         outputs: dict[str, list[list[Any]]] = {name: [] for name in self.layers}
         buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
-        handles = [
-            layer.register_forward_hook(lambda m, x, y, name=name: outputs[name].append(flat(y)))  # type: ignore[misc]
-            for name, layer in self.layers.items()
-        ]
+        handles = [layer.register_forward_hook(_collect(outputs[name])) for name, layer in self.layers.items()]
         try:
             with drawing(Draws(trainer.steps)):
                 predicted = self.model.batch(self.X)
@@ -197,6 +194,11 @@ def _record(
         outputs=numbers,
         gradients=[slopes[p] for p in own],
     )
+
+
+def _collect(examples: list[list[Any]]) -> Callable[..., None]:
+    """A hook that adds a layer's outputs for one example."""
+    return lambda module, inputs, output: examples.append(flat(output))
 
 
 def _made_by(y: Any) -> str:

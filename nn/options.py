@@ -24,7 +24,7 @@ class Formula:
         """`help` and editors show the constructor as it can be called."""
         if hasattr(cls, "formula") and "__init__" not in vars(cls):
             first = inspect.Parameter(cls.subject, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-            cls.__signature__ = inspect.Signature([first, *cls._options()])  # type: ignore[attr-defined]
+            cls.__signature__ = inspect.Signature([first, *cls._options()])  # type: ignore[attr-defined]  # inspect reads it
 
     @classmethod
     def _options(cls) -> list[inspect.Parameter]:
