@@ -101,10 +101,12 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
         raise ValueError(f"standardize expected rows of one length, got {', '.join(map(shape, tables))}")
     columns = list(zip(*tables[0], strict=True))
     means = [math.fsum(column) / len(column) for column in columns]
-    deviations = [math.dist(c, [m] * len(c)) / math.sqrt(len(c)) for c, m in zip(columns, means, strict=True)]
+    deviations = [
+        math.dist(c, [m] * len(c)) / math.sqrt(len(c)) if min(c) < max(c) else 1.0
+        for c, m in zip(columns, means, strict=True)
+    ]
     return tuple(
-        [[(x - m) / (d or 1.0) for x, m, d in zip(row, means, deviations, strict=True)] for row in table]
-        for table in tables
+        [[(x - m) / d for x, m, d in zip(row, means, deviations, strict=True)] for row in table] for table in tables
     )
 
 

@@ -1,7 +1,8 @@
 """Metrics, computed by scikit-learn: functions of all outputs of a model and all targets, for `Trainer(metrics=[...])`.
 
-An output is a score for each class, of which the largest is predicted; or one number, a logit, and class 1 is predicted
-above 0. Precision, recall and F1 of more than two classes are the mean over the classes.
+An output is a score for each class, of which the largest is predicted; or one number, alone or in a list, a logit:
+class 1 is predicted above 0, and else class 0, or -1 where the targets are -1 and 1. For a probability p give p - 0.5.
+Precision, recall and F1 of more than two classes are the mean over the classes.
 """
 
 from collections.abc import Sequence
@@ -13,38 +14,49 @@ Numbers = Sequence[Any]
 
 
 def accuracy(outputs: Numbers, targets: Numbers) -> float:
-    """The share of right predictions."""
-    return float(_sklearn().accuracy_score(list(targets), _classes(outputs)))
+    """The share of right predictions: the largest score, or of one number, a logit, what is above 0."""
+    return float(_sklearn().accuracy_score(*_classes(outputs, targets)))
 
 
 def precision(outputs: Numbers, targets: Numbers) -> float:
     """Of what was predicted to be of a class, the share that is; 0 if nothing was."""
-    return float(_sklearn().precision_score(list(targets), _classes(outputs), **_average(outputs)))
+    return float(_sklearn().precision_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def recall(outputs: Numbers, targets: Numbers) -> float:
     """Of what is of a class, the share that was found."""
-    return float(_sklearn().recall_score(list(targets), _classes(outputs), **_average(outputs)))
+    return float(_sklearn().recall_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def f1(outputs: Numbers, targets: Numbers) -> float:
     """The harmonic mean of precision and recall."""
-    return float(_sklearn().f1_score(list(targets), _classes(outputs), **_average(outputs)))
+    return float(_sklearn().f1_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def roc_auc(outputs: Numbers, targets: Numbers) -> float:
     """The probability that an example of class 1 gets a higher logit than one of class 0; 0.5 is guessing."""
-    return float(_sklearn().roc_auc_score(list(targets), [x[1] - x[0] if is_list(x) else x for x in outputs]))
+    return float(_sklearn().roc_auc_score(_alone(targets), [x[1] - x[0] if is_list(x) else x for x in _alone(outputs)]))
 
 
 def confusion_matrix(outputs: Numbers, targets: Numbers) -> list[list[int]]:
     """How many examples of each class, by row, were predicted to be of each, by column."""
-    table: list[list[int]] = _sklearn().confusion_matrix(list(targets), _classes(outputs)).tolist()
+    table: list[list[int]] = _sklearn().confusion_matrix(*_classes(outputs, targets)).tolist()
     return table
 
 
-def _classes(outputs: Numbers) -> list[int]:
-    return [max(range(len(x)), key=x.__getitem__) if is_list(x) else int(x > 0) for x in outputs]
+def _alone(numbers: Numbers) -> list[Any]:
+    """Lists of one number as that number."""
+    return [x[0] if is_list(x) and len(x) == 1 else x for x in numbers]
+
+
+def _classes(outputs: Numbers, targets: Numbers) -> tuple[list[Any], list[int]]:
+    """The targets, and the classes that are predicted."""
+    targets = _alone(targets)
+    other = -1 if -1 in targets else 0
+    predicted = [
+        max(range(len(x)), key=x.__getitem__) if is_list(x) else 1 if x > 0 else other for x in _alone(outputs)
+    ]
+    return targets, predicted
 
 
 def _average(outputs: Numbers) -> dict[str, Any]:

@@ -61,10 +61,10 @@ class StepLR(Scheduler):
 
 
 class MultiStepLR(Scheduler):
-    """base x gamma for each of the `milestones`, a rising list, that t has reached."""
+    """base x gamma for each of the `milestones` that t has reached."""
 
     def rate(self, base: float, t: int, *, milestones: Sequence[int], gamma: float = 0.1) -> float:
-        return float(base * gamma ** bisect.bisect_right(milestones, t))
+        return float(base * gamma ** bisect.bisect_right(sorted(milestones), t))
 
 
 class ExponentialLR(Scheduler):
@@ -137,7 +137,7 @@ class OneCycleLR(Scheduler):
         cycle_momentum: bool = True, base_momentum: float = 0.85, max_momentum: float = 0.95, div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ) -> float:  # fmt: skip
-        if t >= total_steps:
+        if t > total_steps:
             raise ValueError(f"OneCycleLR expected at most {total_steps} steps, got one more")
         top = pct_start * total_steps - 1.0
         low, lowest = max_lr / div_factor, max_lr / div_factor / final_div_factor

@@ -72,6 +72,13 @@ class Trainer:
     ) -> None:
         if scheduler_interval not in ("epoch", "batch"):
             raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
+        for name, limit in {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}.items():
+            if limit is not None and not limit > 0:
+                raise ValueError(f"Trainer expected {name} above 0, or None, got {limit!r}")
+        if {*model.parameters()}.isdisjoint(optimizer.parameters):
+            raise ValueError("the optimizer has no parameter of the model; make it with model.parameters() of this one")
+        if scheduler is not None and scheduler.optimizer is not optimizer:
+            raise ValueError("the scheduler belongs to another optimizer; make it with the one that the Trainer gets")
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.scheduler, self.scheduler_interval = scheduler, scheduler_interval
         self.metrics = dict(metrics) if isinstance(metrics, Mapping) else {f.__name__: f for f in metrics}
@@ -90,6 +97,15 @@ class Trainer:
 
         Raises FloatingPointError, and updates nothing, if the loss is nan or its gradient not finite.
         """
+        buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
+        try:
+            return self._step(Xb, yb)
+        except BaseException:
+            for buffer, numbers in buffers:
+                buffer[:] = numbers
+            raise
+
+    def _step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
         self.optimizer.zero_grad()
         with drawing(Draws(self.steps)):
             loss = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
@@ -144,8 +160,10 @@ class Trainer:
         its gradient not finite.
         """
         X, Y = _checked(X, Y)
-        for name, number in {"epochs": epochs, "batch_size": batch_size, "validate_every": validate_every or 1}.items():
-            if number < 1:
+        for name, number in {
+            "epochs": epochs, "batch_size": batch_size, "validate_every": validate_every, "patience": patience,
+        }.items():  # fmt: skip
+            if number is not None and number < 1:
                 raise ValueError(f"fit expected {name} of at least 1, got {number}")
         if validation is not None:
             if len(validation) != 2:

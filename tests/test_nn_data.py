@@ -135,3 +135,17 @@ def test_metrics_are_scikit_learn_s():
     assert nn.roc_auc(binary, labels) == theirs.roc_auc_score(labels, binary)
     assert nn.roc_auc([[0.0, x] for x in binary], labels) == nn.roc_auc(binary, labels)
     assert nn.precision([-1.0, -1.0], [1, 0]) == 0.0
+
+
+def test_a_column_that_does_not_vary_is_only_shifted():
+    for x, n in ((0.1, 3), (7.7, 9), (1 / 3, 25)):
+        _, ((y,),) = standardize([[x]] * n, [[x + 1.0]])
+        assert y == pytest.approx(1.0)
+
+
+def test_one_number_in_a_list_is_that_number_and_margins_are_classes_too():
+    binary, labels = [0.5, -1.0, 2.0, -0.3], [1, 0, 0, 1]
+    for metric in (nn.accuracy, nn.precision, nn.recall, nn.f1, nn.roc_auc):
+        value = metric(binary, labels)
+        assert metric([[x] for x in binary], [[y] for y in labels]) == value
+        assert metric(binary, [2 * y - 1 for y in labels]) == value

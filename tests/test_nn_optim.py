@@ -310,8 +310,8 @@ def test_schedules_say_what_is_wrong():
         with pytest.raises(error, match=text):
             attempt()
     cycle = OneCycleLR(optimizer, 0.1, 3)
-    cycle.step()
-    cycle.step()
+    for _ in range(3):
+        cycle.step()
     with pytest.raises(ValueError, match="OneCycleLR expected at most 3 steps, got one more"):
         cycle.step()
     assert MultiStepLR(optimizer, [1]).get_last_lr() == [0.2]
