@@ -1,6 +1,6 @@
 """Data: mini-batches, splits, and data sets: scikit-learn's own, and some that are generated from a seed.
 
-Lists and NumPy arrays both work; lists of numbers come out.
+Lists and NumPy arrays both work; the data sets are lists.
 """
 
 import math

@@ -61,7 +61,8 @@ def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean")
     """The mean of -(t log p + (1 - t) log(1 - p)), where no logarithm counts as less than -100, as in PyTorch.
 
     probability: in [0, 1]. target: 0 or 1, or a probability. Raises ValueError outside [0, 1]. Where a logarithm is
-    held at -100 nothing flows; train with `binary_cross_entropy_with_logits`, which has no such place.
+    held at -100 nothing flows, unlike in PyTorch, whose gradient is large there; train with
+    `binary_cross_entropy_with_logits`, which has no such place.
     """
 
     def loss(p: Any, t: Any) -> Any:
@@ -92,7 +93,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
 
 
 def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0.0) -> Any:
-    """-log softmax(logits)[target], as the log of the sum of exp(logits_i - logits[target]), which cannot overflow.
+    """-log softmax(logits)[target], as the log of the sum of exp(logits_i - logits[target]), for finite logits.
 
     logits: a list of C >= 1 numbers, not probabilities, of which a warning says so. target: the index of the right
     class, 0 to C - 1; or C probabilities q, and the loss is -sum of q_i log softmax(logits)_i. label_smoothing: the

@@ -154,8 +154,9 @@ class Trainer:
         X, Y: as many examples as targets, at least one. validation: (examples, targets) to evaluate after each epoch,
         or after every `validate_every` batches. patience: stop when so many validations in a row were no better than
         the best, and in any case end with the best weights. callbacks: called with the trainer after each epoch; one
-        may call `stop()`. Ctrl-C stops after the batch that is being computed and loses nothing; the next `fit` of the
-        same sizes goes on from there.
+        may call `stop()`. Ctrl-C stops after the batch that is being computed; the next `fit` of the same sizes goes on
+        from there, bit for bit. An interrupt during validation or a callback can lose that epoch's early
+        stop or callback.
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
         its gradient not finite.
         """

@@ -1,7 +1,8 @@
 """What nn learns on whole data sets, eagerly: python tests/benchmarks/learning.py digits, or churn, or names
 
 digits  an MLP and a CNN on scikit-learn's digits: test accuracy, the mean of five stratified splits (10 minutes on two
-        cores). The validation part watches the training; the test part is looked at once, at the end.
+        cores). The settings were chosen by validation accuracy on the splits 0 to 4, where test accuracies were seen as
+        well; so the mean is taken over the splits 100 to 104, which were not looked at before.
 churn   a 4-8-4-1 net on the churn table: test AUC, the mean of five splits, beside scikit-learn's models.
 names   a recurrent net and an attention net that learn to spell: loss a letter on held-out names, beside counting
         pairs of letters, and names that they make up.
@@ -46,6 +47,7 @@ from nn import (
 )
 
 SEEDS = range(5)
+UNSEEN = range(100, 105)
 
 
 # Digits
@@ -58,7 +60,7 @@ def image(x):
 
 def digits_mlp(seed):
     rng = random.Random(seed)
-    return Sequential(Linear(64, 32, rng=rng), ReLU(), Linear(32, 10, rng=rng)), list, 20
+    return Sequential(Linear(64, 48, rng=rng), ReLU(), Dropout(0.1), Linear(48, 10, rng=rng)), list, 20
 
 
 def digits_cnn(seed):
@@ -90,7 +92,7 @@ def run_digits():
     with concurrent.futures.ProcessPoolExecutor(2) as pool:
         for name, make in (("MLP", digits_mlp), ("CNN", digits_cnn)):
             found, seconds = [], []
-            for seed, (share, took) in zip(SEEDS, pool.map(digits, [make] * len(SEEDS), SEEDS), strict=True):
+            for seed, (share, took) in zip(UNSEEN, pool.map(digits, [make] * len(UNSEEN), UNSEEN), strict=True):
                 print(f"{name}, split {seed}: {share:.2%} in {took:.0f} s", flush=True)
                 found.append(share)
                 seconds.append(took)
