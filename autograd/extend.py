@@ -4,7 +4,7 @@ graph."""
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
-from .modes import is_symbolic, symbolic
+from .modes import is_recording, is_symbolic, symbolic
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 
@@ -18,6 +18,7 @@ __all__ = [
     "SnapshotNode",
     "as_float",
     "find",
+    "is_recording",
     "is_symbolic",
     "local_derivatives",
     "operands",

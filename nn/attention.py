@@ -29,12 +29,13 @@ class MultiHeadAttention(Module):
     """softmax(q k^T / sqrt(d)) v in each of `num_heads` heads, of d = embed_dim / num_heads numbers, between linear
     projections (Vaswani et al. 2017).
 
-    causal: a place attends to itself and those before. Returns T lists of embed_dim numbers. Raises ValueError if
-    num_heads does not divide embed_dim, and RuntimeError for `step` without causal.
+    x: a sequence of T lists of embed_dim numbers, which attends to itself; so comes out. causal: a place attends to
+    itself and those before. The weights start as `Linear` has them; PyTorch's start wider.
+    Raises ValueError if num_heads does not divide embed_dim, and RuntimeError for `step` without causal.
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, bias: bool = True, *, causal: bool = True, rng: Rng = None
+        self, embed_dim: int, num_heads: int, *, bias: bool = True, causal: bool = True, rng: Rng = None
     ) -> None:
         check_sizes("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
@@ -82,8 +83,8 @@ class TransformerBlock(Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)): the pre-norm form (Xiong et al. 2020), whose feed-forward
     part is linear, activation, linear with `dim_feedforward` numbers between, 4 embed_dim unless told.
 
-    norm: "layer" or "rms"; norm_affine=False normalises without weights. dropout: of both branches' outputs. bias: of
-    all linear layers.
+    x: T lists of embed_dim numbers; so comes out. norm: "layer" or "rms"; norm_affine=False normalises without weights.
+    dropout: of both branches' outputs. bias: of all linear layers.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class TransformerBlock(Module):
         rng = as_rng(rng)
         hidden = 4 * embed_dim if dim_feedforward is None else dim_feedforward
         self.norm1 = NORMS[norm](embed_dim, norm_eps, norm_affine)
-        self.attention = MultiHeadAttention(embed_dim, num_heads, bias, causal=causal, rng=rng)
+        self.attention = MultiHeadAttention(embed_dim, num_heads, bias=bias, causal=causal, rng=rng)
         self.norm2 = NORMS[norm](embed_dim, norm_eps, norm_affine)
         self.linear1 = Linear(embed_dim, hidden, bias, rng=rng)
         self.linear2 = Linear(hidden, embed_dim, bias, rng=rng)

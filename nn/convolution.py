@@ -29,13 +29,14 @@ class Conv2d(Module):
         kernel_size: Pair,
         stride: Pair = 1,
         padding: Pair = 0,
-        bias: bool = True,
         *,
+        bias: bool = True,
         rng: Rng = None,
     ) -> None:
         self.kernel_size, self.stride, self.padding = _pair(kernel_size), _pair(stride), _pair(padding)
         check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels, kernel_size=min(self.kernel_size),
                     stride=min(self.stride))  # fmt: skip
+        check_sizes("Conv2d", 0, padding=min(self.padding))
         self.in_channels = in_channels
         rng, (height, width) = as_rng(rng), self.kernel_size
         bound = 1.0 / math.sqrt(in_channels * height * width)
@@ -102,7 +103,10 @@ class AvgPool2d(_Pool):
 
 
 def _pair(size: Pair) -> tuple[int, int]:
-    return size if isinstance(size, tuple) else (size, size)
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2 or not all(hasattr(x, "__index__") for x in pair):
+        raise ValueError(f"expected a whole number, or two for height and width, got {size!r}")
+    return pair
 
 
 def _padded(channel: Sequence[Any], height: int, width: int) -> list[list[Value | float]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from .module import shape
+from .module import is_list, shape
 from .randomness import Rng, as_rng
 
 Examples = tuple[list[list[float]], list[Any]]
@@ -50,16 +50,18 @@ def train_validation_test_split(
 ) -> Split:
     """A shuffled split in which each class has the same share of every part.
 
-    X, Y: as many examples as targets; each target is a hashable class, unless stratify is False.
-    validation, test: their shares of all examples, above 0 and together below 1.
+    X, Y: as many examples as targets; each target is a class, a number or a text, unless stratify is False.
+    validation, test: their shares of all examples, above 0 and together below 1. Lists come out, of arrays too. A class
+    of very few examples may be missing in a part.
     Raises ValueError if a part gets no example.
     """
-    if len(X) != len(Y):
-        raise ValueError(f"expected as many targets as examples, got {len(X)} examples and {len(Y)} targets")
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise ValueError(
             f"expected shares of validation and test above 0 and together below 1, got {validation} and {test}"
         )
+    X, Y = paired(X, Y)
+    if stratify and any(isinstance(y, list) for y in Y):
+        raise TypeError("stratify expected a class for each example, got lists; for those pass stratify=False")
     rng = random.Random(seed)
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     classes: dict[Any, list[int]] = {}
@@ -80,6 +82,15 @@ def train_validation_test_split(
     return Split(*[[data[i] for i in part] for part in parts for data in (X, Y)])
 
 
+def paired(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Examples and targets as lists. ValueError if they are not as many as each other, or none."""
+    if len(X) != len(Y) or not len(X):
+        raise ValueError(
+            f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
+        )
+    return as_lists(X), as_lists(Y)
+
+
 def as_lists(X: Any) -> list[Any]:
     """Lists of Python's own numbers in the place of arrays."""
     result: list[Any] = X.tolist() if hasattr(X, "tolist") else [x.tolist() if hasattr(x, "tolist") else x for x in X]
@@ -96,8 +107,8 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
     ([[-1.0], [1.0]], [[3.0]])
     """
     tables = [as_lists(x) for x in (train, *others)]
-    widths = {len(row) for table in tables for row in table}
-    if len(widths) != 1 or not tables[0]:
+    widths = {len(row) if is_list(row) else 0 for table in tables for row in table}
+    if len(widths) != 1 or widths == {0} or not tables[0]:
         raise ValueError(f"standardize expected rows of one length, got {', '.join(map(shape, tables))}")
     columns = list(zip(*tables[0], strict=True))
     means = [math.fsum(column) / len(column) for column in columns]
@@ -112,8 +123,8 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
 
 def one_hot(index: int, num_classes: int) -> list[float]:
     """num_classes numbers: 1 at `index`, else 0. Raises ValueError if the index is none."""
-    if not 0 <= index < num_classes:
-        raise ValueError(f"one_hot expected an index from 0 to {num_classes - 1}, got {index}")
+    if not hasattr(index, "__index__") or not 0 <= index < num_classes:
+        raise ValueError(f"one_hot expected a whole number from 0 to {num_classes - 1}, got {index}")
     return [float(i == index) for i in range(num_classes)]
 
 

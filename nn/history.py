@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from autograd.extend import as_float
+
 
 @dataclass
 class History:
@@ -23,6 +25,11 @@ class History:
     stopped_early: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     """Seeds, sizes, options and versions: what is needed to train the same again."""
+
+    def __post_init__(self) -> None:
+        for name in ("train_loss", "learning_rate", "grad_norm", "validation_at", "validation_loss"):
+            setattr(self, name, list(map(as_float, getattr(self, name))))
+        self.metrics = {name: list(map(as_float, curve)) for name, curve in self.metrics.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything as plain data."""

@@ -21,15 +21,23 @@ def weight_matrix(out_features: int, in_features: int, bound: float, rng: Any) -
     return [uniform_values(in_features, bound, rng) for _ in range(out_features)]
 
 
-def check_sizes(module: str, **sizes: int) -> None:
-    """ValueError for a size below 1."""
+def check_sizes(module: str, least: int = 1, **sizes: Any) -> None:
+    """ValueError for a size below `least`."""
     for name, size in sizes.items():
-        if not hasattr(size, "__index__") or size < 1:
-            raise ValueError(f"{module} expected {name} as a whole number of at least 1, got {size!r}")
+        if not hasattr(size, "__index__") or size < least:
+            raise ValueError(f"{module} expected {name} as a whole number of at least {least}, got {size!r}")
+
+
+def check_module(name: str, x: Any) -> None:
+    """TypeError for anything but a module."""
+    if not isinstance(x, Module):
+        hint = f"; write {name}(*modules)" if is_list(x) else "; write () behind its name" * isinstance(x, type)
+        raise TypeError(f"{name} expected modules such as Linear(2, 3) or ReLU(), got {x!r}{hint}")
 
 
 def wrong_input(module: Module, expected: str, x: Any) -> ValueError:
-    return ValueError(f"{module!r} expected {expected}, got {shape(x)}")
+    several = "; for a list of examples write model.batch(xs)" if is_list(x) and len(x) and is_list(x[0]) else ""
+    return ValueError(f"{module!r} expected {expected}, got {shape(x)}{several}")
 
 
 class Linear(Module):
@@ -74,8 +82,7 @@ class Sequential(Module):
 
     def __init__(self, *modules: Module) -> None:
         for module in modules:
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential expected modules such as Linear(2, 3) or ReLU(), got {module!r}")
+            check_module("Sequential", module)
         self.layers = list(modules)
 
     def forward(self, x: Any) -> Any:
@@ -84,10 +91,13 @@ class Sequential(Module):
         return x
 
     def batch(self, xs: Any) -> list[Any]:
+        if type(self).forward is not Sequential.forward:
+            return super().batch(xs)
         self._name_once()
+        outputs = xs
         for layer in self.layers:
-            xs = layer.batch(xs)
-        return list(xs)
+            outputs = layer.batch(outputs)
+        return self._announce_each(xs, outputs)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -103,14 +113,17 @@ class Residual(Module):
     """x + module(x): a path on which gradients reach the input unchanged (He et al. 2015)."""
 
     def __init__(self, module: Module) -> None:
+        check_module("Residual", module)
         self.module = module
 
     def forward(self, x: Any) -> Any:
         return _add(x, self.module(x))
 
     def batch(self, xs: Any) -> list[Any]:
+        if type(self).forward is not Residual.forward:
+            return super().batch(xs)
         self._name_once()
-        return [_add(x, y) for x, y in zip(xs, self.module.batch(xs), strict=True)]
+        return self._announce_each(xs, map(_add, xs, self.module.batch(xs)))
 
 
 def _add(x: Any, y: Any) -> Any:
@@ -132,7 +145,13 @@ class Embedding(Module):
         self.weight = [tuple(Value(source.gauss(0, 1)) for _ in range(embedding_dim)) for _ in range(num_embeddings)]
 
     def forward(self, index: Any) -> list[Any]:
-        return [self.forward(i) for i in index] if is_list(index) else list(gather(self.weight, index))
+        if is_list(index):
+            return [self.forward(i) for i in index]
+        try:
+            return list(gather(self.weight, index))
+        except (TypeError, IndexError) as error:
+            most = len(self.weight) - 1
+            raise type(error)(f"{self!r} expected whole numbers from 0 to {most}, got {index!r}") from None
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, {len(self.weight[0])}"
@@ -153,7 +172,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, seed: int = 0) -> None:
-        if not 0 <= p <= 1:
+        if not hasattr(p, "__float__") or not 0 <= p <= 1:
             raise ValueError(f"Dropout expected a probability from 0 to 1, got {p!r}")
         self.p = p
         self.seed = seed
@@ -165,7 +184,7 @@ class Dropout(Module):
         return nested(lambda v: v / (1.0 - self.p) if counters.uniform(self.seed) >= self.p else v * 0.0, x)
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}" + f", seed={self.seed}" * (self.seed != 0)
 
 
 class Neuron(Module):
@@ -179,6 +198,7 @@ class Neuron(Module):
     def __init__(
         self, nin: int, nonlin: bool = True, *, activation: str | Activation | None = None, rng: Rng = None
     ) -> None:
+        check_sizes("Neuron", 0, nin=nin)
         source = as_rng(rng)
         self.w = [Value(source.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
@@ -204,6 +224,7 @@ class Layer(Module):
     def __init__(
         self, nin: int, nout: int, nonlin: bool = True, *, activation: str | Activation | None = None, rng: Rng = None
     ) -> None:
+        check_sizes("Layer", 0, nout=nout)
         rng = as_rng(rng)
         self.neurons = [Neuron(nin, nonlin, activation=activation, rng=rng) for _ in range(nout)]
         self._weight: list[tuple[Value, ...]] = []
@@ -217,7 +238,7 @@ class Layer(Module):
 
     def _together(self, x: Sequence[Any]) -> list[Value]:
         """What calling each neuron gives, faster."""
-        if self.neurons and (not is_list(x) or len(x) != len(self.neurons[0].w)):
+        if self.neurons and (not is_list(x) or len(x) != len(self.neurons[0].w) or any(map(is_list, x))):
             raise wrong_input(self, f"a list of {len(self.neurons[0].w)} numbers", x)
         weight = [tuple(neuron.w) for neuron in self.neurons]
         if weight == self._weight:  # the same Values: pass the same tuples, which the engine recognises as shared
@@ -264,7 +285,7 @@ class MLP(Module):
         rng = as_rng(rng)
         if not isinstance(nouts, Sequence):
             raise TypeError(f"MLP expected nouts as a list of widths, got {nouts!r}; write MLP({nin}, [{nouts}])")
-        if not nouts or any(width < 1 for width in nouts):
+        if not nouts or not all(hasattr(width, "__index__") and width >= 1 for width in nouts):
             raise ValueError(f"MLP expected widths of at least 1, got {list(nouts)}")
         if activation is None or isinstance(activation, str) or callable(activation):
             activation = [*[activation or "relu"] * (len(nouts) - 1), "linear"]

@@ -83,7 +83,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
     name = "binary_cross_entropy_with_logits"
     made_by = {x.primitive.name if isinstance(x, Value) and x.primitive else "" for x in flat(logit)}
     if made_by == {"sigmoid"}:
-        _warn(name, "takes logits, and applies the sigmoid itself; got outputs of sigmoid", "binary_cross_entropy")
+        _warn(name, "takes logits, and applies the sigmoid itself; got outputs of sigmoid", "it without the Sigmoid")
 
     def loss(x: Any, t: Any) -> Any:
         _check_probability(name, "targets", t)
@@ -92,7 +92,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
     return _elementwise(name, loss, logit, target, reduction)
 
 
-def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float = 0.0) -> Any:
     """-log softmax(logits)[target], as the log of the sum of exp(logits_i - logits[target]), for finite logits.
 
     logits: a list of C >= 1 numbers, not probabilities, of which a warning says so. target: the index of the right
@@ -105,14 +105,16 @@ def cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float = 0
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy expected a label_smoothing from 0 to 1, got {label_smoothing!r}")
     if _are_probabilities(logits):
-        _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "nll_loss of their log")
+        _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "it without the Softmax")
     if not is_list(target):
         right = _of_class("cross_entropy", logits, target)
         loss = logsumexp([x - right for x in logits])
     elif len(target) == len(logits):
         loss = -dot(log_softmax(logits), target)
     else:
-        raise ValueError(f"cross_entropy expected {len(logits)} probabilities as target, got {len(target)}")
+        raise ValueError(
+            f"cross_entropy expected a class, or {len(logits)} probabilities, as target, got {len(target)} numbers"
+        )
     if label_smoothing:
         loss = (1.0 - label_smoothing) * loss - label_smoothing * mean(log_softmax(logits))
     return loss
@@ -146,6 +148,8 @@ def multi_margin_loss(scores: Sequence[Any], target: int, p: int = 1, margin: fl
     """
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss expected p = 1 or 2, got {p!r}")
+    if not is_list(scores):
+        raise TypeError(f"multi_margin_loss expected a list of scores, got {shape(scores)}")
     right = _of_class("multi_margin_loss", scores, target)
     terms = [relu(margin - right + x) ** p for x in scores]
     return (sum(terms) - gather(terms, target)) / len(scores)
@@ -173,6 +177,8 @@ def triplet_margin_loss(
 
     eps is added to each difference, as in PyTorch, so that the length of nothing has a derivative.
     """
+    if not all(map(is_list, (anchor, positive, negative))):
+        raise TypeError("triplet_margin_loss expected three lists of numbers")
     if not len(anchor) == len(positive) == len(negative):
         raise ValueError(
             f"triplet_margin_loss expected three lists of one length, got {len(anchor)}, {len(positive)} and "
@@ -191,10 +197,11 @@ def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, ta
         raise ValueError(f"{name} expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
     if not is_list(prediction) and not is_list(target):
         return loss(prediction, target)
-    if not _alike(prediction, target):
+    if not _alike(prediction, target) or not len(flat(prediction)):
+        one = is_list(prediction) and len(prediction) == 1 and not is_list(target)
         raise ValueError(
-            f"{name} expected as many targets as predictions, got {shape(prediction)} predicted and {shape(target)} "
-            f"as target"
+            f"{name} expected as many targets as predictions, at least one, got {shape(prediction)} predicted and "
+            f"{shape(target)} as target" + "; write output[0] for the one number in a list" * one
         )
     losses = nested(loss, prediction, target)
     return losses if reduction == "none" else mean(flat(losses)) if reduction == "mean" else sum(flat(losses))
@@ -211,7 +218,9 @@ def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
     try:
         return gather(values, target)
     except TypeError:
-        raise TypeError(f"{name} expected a class index, got {target!r} ({type(target).__name__})") from None
+        raise TypeError(
+            f"{name} expected a class index such as 2, got {target!r} ({type(target).__name__}); write int(target)"
+        ) from None
     except IndexError:
         raise ValueError(f"{name} expected a class from 0 to {len(values) - 1}, got {target}") from None
 

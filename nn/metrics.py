@@ -19,17 +19,17 @@ def accuracy(outputs: Numbers, targets: Numbers) -> float:
 
 
 def precision(outputs: Numbers, targets: Numbers) -> float:
-    """Of what was predicted to be of a class, the share that is; 0 if nothing was."""
+    """Of what was predicted to be of a class, the share that is; 0 if nothing was. Outputs as for `accuracy`."""
     return float(_sklearn().precision_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def recall(outputs: Numbers, targets: Numbers) -> float:
-    """Of what is of a class, the share that was found."""
+    """Of what is of a class, the share that was found. Outputs as for `accuracy`."""
     return float(_sklearn().recall_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def f1(outputs: Numbers, targets: Numbers) -> float:
-    """The harmonic mean of precision and recall."""
+    """The harmonic mean of precision and recall. Outputs as for `accuracy`."""
     return float(_sklearn().f1_score(*_classes(outputs, targets), **_average(outputs)))
 
 
@@ -39,8 +39,10 @@ def roc_auc(outputs: Numbers, targets: Numbers) -> float:
 
 
 def confusion_matrix(outputs: Numbers, targets: Numbers) -> list[list[int]]:
-    """How many examples of each class, by row, were predicted to be of each, by column."""
-    table: list[list[int]] = _sklearn().confusion_matrix(*_classes(outputs, targets)).tolist()
+    """How many examples of each class, by row, were predicted to be of each, by column. Outputs as for `accuracy`."""
+    first = _alone(outputs)[0]
+    classes = range(len(first)) if is_list(first) else [-1 if -1 in _alone(targets) else 0, 1]
+    table: list[list[int]] = _sklearn().confusion_matrix(*_classes(outputs, targets), labels=list(classes)).tolist()
     return table
 
 

@@ -40,9 +40,9 @@ class Module:
         """The output for one example."""
         raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> Any:
         self._name_once()
-        return self._announce(args, self.forward(*args))
+        return self._announce(args, self.forward(*args, **options))
 
     def _name_once(self) -> None:
         """Names all parts of the outermost module when one of them is used for the first time."""
@@ -112,9 +112,13 @@ class Module:
         """The outputs for a list of examples."""
         return [self(x) for x in draws().each(xs)]
 
+    def _announce_each(self, xs: Any, outputs: Any) -> list[Any]:
+        """What calling the module for each example would do besides computing the outputs."""
+        return [self._announce((x,), y) for x, y in zip(xs, outputs, strict=True)]
+
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """This module, named "", and all below, named by their path such as `layers.0`, each once."""
-        return ((name, x) for name, x in _walk("", self, set()) if isinstance(x, Module))
+        return ((name, x) for name, x in _walk("", self, set(), modules_only=True) if isinstance(x, Module))
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """The parameters with their paths, such as `layers.0.neurons.2.w.1`, each once."""
@@ -138,9 +142,15 @@ class Module:
 
     def state_dict(self) -> dict[str, float]:
         """Every parameter's number and every buffer's by its path, such as `layers.0.weight.2.1`; tied weights once."""
-        state = {name: p.data for name, p in self.named_parameters()}
+        entries = [(name, p.data) for name, p in self.named_parameters()]
         for name, numbers in self.named_buffers():
-            state |= {f"{name}.{i}": x for i, x in enumerate(numbers)}
+            entries += [(f"{name}.{i}", x) for i, x in enumerate(numbers)]
+        if len(state := dict(entries)) < len(entries):
+            twice = next(name for i, (name, _) in enumerate(entries) if name in dict(entries[:i]))
+            raise ValueError(
+                f"two parameters of this {type(self).__name__} have the path {twice}; in dicts of modules, use names "
+                f"without dots as keys, and no number beside the same number as text"
+            )
         return state
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
@@ -239,8 +249,9 @@ def _some(names: Set[str]) -> str:
     return f"{len(names)} numbers ({', '.join(sorted(names)[:3])}{', …' * (len(names) > 3)})" if names else "nothing"
 
 
-def _walk(path: str, x: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The leaf Values and Modules in x and below, with their paths, each once."""
+def _walk(path: str, x: Any, seen: set[int], modules_only: bool = False) -> Iterator[tuple[str, Any]]:
+    """The leaf Values and Modules in x and below, with their paths, each once. modules_only: passes by lists that hold
+    only Values, as rows of weights are."""
     branches: Iterator[tuple[Any, Any]]
     if isinstance(x, Value | Module):
         if id(x) in seen or (isinstance(x, Value) and x.primitive is not None):
@@ -251,8 +262,10 @@ def _walk(path: str, x: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     elif isinstance(x, dict):
         branches = iter(x.items())
     elif isinstance(x, list | tuple):
+        if modules_only and {*map(type, x)} == {Value}:
+            return
         branches = enumerate(x)
     else:
         return
     for name, branch in branches:
-        yield from _walk(f"{path}.{name}" if path else str(name), branch, seen)
+        yield from _walk(f"{path}.{name}" if path else str(name), branch, seen, modules_only)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from autograd import Value, gradients, mean
 
-from .data import as_lists
+from .data import paired
 from .history import History, figure
 from .layers import Neuron
 from .module import Module, flat
@@ -44,7 +44,7 @@ class Monitor:
     """
 
     def __init__(self, model: Module, loss: Callable[[Any, Any], Any], X: Sequence[Any], Y: Sequence[Any]) -> None:
-        self.model, self.loss, self.X, self.Y = model, loss, as_lists(X), as_lists(Y)
+        self.model, self.loss, (self.X, self.Y) = model, loss, paired(X, Y)
         self.layers = {
             name or type(m).__name__: m
             for name, m in model.named_modules()

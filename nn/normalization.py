@@ -8,7 +8,6 @@ from autograd.extend import is_symbolic
 
 from .layers import check_sizes, wrong_input
 from .module import Module, is_list, rows
-from .randomness import draws
 
 
 class BatchNorm1d(Module):
@@ -25,6 +24,8 @@ class BatchNorm1d(Module):
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         check_sizes("BatchNorm1d", num_features=num_features)
+        if not hasattr(momentum, "__float__"):
+            raise TypeError(f"BatchNorm1d expected momentum as a number from 0 to 1, got {momentum!r}")
         self.eps, self.momentum = eps, momentum
         self.weight, self.bias = _affine(num_features, affine, affine)
         self.running_mean, self.running_var = [0.0] * num_features, [1.0] * num_features
@@ -49,7 +50,10 @@ class BatchNorm1d(Module):
                 "for any numbers; use LayerNorm, which needs none"
             )
         if len(xs) < 2:
-            raise ValueError(f"BatchNorm1d expected at least 2 examples in a batch to train on, got {len(xs)}")
+            raise ValueError(
+                f"BatchNorm1d expected at least 2 examples in a batch to train on, got {len(xs)}; choose a batch_size "
+                f"that leaves more over for the last batch"
+            )
         for x in xs:
             self._check(x)
         n = len(xs)
@@ -65,10 +69,9 @@ class BatchNorm1d(Module):
                 now = x.data if isinstance(x, Value) else x
                 running[i] = (1.0 - self.momentum) * running[i] + self.momentum * now
         scales = [(v + self.eps) ** -0.5 for v in variances]
-        return [
-            self._announce((x,), _scaled(row, scales, self.weight, self.bias))
-            for x, row in zip(draws().each(xs), zip(*centred, strict=True), strict=True)
-        ]
+        return self._announce_each(
+            xs, [_scaled(row, scales, self.weight, self.bias) for row in zip(*centred, strict=True)]
+        )
 
     def _check(self, x: Any) -> None:
         if not is_list(x) or len(x) != len(self.running_mean):

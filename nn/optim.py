@@ -43,8 +43,10 @@ class Optimizer(Formula):
 
     def __init__(self, params: Iterable[Any], *args: Any, **options: Any) -> None:
         kind = type(self).__name__
-        if hasattr(params, "parameters"):
-            raise TypeError(f"{kind} expected parameters, got a module; write model.parameters()")
+        if hasattr(params, "parameters") or not isinstance(params, Iterable):
+            raise TypeError(
+                f"{kind} expected a list of parameters, got one {type(params).__name__}; write model.parameters()"
+            )
         entries = list(params)
         self.defaults = self._bind(args, options)
         self.param_groups: list[dict[str, Any]] = []
@@ -63,6 +65,13 @@ class Optimizer(Formula):
         if len({*self.parameters}) < len(self.parameters):
             raise ValueError(f"{kind} expected each parameter once, got some of them twice")
         self.state: list[State] = [()] * len(self.parameters)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if not options.get("eps", 1.0) > 0.0:
+            raise ValueError(
+                f"{type(self).__name__} expected eps > 0, got 0, by which a gradient of 0 would be divided"
+            )
 
     def rule(self, *args: Any, **options: Any) -> Moved:
         """(parameter, gradient, state, *, options) -> (new parameter, new state)."""
@@ -129,13 +138,20 @@ class Optimizer(Formula):
             read.append({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
             self.check({name: read[-1][name] for name in self.defaults})
         numbers = [tuple(map(as_float, entries)) for entries in state["state"]]
+        sizes = [
+            len(self.with_options({name: options[name] for name in self.defaults})(0.0, 0.0, ())[1])
+            for group, options in zip(self.param_groups, read, strict=True)
+            for _ in group["params"]
+        ]
+        if any(len(own) not in (0, size) for own, size in zip(numbers, sizes, strict=True)):
+            raise ValueError(f"the state of {kind} is damaged: its rule keeps {max(sizes)} numbers a parameter")
         for group, options in zip(self.param_groups, read, strict=True):
             group.update(options)
         self.state = numbers
 
     def __repr__(self) -> str:
-        options = {name: self.param_groups[0][name] for name in self.defaults}
-        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in options.items())})"
+        groups = [", ".join(f"{name}={group[name]!r}" for name in self.defaults) for group in self.param_groups]
+        return f"{type(self).__name__}({groups[0] if len(groups) == 1 else ', '.join(f'({g})' for g in groups)})"
 
 
 class SGD(Optimizer):
@@ -328,5 +344,11 @@ class Sophia(Optimizer):
         return {**super().state_dict(), "estimates": self.estimates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        estimates = state["estimates"]
+        if type(estimates) is not int:
+            raise ValueError(f"the state of Sophia has a count as estimates, got {estimates!r}")
         super().load_state_dict(state)
-        self.estimates = state["estimates"]
+        self.estimates = estimates
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, estimate_every={self.estimate_every}, seed={self.seed})"

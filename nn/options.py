@@ -7,8 +7,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-SHARES = ("betas", "rho", "alpha")
-"""Shares of the past in a running mean: below 1."""
+SHARES = ("betas", "rho", "alpha", "pct_start")
+"""Shares of the past in a running mean, or of the steps: below 1."""
 COUNTS = ("step_size", "total_iters", "T_max", "total_steps")
 """Whole numbers of at least 1."""
 
@@ -67,6 +67,7 @@ class Formula:
                 raise ValueError(f"{kind} expected {name} as {len(default)} numbers such as {default}, got {option!r}")
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
-                if x is not True and (not hasattr(x, "__float__") or not low <= x or (x >= high and name in SHARES)):
-                    wanted = "in [0, 1)" if name in SHARES else f">= {low}"
+                kind_of_number = "__index__" if name in COUNTS else "__float__"
+                if x is not True and (not hasattr(x, kind_of_number) or not low <= x or (x >= high and name in SHARES)):
+                    wanted = "in [0, 1)" if name in SHARES else f">= {low}" + ", whole" * (name in COUNTS)
                     raise ValueError(f"{kind} expected {name} {wanted}, got {x!r}")

@@ -20,7 +20,7 @@ def as_rng(rng: Rng) -> Any:
         return random
     if hasattr(rng, "__index__"):
         return random.Random(rng.__index__())
-    if not hasattr(rng, "uniform"):
+    if not hasattr(rng, "getrandbits"):
         raise TypeError(f"rng expected a random.Random, a seed or None, got {rng!r}")
     return rng
 
@@ -44,6 +44,7 @@ class Draws:
         self.step = step
         self.example = 0
         self.drawn: dict[tuple[int, int], int] = {}
+        self._counting = False
 
     def uniform(self, seed: int) -> float:
         """The next number in [0, 1) of this seed in this example."""
@@ -52,16 +53,21 @@ class Draws:
         return counter_uniform(seed, self.step, self.example, unit)
 
     def each(self, examples: Iterable[Any]) -> Iterator[Any]:
-        """The examples of a batch one by one, counting which it is."""
-        before = self.example
-        for self.example, x in enumerate(examples):
-            yield x
-        self.example = before
+        """The examples of a batch one by one, counting which it is; a batch within an example counts as that one."""
+        if self._counting:
+            yield from examples
+            return
+        self._counting = True
+        try:
+            for self.example, x in enumerate(examples):
+                yield x
+        finally:
+            self.example, self._counting = 0, False
 
     def copy(self) -> "Draws":
         """The same counters, to draw the same numbers again."""
         twin = Draws(self.step)
-        twin.example, twin.drawn = self.example, dict(self.drawn)
+        twin.example, twin.drawn, twin._counting = self.example, dict(self.drawn), self._counting
         return twin
 
 

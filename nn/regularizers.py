@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autograd import Value, abs, dot, no_grad, sum
+from autograd.extend import is_recording
 
-from .module import flat, nested
+from .module import flat, is_list, nested, shape
 from .randomness import drawing, draws
 
 
@@ -50,20 +51,25 @@ class Checkpoints:
             for segment in self._segments:
                 self._borders.append((x, draws().copy()))
                 x = nested(_number, segment(x))
+        if is_list(x):
+            raise TypeError(f"checkpoint_sequential expected the last segment to return the loss, got {shape(x)}")
         self.data: float = _number(x)
 
     def backward(self, seed: float = 1.0) -> None:
         """Adds seed x the derivative of the loss to the `.grad` of every leaf, rebuilding one segment at a time.
 
-        Raises RuntimeError if a rebuilt segment gives other numbers, since something it uses was changed.
+        Raises RuntimeError if a rebuilt segment gives other numbers, since something it uses was changed; the gradients
+        are then incomplete.
         """
+        if not is_recording():
+            raise RuntimeError("nothing is recorded under no_grad(); call backward outside of it")
         seeds, expected = [seed], [self.data]
         for i in reversed(range(len(self._segments))):
             x, counters = self._borders[i]
             inputs = nested(Value, x) if i else x
             with drawing(counters.copy()):
                 outputs = flat(self._segments[i](inputs))
-            if [_number(y) for y in outputs] != expected:
+            if not all(a == b or (a != a and b != b) for a, b in zip(map(_number, outputs), expected, strict=True)):
                 raise RuntimeError(
                     f"segment {i} gives other numbers than before; change nothing between checkpoint_sequential and "
                     f"backward"

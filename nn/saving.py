@@ -4,6 +4,7 @@ safetensors would be smaller, but holds tensors: here each scalar has a path, su
 """
 
 import json
+import operator
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Writes the state of a model to a file, whole or not at all; of a `Trainer` everything that training goes on
     with: model, optimizer, schedule, history and counters."""
     content = {"format": FORMAT, "kind": type(model).__name__, "state": model.state_dict()}
-    write_file(Path(path), json.dumps(content, indent=0).encode())
+    numbers_too = operator.methodcaller("item")  # NumPy's own
+    write_file(Path(path), json.dumps(content, indent=0, default=numbers_too).encode())
 
 
 def load(model: Any, path: str | os.PathLike[str]) -> Any:
@@ -30,7 +32,7 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
         content = json.loads(Path(path).read_bytes())
         if content["format"] != FORMAT:
             raise KeyError
-        state = content["state"]
+        state, kind = content["state"], content["kind"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{path} is not a whole file written by nn.save") from None
     try:
@@ -38,6 +40,8 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
     except BaseException as error:
         model.load_state_dict(before)
         if isinstance(error, KeyError | TypeError | AttributeError | OverflowError):
-            raise ValueError(f"{path} holds no state of a {type(model).__name__}: {error!r}") from None
+            raise ValueError(
+                f"{path} holds no state of a {type(model).__name__}, but of a {kind}, or is damaged: {error!r}"
+            ) from None
         raise
     return model

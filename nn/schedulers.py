@@ -6,8 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autograd.extend import as_float
+
 from .optim import Optimizer
 from .options import Formula
+
+COUNTS = ("last_epoch", "bad", "cooling")
 
 
 class Scheduler(Formula):
@@ -47,7 +51,11 @@ class Scheduler(Formula):
         """Takes over a `state_dict`; the learning rates are in the optimizer's. Raises ValueError for another kind."""
         if state["kind"] != type(self).__name__ or state.keys() != self.state_dict().keys():
             raise ValueError(f"the state is of {state['kind']}, but this is {type(self).__name__}")
-        vars(self).update({name: x for name, x in state.items() if name != "kind"})
+        rates, counts = list(map(as_float, state["base_lrs"])), [x for name, x in state.items() if name in COUNTS]
+        if len(rates) != len(self.base_lrs) or not all(type(x) is int and x >= 0 for x in counts):
+            raise ValueError(f"the state of {type(self).__name__} is damaged: {dict(state)}")
+        best = {"best": as_float(state["best"])} if "best" in state else {}
+        vars(self).update({**{name: x for name, x in state.items() if name != "kind"}, "base_lrs": rates, **best})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.options.items())})"
@@ -175,6 +183,7 @@ class ReduceLROnPlateau(Scheduler):
         return lower if base - lower > eps else base
 
     def check(self, options: Mapping[str, Any]) -> None:
+        super().check({name: x for name, x in options.items() if name != "mode"})
         if options["mode"] not in ("min", "max") or not 0 < options["factor"] < 1:
             raise ValueError(
                 f"ReduceLROnPlateau expected mode 'min' or 'max' and a factor in (0, 1), got {options['mode']!r} and "

@@ -7,15 +7,16 @@ import platform
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tqdm import tqdm
 
 from autograd import Value, mean, no_grad
+from autograd.extend import as_float
 
-from .data import as_lists, batches
+from .data import as_lists, batches, paired
 from .history import History
 from .module import Module, nested
 from .optim import Optimizer
@@ -25,7 +26,8 @@ from .schedulers import ReduceLROnPlateau, Scheduler
 
 Loss = Callable[[Any, Any], Any]
 Metric = Callable[[Sequence[Any], Sequence[Any]], float]
-COUNTERS = ("epoch", "batch", "steps", "waited", "sums", "best_loss", "best_state")
+COUNTS = ("epoch", "batch", "steps", "waited", "told")
+COUNTERS = (*COUNTS, "finished", "sums", "best_loss", "best_state")
 
 
 @contextlib.contextmanager
@@ -43,10 +45,12 @@ def paused_collector() -> Iterator[None]:
 class Trainer:
     """Trains a model on examples with a loss of one example, averaged over mini-batches.
 
-    loss: (output, target) -> Value. penalty: () -> Value, added to the mean loss. metrics: functions (outputs, targets)
-    -> float of validation data such as `nn.accuracy`, in a list or by name. scheduler: stepped after each epoch, or
-    with scheduler_interval="batch" after each batch. clip_grad_norm, clip_grad_value: limits. seed: decides the order
-    of the examples. What training goes on with is in `state_dict()`; `nn.save(trainer, path)` writes it.
+    loss: (output, target) -> Value. penalty: () -> Value, added to the mean loss that is minimised, but not to what is
+    reported. metrics: functions (outputs, targets) -> float of validation data such as `nn.accuracy`, in a list or by
+    name. scheduler: stepped after each epoch, or with scheduler_interval="batch" after each batch; `ReduceLROnPlateau`
+    gets the validation loss of epochs that have one, or without validation the training loss. clip_grad_norm,
+    clip_grad_value: limits. seed: decides the order of the examples.
+    What training goes on with is in `state_dict()`; `nn.save(trainer, path)` writes it.
 
     >>> from nn import MLP, SGD, mse_loss
     >>> model = MLP(1, [1], rng=0)
@@ -72,6 +76,10 @@ class Trainer:
     ) -> None:
         if scheduler_interval not in ("epoch", "batch"):
             raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
+        if scheduler_interval == "batch" and isinstance(scheduler, ReduceLROnPlateau):
+            raise ValueError("ReduceLROnPlateau looks at whole epochs; leave out scheduler_interval='batch'")
+        if not callable(loss):
+            raise TypeError(f"Trainer expected a loss as a function such as nn.mse_loss, got {loss!r}")
         for name, limit in {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}.items():
             if limit is not None and not limit > 0:
                 raise ValueError(f"Trainer expected {name} above 0, or None, got {limit!r}")
@@ -81,43 +89,46 @@ class Trainer:
             raise ValueError("the scheduler belongs to another optimizer; make it with the one that the Trainer gets")
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.scheduler, self.scheduler_interval = scheduler, scheduler_interval
-        self.metrics = dict(metrics) if isinstance(metrics, Mapping) else {f.__name__: f for f in metrics}
+        self.metrics = _by_name(metrics)
         self.clip_grad_norm, self.clip_grad_value, self.seed = clip_grad_norm, clip_grad_value, seed
         self.history = History()
-        self.epoch = self.batch = self.steps = self.waited = 0  # whole epochs, batches of the one that is under way
+        self.epoch = self.batch = self.steps = 0  # whole epochs, batches of the one that is under way, batches in all
+        self.waited = self.told = 0  # validations since the best one; epochs that the callbacks have been told of
+        self.finished = False  # whether the last `fit` came to its end, so that the next one is not its continuation
         self.sums = [0.0, 0.0]  # of that epoch: loss x examples, length of the gradient
         self.grad_norm = 0.0
         self.best_loss, self.best_state = math.inf, dict[str, float]()
         self._stopping = False
+        self._buffers = [buffer for _, buffer in model.named_buffers()]
 
     @paused_collector()
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
-        """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the loss before the update, and
-        leaves the length of its gradient before clipping in `grad_norm`.
+        """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the mean loss before the
+        update, without the penalty, and leaves the length of the gradient before clipping in `grad_norm`.
 
         Raises FloatingPointError, and updates nothing, if the loss is nan or its gradient not finite.
         """
-        buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
+        before = list(map(list, self._buffers))
         try:
             return self._step(Xb, yb)
         except BaseException:
-            for buffer, numbers in buffers:
+            for buffer, numbers in zip(self._buffers, before, strict=True):
                 buffer[:] = numbers
             raise
 
     def _step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
         self.optimizer.zero_grad()
         with drawing(Draws(self.steps)):
-            loss = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
-        if self.penalty is not None:
-            loss = loss + self.penalty()
+            fit = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
+        loss = fit if self.penalty is None else fit + self.penalty()
         if not isinstance(loss, Value) or not loss.inputs:
             raise RuntimeError(
                 "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
             )
         if math.isnan(loss.data):
             raise FloatingPointError(
-                "the loss became nan; lower the learning rate, or look for the cause with autograd.detect_anomaly()"
+                "the loss became nan; look for nan in the data, lower the learning rate, or find the operation with "
+                "autograd.detect_anomaly()"
             )
         if self.optimizer.estimate_every and self.steps % self.optimizer.estimate_every == 0:
             self.optimizer.estimate(loss)
@@ -134,7 +145,7 @@ class Trainer:
         self.steps += 1
         if self.scheduler is not None and self.scheduler_interval == "batch":
             self.scheduler.step()
-        return loss.data
+        return fit.data if isinstance(fit, Value) else fit
 
     def fit(
         self,
@@ -146,68 +157,83 @@ class Trainer:
         validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
         validate_every: int | None = None,
         patience: int | None = None,
-        callbacks: Iterable[Callable[["Trainer"], Any]] = (),
+        callbacks: Sequence[Callable[["Trainer"], Any]] = (),
         progress: bool = True,
     ) -> History:
         """Trains for `epochs` more passes over the examples in shuffled mini-batches; returns the whole history.
 
         X, Y: as many examples as targets, at least one. validation: (examples, targets) to evaluate after each epoch,
-        or after every `validate_every` batches. patience: stop when so many validations in a row were no better than
-        the best, and in any case end with the best weights. callbacks: called with the trainer after each epoch; one
-        may call `stop()`. Ctrl-C stops after the batch that is being computed; the next `fit` of the same sizes goes on
-        from there, bit for bit. An interrupt during validation or a callback can lose that epoch's early
-        stop or callback.
+        or after every `validate_every` batches. patience: stop after an epoch by whose end so many validations in a
+        row were no better than the best, and in any case end with the best weights. callbacks: called with the trainer
+        after each epoch; one may call `stop()`. Ctrl-C stops after the batch that is being computed; the next `fit` of
+        the same sizes goes on from there, bit for bit, and repeats the validation or callbacks that were cut short.
+        The best weights are those since the last `fit` that came to its end.
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
         its gradient not finite.
         """
-        X, Y = _checked(X, Y)
+        X, Y = paired(X, Y)
         for name, number in {
             "epochs": epochs, "batch_size": batch_size, "validate_every": validate_every, "patience": patience,
         }.items():  # fmt: skip
-            if number is not None and number < 1:
-                raise ValueError(f"fit expected {name} of at least 1, got {number}")
+            if number is not None and (not hasattr(number, "__index__") or number < 1):
+                raise ValueError(f"fit expected {name} as a whole number of at least 1, got {number!r}")
         if validation is not None:
             if len(validation) != 2:
                 raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
-            validation = _checked(*validation)
+            validation = paired(*validation)
         elif patience is not None or validate_every is not None:
             raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
         settings = self._settings(
             X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
         )
-        if any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
-            self.batch, self.sums = 0, [0.0, 0.0]
-        self.history.settings = settings
-        self.history.interrupted = self.history.stopped_early = self._stopping = False
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
+        if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
+            self.batch, self.sums = 0, [0.0, 0.0]
+        if self.finished:
+            self.waited, self.best_loss, self.best_state = 0, math.inf, {}
+        self.history.settings = settings
+        self.history.interrupted = self.finished = self._stopping = False
         with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
             try:
-                while self.epoch < last and not self._stopping:
+                self._tell(callbacks)
+                while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")
-                    self._epoch(X, Y, batch_size, validation, validate_every or steps, patience, bar)
-                    for callback in callbacks:
-                        callback(self)
+                    self._epoch(X, Y, batch_size, validation, validate_every or steps, bar)
+                    self._tell(callbacks)
+                self.finished = True
             except KeyboardInterrupt:
                 self.history.interrupted = True
-        if patience is not None and not self.history.interrupted:
+        self.history.stopped_early = self.finished and self._waited_enough(patience)
+        if self.finished and patience is not None:
             self.restore_best()
         return self.history
 
-    def _epoch(
-        self, X: list[Any], Y: list[Any], batch_size: int, validation: Any, every: int, patience: int | None, bar: Any
-    ) -> None:
+    def _waited_enough(self, patience: int | None) -> bool:
+        return patience is not None and self.waited >= patience
+
+    def _tell(self, callbacks: Sequence[Callable[["Trainer"], Any]]) -> None:
+        """Calls the callbacks, unless they have been called for this epoch."""
+        before, self.told = self.told, self.epoch
+        try:
+            for callback in callbacks if before < self.epoch else ():
+                callback(self)
+        except KeyboardInterrupt:
+            self.told = before
+            raise
+
+    def _epoch(self, X: list[Any], Y: list[Any], batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
+        self.model.train()
         parts = list(batches(len(X), batch_size, random.Random(self.seed + 1_000_003 * self.epoch)))
         while True:
             done = self.epoch * len(parts) + self.batch
             at = done / len(parts)
             if validation and self.batch and done % every == 0 and at not in self.history.validation_at[-1:]:
-                self._validate(validation, at, patience)
+                self._validate(validation, at)
             if self.batch == len(parts):
                 break
             indices = parts[self.batch]
             with uninterrupted():
-                self.model.train()
                 loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
                 self.batch += 1
                 self.sums = [self.sums[0] + loss * len(indices), self.sums[1] + self.grad_norm]
@@ -220,12 +246,15 @@ class Trainer:
             self.history.learning_rate.append(self.optimizer.lr)
             self.sums = [0.0, 0.0]
             if isinstance(self.scheduler, ReduceLROnPlateau):
-                self.scheduler.step((self.history.validation_loss or self.history.train_loss)[-1])
+                if validation is None:
+                    self.scheduler.step(self.history.train_loss[-1])
+                elif self.history.validation_at[-1:] > [self.epoch - 1]:  # measured in this epoch
+                    self.scheduler.step(self.history.validation_loss[-1])
             elif self.scheduler is not None and self.scheduler_interval == "epoch":
                 self.scheduler.step()
         bar.set_postfix({"loss": f"{self.history.train_loss[-1]:.4f}", **self._latest()})
 
-    def _validate(self, validation: Any, at: float, patience: int | None) -> None:
+    def _validate(self, validation: Any, at: float) -> None:
         """Measures, and keeps the weights if they are the best so far."""
         loss, metrics = self.evaluate(*validation)
         with uninterrupted():
@@ -237,8 +266,6 @@ class Trainer:
             if loss < self.best_loss:
                 self.best_loss, self.best_state, self.waited = loss, self.model.state_dict(), 0
                 self.history.best_epoch = at
-            if patience is not None and self.waited >= patience:
-                self.history.stopped_early = self._stopping = True
 
     def _latest(self) -> dict[str, str]:
         """What the progress bar shows besides the loss."""
@@ -257,7 +284,7 @@ class Trainer:
     @paused_collector()
     def evaluate(self, X: Sequence[Any], Y: Sequence[Any]) -> tuple[float, dict[str, float]]:
         """The mean loss and each metric, in evaluation mode and without recording."""
-        X, Y = _checked(X, Y)
+        X, Y = paired(X, Y)
         with no_grad():
             outputs = self._outputs(X)
             losses = [_numbers(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
@@ -292,9 +319,14 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
         history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
-        for name in ("epoch", "batch", "steps", "waited"):
+        for name in COUNTS:
             if type(counters[name]) is not int or counters[name] < 0:
                 raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
+        loss, length = map(as_float, counters["sums"])
+        counters["sums"], counters["best_loss"] = [loss, length], as_float(counters["best_loss"])
+        counters["best_state"] = {name: as_float(x) for name, x in counters["best_state"].items()}
+        if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
+            raise ValueError("the state of a Trainer has best weights of another model than its own")
         if ("scheduler" in state) != (self.scheduler is not None):
             raise ValueError("the state is of a Trainer that had a schedule, or had none; build this one alike")
         self.optimizer.load_state_dict(state["optimizer"])
@@ -309,8 +341,9 @@ class Trainer:
             ours = version("scalar-autograd")
         except PackageNotFoundError:
             ours = "unknown"
-        parts = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
-        parts["loss"] = getattr(self.loss, "__name__", repr(self.loss))
+        parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
+        parts |= {name: _name(getattr(self, name)) for name in ("loss", "penalty")}
+        parts["metrics"] = list(self.metrics)
         chosen = {
             name: getattr(self, name) for name in ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed")
         }
@@ -320,28 +353,38 @@ class Trainer:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Within the block Ctrl-C waits until its end. Other threads than the main one never get it."""
+    """Within the block Ctrl-C waits until its end, and is then handled as before. Other threads than the main one never
+    get it."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    caught: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    caught: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *call: caught.append(call))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if caught:
-        raise KeyboardInterrupt
+        if caught:
+            before(*caught[-1])
+
+
+def _name(f: Any) -> str:
+    return getattr(f, "__name__", repr(f))
+
+
+def _by_name(metrics: Any) -> dict[str, Metric]:
+    """Metrics in a list under the names of their functions."""
+    if isinstance(metrics, Mapping):
+        entries = list(metrics.items())
+    else:
+        entries = [(_name(f), f) for f in (metrics if isinstance(metrics, list | tuple) else [None])]
+    if not all(callable(f) for _, f in entries):
+        raise TypeError(f"Trainer expected metrics as a list of functions such as [nn.accuracy], got {metrics!r}")
+    if len(dict(entries)) < len(entries):
+        raise ValueError('Trainer expected metrics of different names; give them as {"name": function, ...}')
+    return dict(entries)
 
 
 def _numbers(x: Any) -> Any:
     return nested(lambda v: v.data if isinstance(v, Value) else float(v), x)
-
-
-def _checked(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    if len(X) != len(Y) or not len(X):
-        raise ValueError(
-            f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
-        )
-    return as_lists(X), as_lists(Y)

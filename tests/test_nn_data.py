@@ -71,7 +71,7 @@ def test_standardize_fits_on_the_training_part_only():
 
 def test_one_hot():
     assert one_hot(1, 3) == [0.0, 1.0, 0.0]
-    with pytest.raises(ValueError, match="one_hot expected an index from 0 to 2, got 3"):
+    with pytest.raises(ValueError, match="one_hot expected a whole number from 0 to 2, got 3"):
         one_hot(3, 3)
 
 
@@ -149,3 +149,24 @@ def test_one_number_in_a_list_is_that_number_and_margins_are_classes_too():
         value = metric(binary, labels)
         assert metric([[x] for x in binary], [[y] for y in labels]) == value
         assert metric(binary, [2 * y - 1 for y in labels]) == value
+
+
+def test_a_class_that_does_not_occur_has_a_row_of_its_own():
+    assert nn.confusion_matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [0, 0]) == [[1, 1, 0], [0, 0, 0], [0, 0, 0]]
+    assert nn.confusion_matrix([1.0, 2.0], [1, 1]) == [[0, 0], [0, 2]]
+    assert nn.confusion_matrix([1.0, -2.0], [-1, -1]) == [[1, 1], [0, 0]]
+
+
+def test_data_that_is_no_table_is_named():
+    with pytest.raises(ValueError, match="batches expected a batch_size of at least 1, got 0"):
+        batches(3, 0)
+    with pytest.raises(ValueError, match="got 1 examples and 2 targets"):
+        split([1], [1, 2])
+    with pytest.raises(ValueError, match="expected shares of validation and test above 0"):
+        split([1], [1], test=1.0)
+    with pytest.raises(ValueError, match="standardize expected rows of one length, got 2 numbers"):
+        standardize([1.0, 2.0])
+    with pytest.raises(TypeError, match="expected a class for each example, got lists; for those pass stratify=False"):
+        split([[0.0]] * 4, [[0.0, 1.0]] * 4)
+    with pytest.raises(ValueError, match=r"one_hot expected a whole number from 0 to 2, got 1\.5"):
+        one_hot(1.5, 3)

@@ -133,7 +133,7 @@ def test_binary_cross_entropy_holds_its_logarithms_at_minus_100():
         (lambda: kl_div([0.25, 0.75], [0.5, 0.5]), "kl_div takes log-probabilities first"),
         (
             lambda: binary_cross_entropy_with_logits(Value(0.3).sigmoid(), 1),
-            "takes logits, and applies the sigmoid itself; got outputs of sigmoid; use binary_cross_entropy",
+            "takes logits, and applies the sigmoid itself; got outputs of sigmoid; use it without the Sigmoid",
         ),
         (lambda: binary_cross_entropy_with_logits([Value(0.3).sigmoid()], [1]), "got outputs of sigmoid"),
     ],
@@ -160,9 +160,21 @@ def test_logits_are_not_warned_of():
         (lambda: cross_entropy([0.0, 1.0], 2), ValueError, "cross_entropy expected a class from 0 to 1, got 2"),
         (lambda: cross_entropy([0.0, 1.0], -1), ValueError, "expected a class from 0 to 1, got -1"),
         (lambda: cross_entropy(Value(0.0), 0), TypeError, "cross_entropy expected a list of logits, got one Value"),
-        (lambda: cross_entropy([0.0, 1.0], 1.0), TypeError, r"cross_entropy expected a class index, got 1.0 \(float\)"),
-        (lambda: cross_entropy([0.0, 1.0], [1.0]), ValueError, "expected 2 probabilities as target, got 1"),
-        (lambda: cross_entropy([0.0, 1.0], 0, 2.0), ValueError, "expected a label_smoothing from 0 to 1, got 2.0"),
+        (
+            lambda: cross_entropy([0.0, 1.0], 1.0),
+            TypeError,
+            r"expected a class index such as 2, got 1.0 \(float\); write int\(target\)",
+        ),
+        (
+            lambda: cross_entropy([0.0, 1.0], [1.0]),
+            ValueError,
+            "expected a class, or 2 probabilities, as target, got 1",
+        ),
+        (
+            lambda: cross_entropy([0.0, 1.0], 0, label_smoothing=2.0),
+            ValueError,
+            "expected a label_smoothing from 0 to 1, got 2.0",
+        ),
         (lambda: nll_loss(0.0, 0), TypeError, "nll_loss expected a list of log-probabilities, got one float"),
         (lambda: nll_loss([-1.0], 1), ValueError, "nll_loss expected a class from 0 to 0, got 1"),
         (lambda: hinge_loss(0.5, 0), ValueError, "hinge_loss expected a target of -1 or 1, got 0"),

@@ -5,7 +5,8 @@ from support import COPIES
 
 from autograd import Value, detect_anomaly
 from autograd.extend import topological_order
-from nn import MLP, Layer, Module, Neuron
+from nn import MLP, Dropout, Layer, Linear, Module, Neuron, Residual, Sequential
+from nn.randomness import Draws, drawing
 
 
 class Odd(Module):
@@ -179,3 +180,77 @@ def test_models_can_be_copied(copied):
 def test_batch_is_a_list_of_outputs():
     model = MLP(2, [1], rng=0)
     assert [y.data for y in model.batch([[1.0, 2.0], [0.0, 0.0]])] == [model([1.0, 2.0]).data, 0.0]
+
+
+def test_a_batch_goes_through_a_forward_of_one_s_own_and_tells_every_hook():
+    class Twice(Sequential):
+        def forward(self, x):
+            return [2.0 * v for v in super().forward(x)]
+
+    class Minus(Residual):
+        def forward(self, x):
+            return [a - b for a, b in zip(x, self.module(x), strict=True)]
+
+    for model in (Twice(Linear(2, 2, rng=0)), Minus(Linear(2, 2, rng=0)), Sequential(Residual(Linear(2, 2, rng=0)))):
+        seen, xs = [], [[1.0, 2.0], [3.0, 4.0]]
+        for _, module in model.named_modules():
+            module.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(type(module).__name__))
+        batch = model.batch(xs)
+        together = sorted(seen)
+        seen.clear()
+        alone = [model(x) for x in xs]
+        assert [[v.data for v in y] for y in batch] == [[v.data for v in y] for y in alone]
+        assert sorted(seen) == together
+        assert len(seen) == 2 * len(list(model.named_modules()))
+
+
+def test_paths_are_unique():
+    class Keyed(Module):
+        def __init__(self, parts):
+            self.parts = parts
+
+    with pytest.raises(ValueError, match=r"two parameters of this Keyed have the path parts\.1; in dicts of modules"):
+        Keyed({1: Value(1.0), "1": Value(2.0)}).state_dict()
+    with pytest.raises(ValueError, match=r"the path parts\.a\.b"):
+        Keyed({"a": {"b": Value(1.0)}, "a.b": Value(2.0)}).state_dict()
+
+
+def test_forward_may_take_keywords():
+    class Scaled(Module):
+        def forward(self, x, *, by=1.0):
+            return by * x
+
+    assert Scaled()(2.0, by=3.0) == 6.0
+
+
+def test_a_batch_within_an_example_draws_as_that_example():
+    class Outer(Module):
+        def __init__(self):
+            self.dropout = Dropout(0.5)
+
+        def forward(self, x):
+            return self.dropout.batch([x, x])
+
+    with drawing(Draws(3)):
+        masks = Outer().batch([[1.0] * 16] * 3)
+    assert len({str(mask) for pair in masks for mask in pair}) == 6
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "text"),
+    [
+        (lambda: Neuron(-1), ValueError, "Neuron expected nin as a whole number of at least 0, got -1"),
+        (lambda: Layer(1, 1.5), ValueError, "Layer expected nout as a whole number of at least 0, got 1.5"),
+        (lambda: MLP(2, [1.5]), ValueError, r"MLP expected widths of at least 1, got \[1\.5\]"),
+        (lambda: MLP(2, [1])([[0.0, 1.0], [1.0, 1.0]]), ValueError, r"for a list of examples write model\.batch\(xs\)"),
+        (lambda: Linear(2, 1)([[0.0], [1.0]]), ValueError, "expected a list of 2 numbers, got 1 numbers"),
+        (lambda: Sequential([Linear(2, 1)]), TypeError, r"got \[Linear\(2, 1\)\]; write Sequential\(\*modules\)"),
+        (lambda: Sequential(Linear), TypeError, r"got <class .*Linear'>; write \(\) behind its name"),
+        (lambda: Residual(abs), TypeError, "Residual expected modules such as Linear"),
+        (lambda: Dropout("a"), ValueError, "Dropout expected a probability from 0 to 1, got 'a'"),
+        (lambda: Linear(2, 1, rng="a"), TypeError, r"rng expected a random\.Random, a seed or None, got 'a'"),
+    ],
+)
+def test_texts(attempt, error, text):
+    with pytest.raises(error, match=text):
+        attempt()

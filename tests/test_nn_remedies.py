@@ -6,8 +6,10 @@ import sys
 import tracemalloc
 
 import pytest
+from reference_nn import TORCH, all_same
+from support import same
 
-from autograd import Value, mean
+from autograd import Value, mean, no_grad
 from nn import (
     MLP,
     SGD,
@@ -24,8 +26,12 @@ from nn import (
     Tanh,
     Trainer,
     checkpoint_sequential,
+    clip_grad_norm_,
+    clip_grad_value_,
     cross_entropy,
     kaiming_normal_,
+    l1_penalty,
+    l2_penalty,
     make_moons,
     make_spiral,
     mse_loss,
@@ -74,6 +80,15 @@ def test_checkpoints_notice_a_change():
     loss = checkpoint_sequential([*model, lambda y: mse_loss(y, [0.5])], [0.1] * 6)
     model[1].module[0].weight[0][0].data += 1.0
     with pytest.raises(RuntimeError, match="segment 1 gives other numbers than before; change nothing between"):
+        loss.backward()
+
+
+def test_checkpoints_need_a_loss_and_a_graph():
+    model = deep()
+    with pytest.raises(TypeError, match="expected the last segment to return the loss, got 1 numbers"):
+        checkpoint_sequential([Linear(2, 1, rng=0)], [1.0, 2.0])
+    loss = checkpoint_sequential([*model.layers, lambda y: mse_loss(y, [0.5])], [0.5] * 6)
+    with no_grad(), pytest.raises(RuntimeError, match=r"nothing is recorded under no_grad\(\); call backward outside"):
         loss.backward()
 
 
@@ -263,3 +278,29 @@ def test_the_monitor_s_picture(tmp_path):
     assert len(figure.axes) == 6
     with pytest.raises(ValueError, match="diagnose expected at least one epoch"):
         Monitor(model, cross_entropy, X, Y).diagnose()
+
+
+# Clipping and penalties
+
+
+def test_clipping_the_length_equals_pytorch():
+    w = [Value(0.0) for _ in range(3)]
+    for row in TORCH["clipping"]:
+        for p, g in zip(w, (3.0, -4.0, 12.0), strict=True):
+            p.grad = g
+        assert same(clip_grad_norm_(w, row["limit"]), row["norm"])
+        assert all_same([p.grad for p in w], row["gradients"])
+
+
+def test_clipping_values_and_penalties():
+    w = [Value(3.0), Value(-0.5)]
+    w[0].grad, w[1].grad = 7.0, -0.25
+    clip_grad_value_(w, 0.5)
+    assert [p.grad for p in w] == [0.5, -0.25]
+    clip_grad_value_(MLP(2, [1]).parameters(), 1.0)
+    for penalty, value, slopes in ((l1_penalty, 3.5, [1.0, -1.0]), (l2_penalty, 9.25, [6.0, -1.0])):
+        for p in w:
+            p.grad = 0.0
+        y = penalty(w)
+        y.backward()
+        assert (y.data, [p.grad for p in w]) == (value, slopes)

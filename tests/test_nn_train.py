@@ -1,86 +1,31 @@
-"""Trainer, History and saving."""
+"""Trainer and History."""
 
-import json
-import os
 import random
-import signal
-import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import pytest
+from tasks import task, trainer
 
 from autograd import Value, no_grad
 from nn import (
     MLP,
     SGD,
     Adam,
-    BatchNorm1d,
     Dropout,
     History,
     Linear,
     Module,
     OneCycleLR,
-    Optimizer,
     ReduceLROnPlateau,
     Sequential,
     Sophia,
     StepLR,
-    Tanh,
     Trainer,
     accuracy,
-    batches,
     cross_entropy,
     l2_penalty,
-    load,
     mse_loss,
-    save,
 )
-from nn import train_validation_test_split as split
-from nn.train import uninterrupted
-
-
-@pytest.mark.parametrize(
-    ("attempt", "error", "text"),
-    [
-        (lambda: SGD([], lr=0.1), ValueError, "SGD expected parameters, got none; does the model keep them"),
-        (lambda: SGD([Value(1.0) * 2], lr=0.1), TypeError, "SGD expected leaf Values such as model.parameters"),
-        (
-            lambda: SGD(MLP(1, [1]), lr=0.1),
-            TypeError,
-            r"SGD expected parameters, got a module; write model\.parameters\(\)",
-        ),
-        (lambda: SGD([Value(1.0)], lr="0.1"), ValueError, "SGD expected lr >= 0, got '0.1'"),
-        (lambda: SGD([1.0], lr=0.1), TypeError, "SGD expected leaf Values"),
-        (lambda: SGD([Value(1.0)], lr=-1), ValueError, "SGD expected lr >= 0, got -1"),
-        (lambda: SGD([Value(1.0)], momentum=-1), ValueError, "SGD expected momentum >= 0, got -1"),
-        (
-            lambda: SGD([Value(1.0)], nesterov=True),
-            ValueError,
-            "SGD expected momentum above 0 and no dampening with nesterov=True",
-        ),
-        (lambda: Optimizer([Value(1.0)]).step(), NotImplementedError, "Optimizer needs a method rule"),
-        (lambda: batches(3, 0), ValueError, "batches expected a batch_size of at least 1, got 0"),
-        (lambda: split([1], [1, 2]), ValueError, "got 1 examples and 2 targets"),
-        (lambda: split([1], [1], test=1.0), ValueError, "expected shares of validation and test above 0"),
-    ],
-)
-def test_errors(attempt, error, text):
-    with pytest.raises(error, match=text):
-        attempt()
-
-
-def task():
-    rng = random.Random(0)
-    X = [[rng.uniform(-1, 1), rng.uniform(-1, 1)] for _ in range(80)]
-    return X, [int(a * b > 0) for a, b in X]
-
-
-def trainer(seed=0, **options):
-    model = MLP(2, [8, 2], activation="tanh", rng=1)
-    return Trainer(model, cross_entropy, SGD(model.parameters(), lr=0.3, momentum=0.9), seed=seed, **options)
 
 
 def right(outputs, targets):
@@ -211,7 +156,7 @@ def test_nan_and_bad_data_are_named():
 
     model = Bad()
     t = Trainer(model, lambda out, y: out, SGD(model.parameters(), lr=0.1))
-    with pytest.raises(FloatingPointError, match="the loss became nan; lower the learning rate"):
+    with pytest.raises(FloatingPointError, match="the loss became nan; look for nan in the data"):
         t.fit([[1.0]], [1.0], epochs=1, progress=False)
     assert model.w.data == -1.0
     model.w.data = 0.0
@@ -220,7 +165,7 @@ def test_nan_and_bad_data_are_named():
         t.step([[1.0]], [1.0])
     assert model.w.data == 0.0
     for name, options in {"batch_size": {"epochs": 1, "batch_size": 0}, "epochs": {"epochs": 0}}.items():
-        with pytest.raises(ValueError, match=f"fit expected {name} of at least 1, got 0"):
+        with pytest.raises(ValueError, match=f"fit expected {name} as a whole number of at least 1, got 0"):
             trainer().fit([[1.0, 2.0]], [1], **options)
     for X, Y in (([], []), ([[1.0]], [1, 2])):
         with pytest.raises(ValueError, match="expected as many targets as examples, and at least one, got"):
@@ -320,6 +265,8 @@ def test_schedules_by_epoch_by_batch_and_by_progress():
     assert rates[0] > 0.04
     assert rates[-1] < 0.05  # one step past the end, as in PyTorch
     assert fit(lambda o: ReduceLROnPlateau(o, patience=0, threshold=0.9, factor=0.5))[2:] == [0.05, 0.025]
+    with pytest.raises(ValueError, match="ReduceLROnPlateau looks at whole epochs; leave out scheduler_interval"):
+        fit(ReduceLROnPlateau, scheduler_interval="batch")
     with pytest.raises(ValueError, match="expected scheduler_interval 'epoch' or 'batch', got 'step'"):
         fit(lambda o: StepLR(o, 1), scheduler_interval="step")
 
@@ -375,205 +322,6 @@ def test_lists_and_arrays_train_alike():
     )
 
 
-# Interrupts, saving, resuming
-
-
-def rich(seed=0):
-    """Everything that has a state: batch normalisation, dropout, Adam, a schedule."""
-    model = Sequential(Linear(2, 6, rng=2), BatchNorm1d(6), Tanh(), Dropout(0.25), Linear(6, 2, rng=3))
-    optimizer = Adam(model.parameters(), lr=0.02, amsgrad=True)
-    return Trainer(
-        model, cross_entropy, optimizer, scheduler=StepLR(optimizer, 2, gamma=0.5), metrics=[accuracy], seed=seed
-    )
-
-
-def options(X, Y, epochs):
-    return {"epochs": epochs, "batch_size": 16, "validation": (X, Y), "validate_every": 3, "progress": False}
-
-
-@pytest.mark.parametrize("stop_at", [1, 7, 10, 14])
-def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, stop_at):
-    X, Y = task()
-    whole = rich()
-    whole.fit(X, Y, **options(X, Y, 5))
-    first, original, count = rich(), Trainer.step, []
-
-    def step(Xb, yb):
-        loss = original(first, Xb, yb)
-        count.append(1)
-        if len(count) == stop_at:
-            os.kill(os.getpid(), signal.SIGINT)  # in the middle of a step: it is finished first
-        return loss
-
-    first.step = step
-    history = first.fit(X, Y, **options(X, Y, 5))
-    assert history.interrupted
-    assert first.steps == stop_at
-    del first.step
-    save(first, tmp_path / "training.json")
-    again = load(rich(), tmp_path / "training.json")
-    again.fit(X, Y, **options(X, Y, 5 - again.epoch))
-    a, b = again.state_dict(), whole.state_dict()
-    for state in (a, b):
-        state["history"]["settings"] = None
-    assert a == b
-    assert not again.history.interrupted
-
-
-def test_a_real_ctrl_c_in_another_process(tmp_path):
-    code = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from test_nn_train import rich, task
-from nn import save
-t = rich()
-X, Y = task()
-print("ready", flush=True)
-history = t.fit(X, Y, epochs=100_000, progress=False)
-assert history.interrupted and len(history.train_loss) == t.epoch > 0
-save(t, sys.argv[2])
-print("saved", t.epoch)
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "t.json")],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    )
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert out.startswith("saved")
-    assert process.returncode == 0
-    assert load(rich(), tmp_path / "t.json").epoch == int(out.split()[1])
-
-
-def test_ctrl_c_is_held_back_and_let_through_again():
-    handler = signal.getsignal(signal.SIGINT)
-    reached = []
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (how far the block comes is the test)
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            reached.append(1)
-        reached.append(2)
-    assert reached == [1]
-    assert signal.getsignal(signal.SIGINT) is handler
-    thread = threading.Thread(target=lambda: trainer().fit(*task(), epochs=1, progress=False))
-    thread.start()
-    thread.join()
-
-
-def test_a_model_is_saved_and_loaded_with_every_bit(tmp_path):
-    model, path = MLP(3, [4, 2], rng=1), tmp_path / "model.json"
-    model.parameters()[0].data = 0.1 + 0.2
-    model.parameters()[1].data = -0.0
-    model.parameters()[2].data = float("inf")
-    save(model, path)
-    twin = load(MLP(3, [4, 2], rng=2), path)
-    assert [str(p.data) for p in twin.parameters()] == [str(p.data) for p in model.parameters()]
-    assert json.loads(path.read_text())["state"]["layers.0.neurons.0.w.0"] == 0.1 + 0.2
-    assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"null", b"[1]", b'{"format": "x"}', b"[" * 100_000, b"\xff\xfe", b"\x80\x04."]
-)
-def test_damaged_and_hostile_files_are_refused(tmp_path, content):
-    path = tmp_path / "model.json"
-    path.write_bytes(content)
-    model = MLP(2, [1], rng=0)
-    before = model.state_dict()
-    with pytest.raises(ValueError, match=r"model\.json is not a whole file written by nn\.save"):
-        load(model, path)
-    assert model.state_dict() == before
-
-
-def test_every_truncation_is_noticed(tmp_path):
-    path, model = tmp_path / "model.json", MLP(2, [1], rng=0)
-    save(model, path)
-    whole = path.read_bytes()
-    for size in range(0, len(whole) - 1, 7):
-        path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match="not a whole file"):
-            load(model, path)
-
-
-@pytest.mark.parametrize(
-    "state", ['{"w": 1}', '{"layers.0.neurons.0.w.0": "a", "layers.0.neurons.0.b": 1}', "[]", "3", "null"]
-)
-def test_states_that_do_not_fit_change_nothing(tmp_path, state):
-    path, model = tmp_path / "model.json", MLP(1, [1], rng=0)
-    path.write_text(f'{{"format": "scalar-autograd 1", "state": {state}}}')
-    before = model.state_dict()
-    with pytest.raises(ValueError, match=r"the state is of another architecture|holds no state of a MLP"):
-        load(model, path)
-    assert model.state_dict() == before
-
-
-def test_a_wrong_architecture_is_named(tmp_path):
-    save(MLP(3, [4, 2], rng=1), tmp_path / "model.json")
-    with pytest.raises(
-        ValueError,
-        match=r"another architecture than this MLP: it lacks 3 numbers \(layers\.0\.neurons\.4\.b, .*, …\)? ?and has|"
-        r"it lacks .* and has .* besides; build the model as it was",
-    ):
-        load(MLP(3, [5, 2], rng=1), tmp_path / "model.json")
-    t = rich()
-    save(t, tmp_path / "trainer.json")
-    before = trainer().state_dict()
-    other = trainer()
-    with pytest.raises(ValueError, match="the state is of a Trainer that had a schedule, or had none; build this one"):
-        load(other, tmp_path / "trainer.json")
-    assert other.state_dict() == before
-    other.scheduler = StepLR(other.optimizer, 2)
-    before = other.state_dict()
-    with pytest.raises(
-        ValueError, match="the state is of Adam with 44 parameters in 1 groups, but this is SGD with 42"
-    ):
-        load(other, tmp_path / "trainer.json")
-    assert other.state_dict() == before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda s: s["optimizer"]["param_groups"][0].update(params=[]),
-        lambda s: s["optimizer"]["param_groups"][0].update(lr="0.1"),
-        lambda s: s["optimizer"]["state"].__setitem__(0, ["x"]),
-        lambda s: s["scheduler"].update(optimizer=None),
-        lambda s: s.update(epoch="1"),
-        lambda s: s.update(batch=-1),
-        lambda s: s.pop("scheduler"),
-        lambda s: s["history"].update(danger=1),
-        lambda s: s.pop("sums"),
-        lambda s: s["model"].pop("layers.0.bias.0"),
-    ],
-)
-def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, change):
-    X, Y = task()
-    t, path = rich(), tmp_path / "t.json"
-    t.fit(X, Y, epochs=1, validation=(X, Y), progress=False)
-    save(t, path)
-    content = json.loads(path.read_text())
-    change(content["state"])
-    path.write_text(json.dumps(content))
-    twin = rich()
-    twin.fit(X, Y, epochs=2, progress=False)
-    before = twin.state_dict()
-    with pytest.raises(ValueError, match=r"state|holds no state of a Trainer|expected lr"):
-        load(twin, path)
-    assert twin.state_dict() == before
-
-
-def test_a_step_that_fails_leaves_the_running_numbers_alone():
-    t = rich()
-    before = [list(buffer) for _, buffer in t.model.named_buffers()]
-    with pytest.raises(FloatingPointError, match="the loss became nan"):
-        t.step([[1.0, 2.0], [float("nan"), 0.0]], [0, 1])
-    assert [buffer for _, buffer in t.model.named_buffers()] == before
-
-
 def test_what_does_not_belong_together_is_refused():
     model, other = MLP(2, [2], rng=0), SGD(MLP(2, [2], rng=0).parameters(), lr=0.1)
     own = SGD(model.parameters(), lr=0.1)
@@ -586,5 +334,54 @@ def test_what_does_not_belong_together_is_refused():
             Trainer(model, cross_entropy, own, **{name: 0})
     X, Y = task()
     for name in ("patience", "validate_every"):
-        with pytest.raises(ValueError, match=f"fit expected {name} of at least 1, got 0"):
+        with pytest.raises(ValueError, match=f"fit expected {name} as a whole number of at least 1, got 0"):
             trainer().fit(X, Y, epochs=1, validation=(X, Y), **{name: 0})
+    with pytest.raises(ValueError, match=r"fit expected epochs as a whole number of at least 1, got 1\.5"):
+        trainer().fit(X, Y, epochs=1.5)
+    for metrics in (["accuracy"], accuracy, "accuracy"):
+        with pytest.raises(TypeError, match=r"expected metrics as a list of functions such as \[nn\.accuracy\], got"):
+            trainer(metrics=metrics)
+    with pytest.raises(ValueError, match=r'expected metrics of different names; give them as \{"name": function'):
+        trainer(metrics=[lambda o, t: 0.0, lambda o, t: 1.0])
+    with pytest.raises(TypeError, match=r"expected a loss as a function such as nn\.mse_loss, got 'mse'"):
+        Trainer(model, "mse", own)
+    with pytest.raises(
+        TypeError, match=r"SGD expected a list of parameters, got one method; write model\.parameters\(\)"
+    ):
+        SGD(model.parameters)
+
+
+def test_a_plateau_is_judged_by_this_fit_s_validation_of_this_epoch():
+    X, Y = task()
+    t, seen = trainer(), []
+    t.scheduler = ReduceLROnPlateau(t.optimizer)
+    t.scheduler.step = seen.append
+    run = {"batch_size": 20, "progress": False}
+    history = t.fit(X, Y, epochs=4, validation=(X, Y), validate_every=8, **run)  # every other epoch
+    assert history.validation_at == [2.0, 4.0]
+    assert seen == history.validation_loss
+    t.fit(X, Y, epochs=1, **run)
+    assert seen[2:] == t.history.train_loss[4:]
+
+
+def test_the_penalty_is_minimised_but_not_reported():
+    model = MLP(1, [1], rng=0)
+    t = Trainer(
+        model, mse_loss, SGD(model.parameters(), lr=0.1), penalty=lambda: 100.0 * l2_penalty(model.parameters())
+    )
+    before, (output, _) = [p.data for p in model.parameters()], (model([1.0]).data, 0)
+    assert t.step([[1.0]], [0.0]) == output**2
+    assert [p.data for p in model.parameters()] != before
+
+
+def test_settings_name_all_that_decides():
+    model = Sequential(Linear(2, 4, rng=0), Dropout(0.2, seed=7), Linear(4, 2, rng=0))
+    first, last = model[0].parameters(), model[2].parameters()
+    optimizer = Sophia([{"params": first, "lr": 0.25}, {"params": last}], seed=3, estimate_every=5)
+    t = Trainer(model, cross_entropy, optimizer, penalty=l2_penalty, metrics=[accuracy])
+    settings = t._settings()
+    assert "lr=0.25" in settings["optimizer"]
+    assert "lr=0.01" in settings["optimizer"]
+    assert "estimate_every=5, seed=3" in settings["optimizer"]
+    assert "seed=7" in settings["model"]
+    assert (settings["penalty"], settings["metrics"], settings["loss"]) == ("l2_penalty", ["accuracy"], "cross_entropy")

@@ -1,8 +1,8 @@
 """What nn learns on whole data sets, eagerly: python tests/benchmarks/learning.py digits, or churn, or names
 
 digits  an MLP and a CNN on scikit-learn's digits: test accuracy, the mean of five stratified splits (10 minutes on two
-        cores). The settings were chosen by validation accuracy on the splits 0 to 4, where test accuracies were seen as
-        well; so the mean is taken over the splits 100 to 104, which were not looked at before.
+        cores). The settings were chosen on the splits 0 to 4, by validation accuracy but with test accuracies in view
+        too; so the mean is taken over the splits 100 to 104, which were not looked at before.
 churn   a 4-8-4-1 net on the churn table: test AUC, the mean of five splits, beside scikit-learn's models.
 names   a recurrent net and an attention net that learn to spell: loss a letter on held-out names, beside counting
         pairs of letters, and names that they make up.

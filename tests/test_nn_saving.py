@@ -1,0 +1,296 @@
+"""Interrupts, saving, resuming."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tasks import options, rich, task, trainer
+
+from nn import (
+    MLP,
+    SGD,
+    StepLR,
+    Trainer,
+    load,
+    mse_loss,
+    save,
+)
+from nn.train import uninterrupted
+
+
+@pytest.mark.parametrize("stop_at", [1, 7, 10, 14])
+def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, stop_at):
+    X, Y = task()
+    whole = rich()
+    whole.fit(X, Y, **options(X, Y, 5))
+    first, original, count = rich(), Trainer.step, []
+
+    def step(Xb, yb):
+        loss = original(first, Xb, yb)
+        count.append(1)
+        if len(count) == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)  # in the middle of a step: it is finished first
+        return loss
+
+    first.step = step
+    history = first.fit(X, Y, **options(X, Y, 5))
+    assert history.interrupted
+    assert first.steps == stop_at
+    del first.step
+    save(first, tmp_path / "training.json")
+    again = load(rich(), tmp_path / "training.json")
+    again.fit(X, Y, **options(X, Y, 5 - again.epoch))
+    a, b = again.state_dict(), whole.state_dict()
+    for state in (a, b):
+        state["history"]["settings"] = None
+    assert a == b
+    assert not again.history.interrupted
+
+
+def test_a_real_ctrl_c_in_another_process(tmp_path):
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tasks import rich, task
+from nn import save
+t = rich()
+X, Y = task()
+print("ready", flush=True)
+history = t.fit(X, Y, epochs=100_000, progress=False)
+assert history.interrupted and len(history.train_loss) == t.epoch > 0
+save(t, sys.argv[2])
+print("saved", t.epoch)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "t.json")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert out.startswith("saved")
+    assert process.returncode == 0
+    assert load(rich(), tmp_path / "t.json").epoch == int(out.split()[1])
+
+
+def test_ctrl_c_is_held_back_and_let_through_again():
+    handler = signal.getsignal(signal.SIGINT)
+    reached = []
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (how far the block comes is the test)
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append(1)
+        reached.append(2)
+    assert reached == [1]
+    assert signal.getsignal(signal.SIGINT) is handler
+    thread = threading.Thread(target=lambda: trainer().fit(*task(), epochs=1, progress=False))
+    thread.start()
+    thread.join()
+
+
+def test_a_handler_of_one_s_own_gets_the_signal_even_if_the_block_fails():
+    got, before = [], signal.signal(signal.SIGINT, lambda *call: got.append(call))
+    try:
+        with pytest.raises(ZeroDivisionError), uninterrupted():  # noqa: PT012 (the signal comes first)
+            os.kill(os.getpid(), signal.SIGINT)
+            1 / 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(got) == 1
+
+
+def test_callbacks_that_an_interrupt_cut_short_are_called_again():
+    X, Y = task()
+    t, calls = trainer(), []
+
+    def interrupted_once(t):
+        calls.append(t.epoch)
+        if calls == [1, 2]:
+            raise KeyboardInterrupt
+
+    fit = {"batch_size": 40, "callbacks": [interrupted_once], "progress": False}
+    assert t.fit(X, Y, epochs=3, **fit).interrupted
+    assert not t.fit(X, Y, epochs=1, **fit).interrupted
+    assert calls == [1, 2, 2, 3]
+
+
+def test_an_interrupt_at_the_last_validation_does_not_lose_the_early_stop():
+    X, Y = task()
+
+    def fit(interrupt_at=None):
+        t, original = trainer(), Trainer._validate
+        t.optimizer.lr = 3.0  # the best weights come early
+
+        def validate(*args):
+            original(t, *args)
+            if t.waited == interrupt_at:
+                raise KeyboardInterrupt
+
+        t._validate = validate
+        run = {"epochs": 60, "batch_size": 20, "validation": (X[40:], Y[40:]), "patience": 3, "progress": False}
+        history = t.fit(X[:40], Y[:40], **run)
+        if interrupt_at:
+            assert history.interrupted
+            assert not history.stopped_early
+            history = t.fit(X[:40], Y[:40], **run)
+        assert history.stopped_early
+        return t.state_dict()
+
+    a, b = fit(), fit(3)
+    assert a["epoch"] < 60
+    for state in (a, b):
+        state["history"]["settings"] = None
+    assert a == b
+
+
+def test_a_fit_after_a_finished_one_looks_for_the_best_weights_anew():
+    X, Y = task()
+    t = trainer()
+    run = {"batch_size": 20, "patience": 2, "progress": False}
+    easy, hard = (X, Y), (X, [1 - y for y in Y])
+    t.fit(X, Y, epochs=3, validation=easy, **run)
+    before = t.model.state_dict()
+    history = t.fit(X, Y, epochs=30, validation=hard, **run)
+    assert history.best_epoch > 3.0
+    assert t.best_loss == min(history.validation_loss[3:]) > min(history.validation_loss[:3])
+    assert t.model.state_dict() != before
+
+
+def test_numpy_s_numbers_are_saved_as_numbers(tmp_path):
+    model = MLP(1, [1], rng=0)
+    t = Trainer(model, mse_loss, SGD(model.parameters(), lr=np.float32(0.5)))
+    t.fit(np.zeros((3, 1)), np.zeros(3), epochs=np.int64(1), progress=False)
+    save(t, tmp_path / "t.json")
+    other = MLP(1, [1], rng=1)
+    assert load(Trainer(other, mse_loss, SGD(other.parameters())), tmp_path / "t.json").optimizer.lr == 0.5
+    save(other, tmp_path / "m.json")
+    with pytest.raises(ValueError, match=r"holds no state of a Trainer, but of a MLP"):
+        load(t, tmp_path / "m.json")
+
+
+def test_a_model_is_saved_and_loaded_with_every_bit(tmp_path):
+    model, path = MLP(3, [4, 2], rng=1), tmp_path / "model.json"
+    model.parameters()[0].data = 0.1 + 0.2
+    model.parameters()[1].data = -0.0
+    model.parameters()[2].data = float("inf")
+    save(model, path)
+    twin = load(MLP(3, [4, 2], rng=2), path)
+    assert [str(p.data) for p in twin.parameters()] == [str(p.data) for p in model.parameters()]
+    assert json.loads(path.read_text())["state"]["layers.0.neurons.0.w.0"] == 0.1 + 0.2
+    assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"[1]", b'{"format": "x"}', b"[" * 100_000, b"\xff\xfe", b"\x80\x04."]
+)
+def test_damaged_and_hostile_files_are_refused(tmp_path, content):
+    path = tmp_path / "model.json"
+    path.write_bytes(content)
+    model = MLP(2, [1], rng=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=r"model\.json is not a whole file written by nn\.save"):
+        load(model, path)
+    assert model.state_dict() == before
+
+
+def test_every_truncation_is_noticed(tmp_path):
+    path, model = tmp_path / "model.json", MLP(2, [1], rng=0)
+    save(model, path)
+    whole = path.read_bytes()
+    for size in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="not a whole file"):
+            load(model, path)
+
+
+@pytest.mark.parametrize(
+    "state", ['{"w": 1}', '{"layers.0.neurons.0.w.0": "a", "layers.0.neurons.0.b": 1}', "[]", "3", "null"]
+)
+def test_states_that_do_not_fit_change_nothing(tmp_path, state):
+    path, model = tmp_path / "model.json", MLP(1, [1], rng=0)
+    path.write_text(f'{{"format": "scalar-autograd 1", "kind": "MLP", "state": {state}}}')
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=r"the state is of another architecture|holds no state of a MLP"):
+        load(model, path)
+    assert model.state_dict() == before
+
+
+def test_a_wrong_architecture_is_named(tmp_path):
+    save(MLP(3, [4, 2], rng=1), tmp_path / "model.json")
+    with pytest.raises(
+        ValueError,
+        match=r"another architecture than this MLP: it lacks 3 numbers \(layers\.0\.neurons\.4\.b, .*, …\)? ?and has|"
+        r"it lacks .* and has .* besides; build the model as it was",
+    ):
+        load(MLP(3, [5, 2], rng=1), tmp_path / "model.json")
+    t = rich()
+    save(t, tmp_path / "trainer.json")
+    before = trainer().state_dict()
+    other = trainer()
+    with pytest.raises(ValueError, match="the state is of a Trainer that had a schedule, or had none; build this one"):
+        load(other, tmp_path / "trainer.json")
+    assert other.state_dict() == before
+    other.scheduler = StepLR(other.optimizer, 2)
+    before = other.state_dict()
+    with pytest.raises(
+        ValueError, match="the state is of Adam with 44 parameters in 1 groups, but this is SGD with 42"
+    ):
+        load(other, tmp_path / "trainer.json")
+    assert other.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s["optimizer"]["param_groups"][0].update(params=[]),
+        lambda s: s["optimizer"]["param_groups"][0].update(lr="0.1"),
+        lambda s: s["optimizer"]["state"].__setitem__(0, ["x"]),
+        lambda s: s["scheduler"].update(optimizer=None),
+        lambda s: s.update(epoch="1"),
+        lambda s: s.update(batch=-1),
+        lambda s: s.pop("scheduler"),
+        lambda s: s["history"].update(danger=1),
+        lambda s: s.pop("sums"),
+        lambda s: s["model"].pop("layers.0.bias.0"),
+        lambda s: s.update(sums=[None, 0.0]),
+        lambda s: s.update(best_loss="low"),
+        lambda s: s.update(best_state={"a": 1.0}),
+        lambda s: s["optimizer"]["state"][0].pop(),
+        lambda s: s["scheduler"].update(last_epoch=1.5),
+        lambda s: s["scheduler"].update(base_lrs=[]),
+        lambda s: s["history"].update(train_loss=["a"]),
+        lambda s: s["history"].update(metrics={"accuracy": None}),
+    ],
+)
+def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, change):
+    X, Y = task()
+    t, path = rich(), tmp_path / "t.json"
+    t.fit(X, Y, epochs=1, validation=(X, Y), progress=False)
+    save(t, path)
+    content = json.loads(path.read_text())
+    change(content["state"])
+    path.write_text(json.dumps(content))
+    twin = rich()
+    twin.fit(X, Y, epochs=2, progress=False)
+    before = twin.state_dict()
+    with pytest.raises(ValueError, match=r"state|holds no state of a Trainer|expected lr"):
+        load(twin, path)
+    assert twin.state_dict() == before
+
+
+def test_a_step_that_fails_leaves_the_running_numbers_alone():
+    t = rich()
+    before = [list(buffer) for _, buffer in t.model.named_buffers()]
+    with pytest.raises(FloatingPointError, match="the loss became nan"):
+        t.step([[1.0, 2.0], [float("nan"), 0.0]], [0, 1])
+    assert [buffer for _, buffer in t.model.named_buffers()] == before
