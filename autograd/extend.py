@@ -7,6 +7,7 @@ from .graph import Node, Note, local_derivatives, operands, topological_order
 from .modes import is_recording, is_symbolic, symbolic
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
+from .value import assign
 
 __all__ = [
     "REGISTRY",
@@ -17,6 +18,7 @@ __all__ = [
     "SnapshotEdge",
     "SnapshotNode",
     "as_float",
+    "assign",
     "find",
     "is_recording",
     "is_symbolic",

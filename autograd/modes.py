@@ -87,9 +87,9 @@ def is_recording() -> bool:
 
 
 def symbolic() -> _Switch:
-    """Within `with symbolic():` `.data`, `float`, `bool`, `detach` and `no_grad` of a Value raise TypeError, and a
-    comparison gives a recorded 0 or 1: so that a graph holds for other numbers too. Formatting, sweeps and copies still
-    read numbers.
+    """Within `with symbolic():` `.data`, `float`, `bool`, `detach`, `no_grad` and `backward` of a Value raise
+    TypeError, and a comparison gives a recorded 0 or 1: so that a graph holds for other numbers too. Formatting and
+    copies still read numbers.
 
     >>> from autograd import Value, where
     >>> from autograd.extend import symbolic

@@ -20,7 +20,7 @@ from .graph import (
     operands,
     topological_order,
 )
-from .modes import MODE, recording
+from .modes import MODE, check_readable, recording
 
 NOTHING = -0.0
 """The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is
@@ -32,6 +32,7 @@ def backward(root: Node, seed: float) -> None:
 
     Either all leaves are updated or, on any error or interrupt, none.
     """
+    check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
     leaves, interiors = topological_order(root)
     check_unchanged(leaves, interiors)
     before = [leaf._grad for leaf in leaves]
@@ -206,6 +207,8 @@ def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool =
     for x in (output, *nodes):
         if not is_node(x):
             raise TypeError(f"gradients expected a Value, or a list of Values as inputs, got {type(x).__name__}")
+    if not create_graph:
+        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
     start = seed if is_node(seed) and create_graph else as_float(seed)
     if create_graph and type(start) is float:
         start = type(output)(start)

@@ -208,6 +208,20 @@ class Value:
         return _load, copying.flatten(self)
 
 
+def assign(leaves: Sequence[Value], numbers: Sequence[Any]) -> None:
+    """Sets the `.data` of leaves, each as assigning it would, but all or none: TypeError for what is no number, and
+    AttributeError for what is no leaf, before anything is written."""
+    global clock
+    floats = list(map(as_float, numbers))
+    for leaf in leaves:
+        if leaf.primitive is not None:
+            leaf.data = 0.0  # raises, in its words
+    clock += 1
+    for leaf, x in zip(leaves, floats, strict=True):
+        leaf._data = x
+        leaf._stamp = clock
+
+
 def make_node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
     node: Value = new(Value)
     node._data = data

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from autograd import Value
-from autograd.extend import Note, as_float
+from autograd.extend import Note, as_float, assign
 
 from .randomness import draws
 
@@ -166,8 +166,8 @@ class Module:
                 f"when its state was taken"
             )
         numbers = {name: as_float(x) for name, x in state.items()}
-        for name, p in self.named_parameters():
-            p.data = numbers[name]
+        parameters = self.named_parameters()
+        assign([p for _, p in parameters], [numbers[name] for name, _ in parameters])
         for name, buffer in self.named_buffers():
             buffer[:] = [numbers[f"{name}.{i}"] for i in range(len(buffer))]
 

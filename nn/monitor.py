@@ -1,5 +1,6 @@
 """Monitor: what happens inside a network while it learns, and what is wrong with it in plain words."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,27 +10,34 @@ from autograd import Value, gradients, mean
 from .data import paired
 from .history import History, figure
 from .layers import Neuron
-from .module import Module, flat
+from .module import Module, flat, is_list
 from .randomness import Draws, drawing
 
 SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 """Beyond these outputs next to nothing flows back."""
 
+# Rules of thumb, above which `diagnose` speaks.
+FLOW = 100.0
+"""How many times smaller or larger the gradient of the first layer's outputs is than that of the last one's."""
+FLOW_PER_LAYER = 1.5
+DEAD = SATURATED = 0.5
+"""Share of a layer's units."""
+
 
 class LayerRecord(NamedTuple):
-    """One layer in one epoch. Sizes are root mean squares; nan where the layer has no parameters."""
+    """One layer in one epoch. Sizes are root mean squares unless told; nan where the layer has no parameters."""
 
     gradient: float
     """Of the loss by the layer's parameters."""
     output_gradient: float
-    """Of the loss by the layer's outputs: what flows back through the network."""
+    """Of the loss by the layer's outputs, the length for a typical example: what flows back through the network."""
     update_ratio: float
     """Of the step that the optimizer would take, over that of the parameters."""
     mean: float
     spread: float
     """Mean and standard deviation of its outputs."""
     dead: float
-    """Share of ReLUs that give 0 for every example."""
+    """Share of ReLUs that give 0 for every example. A channel of an image counts as one, in all its places."""
     saturated: float
     """Share of outputs of tanh and sigmoid that are close to their ends."""
     outputs: list[float]
@@ -39,8 +47,11 @@ class LayerRecord(NamedTuple):
 class Monitor:
     """Looks at every layer after each epoch, on one sample batch: `fit(..., callbacks=[monitor])`.
 
-    X, Y: the sample, at least two examples of the training data. Nothing of the model or the optimizer is changed.
-    `records` has for each epoch a `LayerRecord` for each layer; `diagnose()` says what they mean, `plot()` shows them.
+    X, Y: the sample, at least two examples of the training data, drawn at random, since a unit that is silent for all
+    of them is taken for dead. Nothing of the model or the optimizer is changed.
+    `records` has for each epoch a `LayerRecord` for each layer; `diagnose()` says what they mean, by rules of thumb;
+    `plot()` shows them. A layer is a module without modules inside: of activations within a recurrent cell or a
+    `TransformerBlock` only the results are seen.
     """
 
     def __init__(self, model: Module, loss: Callable[[Any, Any], Any], X: Sequence[Any], Y: Sequence[Any]) -> None:
@@ -55,7 +66,7 @@ class Monitor:
 
     def __call__(self, trainer: Any) -> None:
         """Records one epoch."""
-        outputs: dict[str, list[list[Any]]] = {name: [] for name in self.layers}
+        outputs: dict[str, list[list[list[Any]]]] = {name: [] for name in self.layers}
         buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
         handles = [layer.register_forward_hook(_collect(outputs[name])) for name, layer in self.layers.items()]
         try:
@@ -68,7 +79,7 @@ class Monitor:
             for buffer, numbers in buffers:
                 buffer[:] = numbers
         parameters = trainer.optimizer.parameters
-        nodes = [y for examples in outputs.values() for y in flat(examples) if isinstance(y, Value)]
+        nodes = [y for calls in outputs.values() for y in flat(calls) if isinstance(y, Value)]
         slopes = dict(zip([*parameters, *nodes], gradients(loss, [*parameters, *nodes]), strict=True))
         moved = trainer.optimizer.proposals([slopes[p] for p in parameters])
         steps = {p: data - p.data for p, (data, _) in zip(parameters, moved, strict=True)}
@@ -91,12 +102,12 @@ class Monitor:
         if not first:
             return [f"no gradient reaches {name}: look for dead units, detach() or no_grad() between it and the loss"]
         factor = (last / first) ** (1.0 / (len(sizes) - 1))
-        if factor > 2.5:
+        if last / first > FLOW and factor > FLOW_PER_LAYER:
             return [
                 f"gradients shrink by {factor:.2g}x per layer towards the input: vanishing; try relu, an initialiser "
                 f"that fits the activation, normalisation or residual connections"
             ]
-        if factor < 1.0 / 2.5:
+        if first / last > FLOW and factor < 1.0 / FLOW_PER_LAYER:
             return [
                 f"gradients grow by {1.0 / factor:.2g}x per layer towards the input: exploding; try a smaller "
                 f"initialisation, normalisation or clip_grad_norm"
@@ -104,14 +115,14 @@ class Monitor:
         return []
 
     def _units(self, latest: dict[str, LayerRecord]) -> list[str]:
-        found = []
+        found, output = [], list(latest)[-1]  # whose sigmoid may be as sure as it likes
         for name, r in latest.items():
-            if r.dead >= 0.4:
+            if r.dead >= DEAD:
                 found.append(
                     f"dead units {r.dead:.0%} in {name}: these ReLUs give 0 for every example and learn nothing; try a "
                     f"lower learning rate, leaky_relu, or another initialisation"
                 )
-            if r.saturated >= 0.5:
+            if r.saturated >= SATURATED and name != output:
                 found.append(
                     f"saturated units {r.saturated:.0%} in {name}: they sit at the ends of tanh or sigmoid, where the "
                     f"slope is next to 0; try smaller initial weights, standardized inputs or normalisation"
@@ -123,8 +134,14 @@ class Monitor:
         losses = self.history.train_loss
         if not ratios or len(losses) < 4:
             return []
-        if losses[-4] < losses[-3] < losses[-2] < losses[-1] and max(ratios) > 0.05:
+        rises = [after > before for before, after in itertools.pairwise(losses[-7:])]
+        if all(rises[-3:]) and max(ratios) > 0.05:
             return [f"loss rose 3 times in a row and the update ratio is {max(ratios):.1g}: learning rate too high"]
+        if sum(rises) >= 3 and max(ratios) > 0.1:
+            return [
+                f"loss rose in {sum(rises)} of {len(rises)} epochs and the update ratio is {max(ratios):.1g}: learning "
+                f"rate too high"
+            ]
         highest = max(r.update_ratio for record in self.records for r in record.values() if r.update_ratio >= 0.0)
         if highest < 1e-4 and losses[-1] > 0.98 * losses[0]:
             return [
@@ -174,18 +191,20 @@ class Monitor:
 
 
 def _record(
-    layer: Module, outputs: list[list[Any]], slopes: dict[Value, float], steps: dict[Value, float]
+    layer: Module, outputs: list[list[list[Any]]], slopes: dict[Value, float], steps: dict[Value, float]
 ) -> LayerRecord:
-    """outputs: for each example those of the layer. slopes: of parameters and outputs. steps: of parameters."""
+    """outputs: for each call of the layer its units, for each of these the numbers. slopes: of parameters and outputs.
+    steps: of parameters."""
     own = [p for p in layer.parameters() if p in steps]
-    nodes = [y for example in outputs for y in example if isinstance(y, Value)]
+    nodes = [y for y in flat(outputs) if isinstance(y, Value)]
     numbers = [y.data for y in nodes]
     middle = mean(numbers or [math.nan])
-    relus = [unit for unit in zip(*outputs, strict=False) if all(_made_by(y) == "relu" for y in unit)]
+    units = [flat(unit) for unit in zip(*outputs, strict=False)]
+    relus = [unit for unit in units if all(_made_by(y) == "relu" for y in unit)]
     ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
     return LayerRecord(
         gradient=_size([slopes[p] for p in own]),
-        output_gradient=_size([slopes[y] for y in nodes]),
+        output_gradient=math.hypot(*[slopes[y] for y in nodes]) / math.sqrt(max(len(outputs), 1)),
         update_ratio=_size([steps[p] for p in own]) / max(_size([p.data for p in own]), 1e-12),
         mean=middle,
         spread=_size([x - middle for x in numbers]),
@@ -196,9 +215,17 @@ def _record(
     )
 
 
-def _collect(examples: list[list[Any]]) -> Callable[..., None]:
-    """A hook that adds a layer's outputs for one example."""
-    return lambda module, inputs, output: examples.append(flat(output))
+def _collect(calls: list[list[list[Any]]]) -> Callable[..., None]:
+    """A hook that adds the units of a layer's output: of an image each channel, of a sequence each number of its
+    places, else each number."""
+
+    def hook(module: Module, inputs: Any, output: Any) -> None:
+        rows = output if is_list(output) else [output]
+        if is_list(rows[0]) and not is_list(rows[0][0]):
+            rows = zip(*rows, strict=True)
+        calls.append([flat(row) for row in rows])
+
+    return hook
 
 
 def _made_by(y: Any) -> str:

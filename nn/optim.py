@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autograd import Value, clamp, dot, gradients, maximum, sqrt
-from autograd.extend import as_float
+from autograd.extend import as_float, assign
 
 from .options import Formula
 from .randomness import counter_uniform
@@ -103,9 +103,7 @@ class Optimizer(Formula):
     def step(self) -> None:
         """Moves every parameter once, by its `.grad`. All new numbers are computed before the first is written."""
         moved, states = zip(*self.proposals([p.grad for p in self.parameters]), strict=True)
-        numbers = list(map(as_float, moved))  # what is no number is refused before anything is written
-        for p, data in zip(self.parameters, numbers, strict=True):
-            p.data = data
+        assign(self.parameters, moved)
         self.state = list(states)
 
     def zero_grad(self) -> None:

@@ -105,7 +105,7 @@ def test_the_tour_explains_its_options():
     ("options", "text"),
     [
         (["--lr", "nan"], "--lr is a number >= 0"),
-        (["--lr", "1e308", "--epochs", "1"], "the loss became nan; lower the learning rate"),
+        (["--lr", "1e308", "--epochs", "1"], "the loss became nan; look for nan in the data, lower the learning rate"),
         (["--output", "README.md"], "cannot write to README.md (File exists); choose another folder with --output"),
     ],
 )

@@ -14,9 +14,11 @@ from nn import (
     MLP,
     SGD,
     Adam,
+    Conv2d,
     CosineAnnealingLR,
     Dropout,
     Embedding,
+    Flatten,
     Linear,
     Monitor,
     ReLU,
@@ -173,7 +175,7 @@ def test_vanishing_gradients():
 
 def test_exploding_gradients():
     X, Y = make_moons(60, seed=1)
-    model = net(ReLU, [2, 12, 12, 12, 2], lambda w, rng: normal_(w, 0.0, 2.0, rng=rng))
+    model = net(ReLU, [2, 12, 12, 12, 12, 12, 2], lambda w, rng: normal_(w, 0.0, 2.0, rng=rng))
     monitor = watch(model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=1e-6))
     assert any("towards the input: exploding; try a smaller initialisation" in text for text in monitor.diagnose())
 
@@ -204,6 +206,30 @@ def test_a_learning_rate_that_is_too_high():
     (text,) = monitor.diagnose()
     assert text.startswith("loss rose 3 times in a row and the update ratio is ")
     assert text.endswith("learning rate too high")
+
+
+def test_a_loss_that_jumps_up_and_down():
+    X, Y = make_moons(200, seed=3)
+    model = MLP(2, [16, 2], activation="tanh", rng=21)
+    monitor = watch(model, X, Y, epochs=12, optimizer=SGD(model.parameters(), lr=8.0))
+    assert any(text.startswith("loss rose in 4 of 6 epochs and the update ratio is 0.") for text in monitor.diagnose())
+
+
+def test_an_output_may_be_sure_and_a_channel_is_dead_only_in_all_places():
+    X, Y = make_moons(60, seed=1)
+    model = Sequential(Linear(2, 8, rng=0), Tanh(), Linear(8, 1, rng=1), Sigmoid())
+    for p in model[2].parameters():
+        p.data *= 100.0
+    monitor = watch(
+        model, X, Y, epochs=1, optimizer=SGD(model.parameters(), lr=1e-6), loss=lambda o, y: (o[0] - y) ** 2
+    )
+    assert monitor.records[-1]["layers.3"].saturated > 0.5
+    assert not any(text.startswith("saturated") for text in monitor.diagnose())
+    images = [[[[float(i == j + k) for j in range(6)] for i in range(6)]] for k in range(6)]
+    model = Sequential(Conv2d(1, 4, 3, rng=0), ReLU(), Flatten(), Linear(64, 2, rng=0))
+    model[0].bias[1].data = -9.0
+    monitor = watch(model, images, [0, 1] * 3, epochs=1, optimizer=SGD(model.parameters(), lr=1e-6), sample=6)
+    assert monitor.records[-1]["layers.1"].dead == 0.25
 
 
 def test_a_learning_rate_that_is_too_low():
