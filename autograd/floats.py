@@ -183,6 +183,10 @@ def dot(ws: Sequence[float], xs: Sequence[float], bias: float) -> float:
     return left_to_right(map(mul, ws, xs), bias)
 
 
+def gather(index: float, xs: Sequence[float]) -> float:
+    return xs[int(index)] if index in range(len(xs)) else nan
+
+
 def amax(xs: Sequence[float]) -> float:
     return nan if any(x != x for x in xs) else max(xs)
 

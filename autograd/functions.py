@@ -88,7 +88,7 @@ def linear(x: Sequence[Any], weight: Sequence[Sequence[Any]], bias: Sequence[Any
 
 def gather(values: Sequence[Any], index: int) -> Any:
     """values[index] by a whole number from 0 to n - 1: an embedding's row, the right class's logit. A look-up records
-    nothing.
+    nothing, unless the index is one that is known only when a compiled program runs.
 
     Raises TypeError if the index is no whole number, and IndexError if it is out of range; a negative one is.
 
@@ -97,6 +97,10 @@ def gather(values: Sequence[Any], index: int) -> Any:
     """
     if not hasattr(index, "__index__"):
         raise TypeError(f"gather expected a whole number as index, got {index!r} ({type(index).__name__})")
+    if is_node(index):  # known only when a compiled program runs
+        if len(values) and isinstance(values[0], list | tuple):
+            return [gather(column, index) for column in zip(*values, strict=True)]
+        return ops.gather(index, tuple(values))
     if not 0 <= index < len(values):
         raise IndexError(f"gather expected an index from 0 to {len(values) - 1}, got {index}")
     return values[index]

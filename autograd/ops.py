@@ -8,20 +8,40 @@ Conventions at kinks and outside the domain are PyTorch's.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import floats
 from .floats import is_node
+from .modes import is_symbolic
 from .primitives import Primitive
 
 any_number = (-3.0, 3.0)
 positive = (0.1, 3.0)
 
 
+class Chosen(NamedTuple):
+    """A partial that is one of two, where the condition's number cannot be read: what flows is chosen, by `where`."""
+
+    condition: Any
+    a: Any
+    b: Any
+
+
 def choose(condition: Any, a: Any, b: Any = None) -> Any:
     """One of two partials, either of which may be None: nothing flows. Unlike `where` it multiplies nothing with
     zero."""
+    if type(condition) is not float and is_symbolic():
+        return Chosen(condition, a, b)
     return a if condition else b
+
+
+def flow(adjoint: Any, partial: Any) -> Any:
+    """adjoint x partial, what flows back to an operand; -0.0, which adds nothing to a sum, where nothing does."""
+    if type(partial) is Chosen:
+        return where(partial.condition, flow(adjoint, partial.a), flow(adjoint, partial.b))
+    if partial is None:
+        return -0.0
+    return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
 
 
 def nothing(*_: Any) -> None:
@@ -256,6 +276,17 @@ dot = Primitive(
     floats.dot,
     (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0),
     vectors=(0, 1),
+)
+
+
+gather = Primitive(
+    "gather",
+    "[]",
+    floats.gather,
+    (nothing, lambda index, xs, y: [choose(equal(index, float(i)), 1.0) for i in range(len(xs))]),
+    domain=((0.0, 0.0), any_number),
+    vectors=(1,),
+    doc="xs[index] by a whole number; nan for any other index.",
 )
 
 

@@ -142,8 +142,8 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
                 adjoint = pending[node]
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
-                        flow = _times(adjoint, partial)
-                        pending[x] = ops.add(pending[x], flow) if x in pending else flow
+                        part = ops.flow(adjoint, partial)
+                        pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
     return [pending.get(x) for x in inputs]
@@ -160,8 +160,8 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
                 continue
             for x, partial in zip(operands(node), _derivatives(node, read, active, "forward"), strict=True):
                 if type(x) is not float and x in moved and partial is not None:
-                    flow = _times(moved[x], partial)
-                    moved[node] = ops.add(moved[node], flow) if node in moved else flow
+                    part = ops.flow(moved[x], partial)
+                    moved[node] = ops.add(moved[node], part) if node in moved else part
                     if watching:
                         watch(node, moved[node], "forward")
     return [moved.get(x) for x in outputs]
@@ -179,10 +179,6 @@ def _derivatives(node: Node, read: Any, active: set[Node], sweep: str) -> list[A
         return local_derivatives(node, read, active)
     except FloatingPointError as error:
         raise FloatingPointError(f"the {sweep} sweep failed at {describe_operation(node)}: {error}") from None
-
-
-def _times(adjoint: Any, partial: Any) -> Any:
-    return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
 
 
 def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool = False) -> Any:

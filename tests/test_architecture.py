@@ -23,6 +23,8 @@ ROOMS = [
     "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
+    "autograd.compiler.program", "autograd.compiler.passes", "autograd.compiler.interpret", "autograd.compiler.trace",
+    "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
     "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers", "nn.regularizers", "nn.data",
@@ -34,7 +36,7 @@ ROOMS = [
 ALLOWED = {
     "autograd.modes": set(),
     "autograd.primitives": {"autograd.floats"},
-    "autograd.ops": {"autograd.floats", "autograd.primitives"},
+    "autograd.ops": {"autograd.floats", "autograd.modes", "autograd.primitives"},
     "autograd.functions": {"autograd.floats", "autograd.ops", "autograd.primitives"},
     "autograd.graph": {"autograd.primitives"},
     "autograd.snapshots": {"autograd.floats", "autograd.graph"},

@@ -25,20 +25,21 @@ NUMPY = {
     "equal": lambda a, b: np.float64(a == b),
     "where": lambda c, a, b: np.where(c != 0, a, b),
     "sum": lambda a, b: np.sum([a, b]), "logsumexp": np.logaddexp, "amax": np.maximum,
-    "dot": lambda a, b: np.dot([a], [b]),
+    "dot": lambda a, b: np.dot([a], [b]), "gather": lambda i, x: x if i == 0.0 else np.nan,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [p.name for p in BUILTIN])
 def test_equals_numpy_on_special_numbers(name):
     primitive, function = REGISTRY[name], NUMPY[name]
-    count = {"where": 3, "sum": 2, "logsumexp": 2, "amax": 2, "dot": 2}.get(
+    count = {"where": 3, "sum": 2, "logsumexp": 2, "amax": 2, "dot": 2, "gather": 2}.get(
         name, primitive.arity - len(primitive.parameters)
     )
     for xs in itertools.product(GRID, repeat=count):
         with np.errstate(all="ignore"):
             expected = float(np.asarray(function(*map(np.float64, xs))).item())
-        arguments = {"sum": (xs,), "logsumexp": (xs,), "amax": (xs,), "dot": ((xs[0],), (xs[-1],), 0.0)}.get(name, xs)
+        vectors = {"dot": ((xs[0],), (xs[-1],), 0.0), "gather": (xs[0], xs[1:])}
+        arguments = vectors.get(name, (xs,) if name in ("sum", "logsumexp", "amax") else xs)
         got = primitive(*arguments)
         assert same(got, expected), (name, xs, got, expected)
         if got == 0.0 and name not in ("sum", "dot", "gelu", "maximum", "minimum", "amax"):

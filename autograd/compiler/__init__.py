@@ -1,0 +1,1 @@
+"""The compiler: a scalar function is traced once, and runs natively."""

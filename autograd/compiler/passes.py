@@ -1,0 +1,178 @@
+"""Passes: Program -> Program, each of which leaves every output as it was, to the last bit."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import ops
+from .program import Builder, Operands, Program, bits
+
+Pass = Callable[[Program], Program]
+
+ONE, NOTHING, ZERO = bits(1.0), bits(-0.0), bits(0.0)
+NEUTRAL = {
+    (ops.mul, 0, ONE), (ops.mul, 1, ONE), (ops.div, 1, ONE), (ops.pow, 1, ONE),
+    (ops.add, 0, NOTHING), (ops.add, 1, NOTHING), (ops.sub, 1, ZERO),
+}  # fmt: skip
+"""A primitive, which of its two operands, and the number there that makes the result the other operand, exactly."""
+COMMUTATIVE = (ops.add, ops.mul)
+
+
+class _Rewriter:
+    """Makes a new program of another one instruction by instruction. `slots` says where each old slot is now."""
+
+    def __init__(self, program: Program) -> None:
+        self.old = program
+        self.new = Builder(program.inputs, program.shared)
+        self.slots = [*range(program.first_constant), *map(self.new.constant, program.constants)]
+        self._numbers = dict(zip(self.slots[program.first_constant :], program.constants, strict=True))
+
+    def constant(self, x: float) -> int:
+        slot = self.new.constant(x)
+        self._numbers[slot] = x
+        return slot
+
+    def number(self, slot: int) -> float | None:
+        """The constant in a slot of the new program."""
+        return self._numbers.get(slot)
+
+    def moved(self, operands: Operands) -> Operands:
+        slots = self.slots
+        return tuple([tuple([slots[y] for y in x]) if type(x) is tuple else slots[x] for x in operands])
+
+    def program(self) -> Program:
+        return self.new.program([self.slots[y] for y in self.old.outputs], self.old.limits)
+
+
+def fold(program: Program) -> Program:
+    """What depends on constants alone becomes a constant; x * 1, x / 1, x ** 1, x - 0 and x + -0.0 become x."""
+    work = _Rewriter(program)
+    for primitive, operands in program.instructions:
+        xs = work.moved(operands)
+        work.slots.append(_folded(work, primitive, xs))
+    return work.program()
+
+
+def _folded(work: _Rewriter, primitive: Any, xs: Operands) -> Any:
+    if primitive is ops.identity:
+        return xs[0]
+    if len(xs) == 2 and not primitive.vectors:
+        for i, x in enumerate(xs):
+            number = work.number(x)
+            if number is not None and (primitive, i, bits(number)) in NEUTRAL:
+                return xs[1 - i]
+    if all(y < 0 for x in xs for y in (x if type(x) is tuple else (x,))):
+        numbers = [[work.number(y) for y in x] if type(x) is tuple else work.number(x) for x in xs]
+        return work.constant(primitive.forward(*numbers))
+    if primitive is ops.where and (condition := work.number(xs[0])) is not None:
+        return xs[1] if condition else xs[2]
+    return work.new.append(primitive, xs)
+
+
+def merge(program: Program) -> Program:
+    """Instructions that compute the same from the same become one."""
+    work, seen = _Rewriter(program), dict[Any, int]()
+    for primitive, operands in program.instructions:
+        xs = work.moved(operands)
+        key = (primitive, tuple(sorted(xs)) if primitive in COMMUTATIVE else xs)
+        slot = seen.get(key)
+        if slot is None:
+            seen[key] = slot = work.new.append(primitive, xs)
+        work.slots.append(slot)
+    return work.program()
+
+
+def prune(program: Program) -> Program:
+    """Instructions that no output needs are dropped."""
+    first = program.first
+    needed = [False] * (first + len(program.instructions))
+    for y in program.outputs:
+        needed[y] = True
+    for slot in range(len(needed) - 1, first - 1, -1):
+        if needed[slot]:
+            for x in program.instructions[slot - first].operands:
+                for y in x if type(x) is tuple else (x,):
+                    needed[y] = True
+    work = _Rewriter(program)
+    for slot, (primitive, operands) in enumerate(program.instructions, first):
+        work.slots.append(work.new.append(primitive, work.moved(operands)) if needed[slot] else -1)
+    return work.program()
+
+
+def sums_to_dots(program: Program) -> Program:
+    """Chains ((b + w1 x1) + w2 x2) + ..., as loops write them and as gradients add up, become one `dot`.
+
+    Only sums with two products or more, or with a `dot` that they go on with: others keep their order of summation.
+    """
+    first, instructions = program.first, program.instructions
+    uses = [0] * (first + len(instructions))
+    for _, operands in instructions:
+        for x in operands:
+            for y in x if type(x) is tuple else (x,):
+                uses[y] += 1
+    for y in program.outputs:
+        uses[y] += 1
+
+    def once(slot: int, primitive: Any) -> Any:
+        """The operands of a result of this primitive that is used once, and so can be swallowed."""
+        if slot >= first and uses[slot] == 1 and instructions[slot - first].primitive is primitive:
+            return instructions[slot - first].operands
+        return None
+
+    swallowed = [False] * len(uses)
+    dots: dict[int, tuple[list[int], list[int], int | None]] = {}  # by the slot of the last sum: ws, xs, bias
+    for slot in range(len(uses) - 1, first - 1, -1):
+        if instructions[slot - first].primitive is not ops.add or swallowed[slot]:
+            continue
+        chain, (start, term) = [slot], instructions[slot - first].operands
+        terms: list[int] = [term]
+        while (inner := once(start, ops.add)) is not None:
+            chain.append(start)
+            start, term = inner
+            terms.append(term)
+        for inner_sum in chain[1:]:
+            swallowed[inner_sum] = True  # whatever becomes of the chain, it is not looked at again
+        ws, xs, bias = list[int](), list[int](), start
+        if (before := once(start, ops.dot)) is not None:
+            chain.append(start)
+            ws, xs, bias = [*before[0]], [*before[1]], before[2]
+        elif once(start, ops.mul) is not None:
+            terms.append(start)
+            bias = None
+        products = len(ws)
+        for term in reversed(terms):
+            if (factors := once(term, ops.mul)) is not None:
+                chain.append(term)
+                products += 1
+            w, x = factors or (-1, term)
+            ws.append(w)
+            xs.append(x)
+        if products >= 2:
+            dots[slot] = ws, xs, bias
+            for x in chain[1:]:
+                swallowed[x] = True
+        else:
+            for x in chain[1:]:
+                swallowed[x] = False
+    work = _Rewriter(program)
+    for slot, (primitive, operands) in enumerate(instructions, first):
+        if swallowed[slot]:
+            work.slots.append(-1)  # nobody asks for it
+        elif slot in dots:
+            ws, xs, bias = dots[slot]
+            one, nothing = work.constant(1.0), work.constant(-0.0)
+            moved = tuple([one if w < 0 else work.slots[w] for w in ws]), tuple([work.slots[x] for x in xs])
+            work.slots.append(work.new.append(ops.dot, (*moved, nothing if bias is None else work.slots[bias])))
+        else:
+            work.slots.append(work.new.append(primitive, work.moved(operands)))
+    return work.program()
+
+
+PASSES: tuple[Pass, ...] = (fold, merge, sums_to_dots, prune)
+
+
+def run(program: Program, passes: Sequence[Pass] = PASSES) -> list[Program]:
+    """The program before and after each pass."""
+    stages = [program]
+    for step in passes:
+        stages.append(step(stages[-1]))
+    return stages
