@@ -23,7 +23,7 @@ ROOMS = [
     "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
-    "autograd.compiler.program", "autograd.compiler.passes", "autograd.compiler.interpret", "autograd.compiler.trace",
+    "autograd.compiler.program", "autograd.compiler.passes", "autograd.compiler.kernels", "autograd.compiler.interpret", "autograd.compiler.trace",
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",

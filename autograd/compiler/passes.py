@@ -1,9 +1,15 @@
 """Passes: Program -> Program, each of which leaves every output as it was, to the last bit."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops
+from ..graph import arguments as arguments_of
+from ..graph import topological_order
+from ..modes import plainly, symbolic
+from ..primitives import TABLE, Primitive
+from ..value import Value
 from .program import Builder, Operands, Program, bits
 
 Pass = Callable[[Program], Program]
@@ -167,7 +173,117 @@ def sums_to_dots(program: Program) -> Program:
     return work.program()
 
 
-PASSES: tuple[Pass, ...] = (fold, merge, sums_to_dots, prune)
+def lower(program: Program) -> Program:
+    """Vectors are left to `dot` and `gather`: `sum`, `amax` and `logsumexp` become what they are made of, and so does
+    an operation of a user's own, whose forward rule is traced.
+
+    Raises TypeError, with a remedy, if a forward rule wants to know a number.
+    """
+    work = _Rewriter(program)
+    for primitive, operands in program.instructions:
+        work.slots.append(_lowered(work, primitive, work.moved(operands)))
+    return work.program()
+
+
+def _lowered(work: _Rewriter, primitive: Primitive, xs: Operands) -> int:
+    if primitive.module != TABLE:
+        return _traced(work, primitive, xs)
+    return VECTORS[primitive](work, list(xs[0])) if primitive in VECTORS else work.new.append(primitive, xs)
+
+
+def _sum(work: _Rewriter, xs: list[int]) -> int:
+    ones = (work.constant(1.0),) * len(xs)
+    return work.new.append(ops.dot, (ones, tuple(xs), work.constant(0.0)))
+
+
+def _amax(work: _Rewriter, xs: list[int]) -> int:
+    """A tree of `maximum`."""
+    while len(xs) > 1:
+        pairs = zip(xs[::2], xs[1::2], strict=False)
+        xs = [work.new.append(ops.maximum, pair) for pair in pairs] + xs[len(xs) // 2 * 2 :]
+    return xs[0]
+
+
+def _logsumexp(work: _Rewriter, xs: list[int]) -> int:
+    append = work.new.append
+    largest = _amax(work, xs)
+    total = _sum(work, [append(ops.exp, (append(ops.sub, (x, largest)),)) for x in xs])
+    infinite = append(ops.equal, (append(ops.abs, (largest,)), work.constant(math.inf)))
+    return append(ops.where, (infinite, largest, append(ops.add, (largest, append(ops.log, (total,))))))
+
+
+VECTORS: dict[Primitive, Callable[[_Rewriter, list[int]], int]] = {
+    ops.sum: _sum, ops.amax: _amax, ops.logsumexp: _logsumexp,
+}  # fmt: skip
+
+
+def _traced(work: _Rewriter, primitive: Primitive, operands: Operands) -> int:
+    """The forward rule of a custom primitive, recorded."""
+    leaves: dict[Any, int] = {}
+
+    def leaf(slot: int) -> Value:
+        leaves[node := Value(0.5)] = slot
+        return node
+
+    arguments = [tuple(map(leaf, x)) if type(x) is tuple else leaf(x) for x in operands]
+    try:
+        with plainly(), symbolic():
+            result: Any = primitive.forward(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"the forward rule of {primitive.name} cannot be compiled: {error}; write it with operators and autograd's "
+            f"functions, such as autograd.sin in the place of math.sin"
+        ) from None
+    if not isinstance(result, Value):
+        return work.constant(float(result))
+    others, interiors = topological_order(result)
+    slots = {**leaves, **{x: work.constant(x._data) for x in others if x not in leaves}}
+
+    def slot(x: Any) -> Any:
+        if type(x) is tuple:
+            return tuple(map(slot, x))
+        return work.constant(x) if type(x) is float else slots[x]
+
+    for node in interiors:
+        assert node.primitive is not None
+        slots[node] = _lowered(work, node.primitive, tuple(map(slot, arguments_of(node))))
+    return slots[result]
+
+
+def separate(program: Program) -> Program:
+    """In each product the factor that all examples share comes first, and a `dot` has products of one kind only: of two
+    shared numbers, of a shared one and one of the example, or of two of the example. The constant 1 is there."""
+    work = _Rewriter(program)
+    work.constant(1.0)
+    own = [True] * len(program.inputs) + [False] * (program.first - len(program.inputs))
+    for primitive, operands in program.instructions:
+        xs = work.moved(operands)
+        if primitive is not ops.dot and primitive is not ops.mul:
+            own.append(any(own[y] for x in operands for y in (x if type(x) is tuple else (x,))))
+            work.slots.append(work.new.append(primitive, xs))
+            continue
+        if primitive is ops.mul:
+            a, b = operands
+            own.append(own[a] or own[b])
+            work.slots.append(work.new.append(primitive, xs[::-1] if own[a] and not own[b] else xs))
+            continue
+        kinds: tuple[Any, ...] = (([], []), ([], []), ([], []))
+        for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True):
+            if own[old_w] and not own[old_x]:
+                w, x = x, w
+            left, right = kinds[own[old_w] + own[old_x]]
+            left.append(w)
+            right.append(x)
+        result = xs[2]
+        for left, right in kinds:
+            if left:
+                result = work.new.append(ops.dot, (tuple(left), tuple(right), result))
+        own.append(own[operands[2]] or bool(kinds[1][0] or kinds[2][0]))
+        work.slots.append(result)
+    return work.program()
+
+
+PASSES: tuple[Pass, ...] = (lower, fold, merge, sums_to_dots, prune, separate)
 
 
 def run(program: Program, passes: Sequence[Pass] = PASSES) -> list[Program]:

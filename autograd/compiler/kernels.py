@@ -1,0 +1,268 @@
+"""Re-rolling: instructions that do the same to different numbers become kernels, so that a layer that was recorded as
+thousands of scalar products runs as a matrix product again.
+
+Kernels go level by level. What depends on inputs has a place for each example; what depends on shared numbers alone is
+computed once. Places are counted from 0 among what is shared, and from EACH among what each example has.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .. import ops
+from .program import Program
+
+EACH = 1 << 40
+"""The first place of what each example has of its own."""
+LARGEST = 12
+"""So many operations at most are put together into one expression."""
+
+Expression = Any
+"""The number of an operand, or (primitive, expression, ...)."""
+
+
+class Map(NamedTuple):
+    """The expression, for each row of places of operands."""
+
+    expression: Expression
+    rows: list[tuple[int, ...]]
+    out: list[int]
+
+
+class Dot(NamedTuple):
+    """bias + sum over k of (what is at w + ws[k]) x (what is at x + xs[k]), for each row (w, x, bias)."""
+
+    ws: tuple[int, ...]
+    xs: tuple[int, ...]
+    rows: list[tuple[int, int, int]]
+    out: list[int]
+
+
+class Total(NamedTuple):
+    """The same without a bias, summed over the examples. `out` counts the totals."""
+
+    ws: tuple[int, ...]
+    xs: tuple[int, ...]
+    rows: list[tuple[int, int]]
+    out: list[int]
+
+
+class Gather(NamedTuple):
+    """What is at x + xs[index], for each row (place of the index, x)."""
+
+    xs: tuple[int, ...]
+    rows: list[tuple[int, int]]
+    out: list[int]
+
+
+Kernel = Map | Dot | Total | Gather
+
+
+class Rolled(NamedTuple):
+    """A program as kernels: first those of shared numbers, which run once, then those that run for each example."""
+
+    once: list[Kernel]
+    each: list[Kernel]
+    shared_inputs: int
+    constants: tuple[float, ...]
+    """They come after the shared numbers that come in."""
+    shared: int
+    """How many places shared numbers take: those that come in, constants, and what is computed of them."""
+    own: int
+    """How many places each example takes."""
+    outputs: list[int]
+    """The place of each output; of a total, which one it is."""
+
+
+def roll(program: Program, totals: Sequence[bool]) -> Rolled:
+    """The kernels of a program that `separate` has left.
+
+    totals: for each output, whether only its sum over the examples is wanted.
+    """
+    return _Roller(program, totals).roll()
+
+
+class _Roller:
+    def __init__(self, program: Program, totals: Sequence[bool]) -> None:
+        inputs, shared = len(program.inputs), program.first - len(program.inputs)
+        self.program, self.totals, self.first = program, totals, program.first
+        self.place: list[int] = [*range(EACH, EACH + inputs), *range(shared), *[-1] * len(program.instructions)]
+        self.own, self.level = [True] * inputs + [False] * shared, [0] * program.first
+        self.next_own, self.next_shared = EACH + inputs, shared
+        self.once, self.each = list[Kernel](), list[Kernel]()
+        self.expressions: dict[int, tuple[Expression, tuple[int, ...]]] = {}
+        self.one = len(program.inputs) + len(program.shared) + program.constants.index(1.0) if inputs or shared else -1
+
+    def roll(self) -> Rolled:
+        program, first = self.program, self.first
+        uses, kept = Counter[int](), Counter(program.outputs)
+        for _, operands in program.instructions:
+            for x in operands:
+                uses.update(x if type(x) is tuple else (x,))
+        inlined = self._read(uses, kept)
+        summed = {y: i for i, (y, total) in enumerate(zip(program.outputs, self.totals, strict=True)) if total}
+        products = {  # what is needed only as its sum over the examples
+            y: i for y, i in summed.items()
+            if y >= first and not uses[y] and kept[y] == 1 and self.own[y]
+            and program.instructions[y - first].primitive in (ops.dot, ops.mul)
+        }  # fmt: skip
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for slot in range(first, len(self.place)):
+            if slot not in inlined:
+                key = (self.level[slot], self.own[slot], slot in products, self._kind(slot, slot in products))
+                groups.setdefault(key, []).append(slot)
+        for level, own, total, kind in sorted(groups, key=lambda key: key[0]):
+            members = groups[level, own, total, kind]
+            if total:
+                self._totals([(*self._factors(y), products[y]) for y in members])
+            elif kind[0] is ops.dot:
+                self._dots(members, own)
+            elif kind[0] is ops.gather:
+                self._gathers(members, own)
+            else:
+                self._maps(members, own, kind)
+        return self._finished(summed, products)
+
+    def _operands(self, slot: int) -> Any:
+        return self.program.instructions[slot - self.first].operands
+
+    def _read(self, uses: Counter[int], kept: Counter[int]) -> set[int]:
+        """Finds the expressions, and returns the slots that became a part of another's; finds levels and owners."""
+        own, level, sizes, inlined = self.own, self.level, dict[int, int](), set[int]()
+        for slot, (primitive, operands) in enumerate(self.program.instructions, self.first):
+            if primitive is ops.dot or primitive is ops.gather:
+                slots = [y for x in operands for y in (x if type(x) is tuple else (x,))]
+                own.append(any(own[y] for y in slots))
+            else:
+                own.append(any(own[y] for y in operands))
+                size, parts, leaves = 1, list[Expression](), dict[int, int]()
+                for y in operands:
+                    if (
+                        y in sizes and uses[y] == 1 and not kept[y] and own[y] == own[slot]
+                        and size + sizes[y] <= LARGEST
+                    ):  # fmt: skip
+                        inner, inner_leaves = self.expressions.pop(y)
+                        inlined.add(y)
+                        size += sizes[y]
+                        parts.append(_renumbered(inner, [leaves.setdefault(z, len(leaves)) for z in inner_leaves]))
+                    else:
+                        parts.append(leaves.setdefault(y, len(leaves)))
+                sizes[slot] = size
+                slots = list(leaves)
+                self.expressions[slot] = (primitive, *parts), tuple(slots)
+            level.append(1 + max([level[y] for y in slots]))
+        return inlined
+
+    def _kind(self, slot: int, total: bool) -> tuple[Any, ...]:
+        """What instructions of one group have in common besides their level."""
+        primitive, operands = self.program.instructions[slot - self.first]
+        if total or primitive is ops.dot:
+            return ops.dot, len(operands[0]) if primitive is ops.dot else 1
+        if primitive is ops.gather:
+            return ops.gather, len(operands[1])
+        expression: tuple[Any, ...] = self.expressions[slot][0]
+        return expression
+
+    def _factors(self, slot: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The places of the factors of a product, or of each of a sum of products."""
+        primitive, operands = self.program.instructions[slot - self.first]
+        ws, xs = operands[:2] if primitive is ops.dot else ((operands[0],), (operands[1],))
+        place = self.place
+        return tuple([place[y] for y in ws]), tuple([place[y] for y in xs])
+
+    def _new(self, slot: int, own: bool) -> int:
+        if own:
+            self.next_own += 1
+            self.place[slot] = self.next_own - 1
+        else:
+            self.next_shared += 1
+            self.place[slot] = self.next_shared - 1
+        return self.place[slot]
+
+    def _maps(self, members: list[int], own: bool, expression: Expression) -> None:
+        place, kernels = self.place, dict[Any, Map]()
+        for row, slot in sorted((tuple([place[y] for y in self.expressions[slot][1]]), slot) for slot in members):
+            pattern = tuple([x >= EACH for x in row])
+            kernel = kernels.setdefault(pattern, Map(expression, [], []))
+            kernel.rows.append(row)
+            kernel.out.append(slot)
+        self._take(kernels.values(), own)
+
+    def _gathers(self, members: list[int], own: bool) -> None:
+        place, kernels = self.place, dict[Any, Gather]()
+        for slot in members:
+            index, xs = self._operands(slot)
+            x = place[xs[0]]
+            offsets = tuple([place[y] - x for y in xs])
+            kernel = kernels.setdefault((offsets, place[index] >= EACH, x >= EACH), Gather(offsets, [], []))
+            kernel.rows.append((place[index], x))
+            kernel.out.append(slot)
+        self._take(kernels.values(), own)
+
+    def _take(self, kernels: Iterable[Any], own: bool) -> None:
+        """Gives results, which so far are slots, their places."""
+        for kernel in kernels:
+            kernel.out[:] = [self._new(slot, own) for slot in kernel.out]
+            (self.each if own else self.once).append(kernel)
+
+    def _dots(self, members: list[int], own: bool) -> None:
+        found = []
+        for slot in members:
+            ws, xs = self._factors(slot)
+            found.append((xs[0], ws[0], slot, ws, xs))
+        kernels: dict[Any, Dot] = {}
+        for x, w, slot, ws, xs in sorted(found):
+            bias = self.place[self._operands(slot)[2]]
+            offsets = tuple([y - w for y in ws]), tuple([y - x for y in xs])
+            key = *offsets, w >= EACH, x >= EACH, bias >= EACH
+            if (kernel := kernels.get(key)) is None:
+                kernels[key] = kernel = Dot(*offsets, [], [])
+            kernel.rows.append((w, x, bias))
+            kernel.out.append(slot)
+        self._take(kernels.values(), own)
+
+    def _totals(self, found: list[tuple[tuple[int, ...], tuple[int, ...], int]]) -> None:
+        kernels: dict[Any, Total] = {}
+        for ws, xs, out in sorted(found, key=lambda row: row[2]):
+            w, x = ws[0], xs[0]
+            offsets = tuple([y - w for y in ws]), tuple([y - x for y in xs])
+            if (kernel := kernels.get((*offsets, w >= EACH))) is None:
+                kernels[*offsets, w >= EACH] = kernel = Total(*offsets, [], [])
+            kernel.rows.append((w, x))
+            kernel.out.append(out)
+        self.each.extend(kernels.values())
+
+    def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Rolled:
+        """The other outputs that are summed: times one."""
+        rest, outputs = list[tuple[tuple[int, ...], tuple[int, ...], int]](), list[int]()
+        for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
+            outputs.append(i if total else self.place[y])
+            if total and products.get(y) != i:
+                if not self.own[y]:  # the same for each example
+                    self.each.append(Map((ops.identity, 0), [(self.place[y],)], [self.next_own]))
+                    self.place[y], self.own[y] = self.next_own, True
+                    self.next_own += 1
+                rest.append(((self.place[self.one],), (self.place[y],), i))
+        biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
+        for i, bias in biases:
+            number = self.program.constant(bias)
+            if number != 0.0:
+                rest.append(((self.place[self.one],), (self._own_place(bias),), i))
+        if rest:
+            self._totals(rest)
+        inputs, constants = len(self.program.shared), self.program.constants
+        own = self.next_own - EACH
+        return Rolled(self.once, self.each, inputs, constants, self.next_shared, own, outputs)
+
+    def _own_place(self, slot: int) -> int:
+        if self.own[slot]:
+            return self.place[slot]
+        self.each.append(Map((ops.identity, 0), [(self.place[slot],)], [self.next_own]))
+        self.next_own += 1
+        return self.next_own - 1
+
+
+def _renumbered(expression: Expression, leaves: list[int]) -> Expression:
+    if type(expression) is tuple:
+        return (expression[0], *[_renumbered(x, leaves) for x in expression[1:]])
+    return leaves[expression]

@@ -1,0 +1,170 @@
+"""Running kernels natively: functions are made once for each kind, a program is a table of calls of them.
+
+llvmlite brings its own LLVM, so that nothing else is needed to compile; what it makes stays in memory.
+"""
+
+import ctypes
+import ctypes.util
+import functools
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import emit
+from .emit import Blocks
+from .kernels import EACH, Gather, Kernel, Map, Rolled, Total
+from .nests import Nest, nests
+from .scalars import LIBRARY
+
+
+class Machine:
+    """LLVM for this computer, or for one with other features, and the functions made so far."""
+
+    def __init__(self, features: str | None = None) -> None:
+        import llvmlite.binding as llvm
+
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        host = llvm.get_host_cpu_features()
+        self.features = host.flatten() if features is None else features
+        enabled = {f[1:] for f in self.features.split(",") if f.startswith("+")}
+        lanes = 8 if "avx512f" in enabled else 4 if "avx" in enabled else 2
+        self.blocks = Blocks(lanes, 4, 4 if lanes == 8 else 2)
+        target = llvm.Target.from_default_triple()
+        cpu = llvm.get_host_cpu_name() if features is None else ""
+        self.machine = target.create_target_machine(cpu=cpu, features=self.features, opt=2, jit=True)
+        empty = llvm.parse_assembly("")
+        empty.triple = llvm.get_process_triple()
+        self.engine = llvm.create_mcjit_compiler(empty, self.machine)
+        for name in LIBRARY:
+            llvm.add_symbol(name, _address(name))
+        self.functions: dict[Any, int] = {}
+        self.code: dict[Any, str] = {}
+        self.run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(
+            self.function("run", emit.run)
+        )
+        self.fill = ctypes.CFUNCTYPE(
+            None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        )(self.function("fill", emit.fill))
+
+    def function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
+        """The address of a function, made when it is asked for the first time."""
+        if (address := self.functions.get(key)) is None:
+            import llvmlite.binding as llvm
+            from llvmlite import ir
+
+            name = f"kernel_{len(self.functions)}"
+            module = ir.Module(name)
+            make(module, name, *args, **options)
+            self.code[key] = str(module)
+            compiled = llvm.parse_assembly(self.code[key])
+            compiled.verify()
+            self.engine.add_module(compiled)
+            self.engine.finalize_object()
+            self.functions[key] = address = self.engine.get_function_address(name)
+        return address
+
+
+@functools.cache
+def machine() -> Machine:
+    return Machine()
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    name = ctypes.util.find_library("m") if sys.platform != "win32" else "msvcrt"
+    return ctypes.CDLL(name)
+
+
+def _address(name: str) -> int:
+    return ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value or 0
+
+
+SCALAR = Blocks(1, 4, 1)
+"""For what runs once: one number at a time."""
+
+
+class Plan:
+    """The records of a program for `capacity` examples at a time, and its memory."""
+
+    def __init__(self, rolled: Rolled, totals: int, capacity: int, machine: Machine) -> None:
+        width = machine.blocks.width
+        self.machine, self.rolled = machine, rolled
+        self.capacity = -(-capacity // width) * width
+        self.first_total, self.totals = rolled.shared, totals
+        self.first_own = -(-(rolled.shared + totals) // 8) * 8
+        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity))()
+        self.address = ctypes.addressof(self.memory)
+        taken = rolled.shared_inputs
+        self.memory[taken : taken + len(rolled.constants)] = rolled.constants
+        self._tables: list[array[int]] = []
+        self.once, self.each = self._records(rolled.once, SCALAR), self._records(rolled.each, machine.blocks)
+
+    def at(self, place: int) -> int:
+        """Where a place is in the memory."""
+        return place if place < EACH else self.first_own + (place - EACH) * self.capacity
+
+    def run(self, records: "array[int]", examples: int) -> None:
+        self.machine.run(records.buffer_info()[0], len(records) // emit.SIZE, self.address, examples)
+
+    def _records(self, kernels: Sequence[Kernel], blocks: Blocks) -> "array[int]":
+        return array("q", [x for kernel in kernels for record in self._calls(kernel, blocks) for x in record])
+
+    def _calls(self, kernel: Kernel, blocks: Blocks) -> list[list[int]]:
+        """The records of a kernel."""
+        first = self.first_total if isinstance(kernel, Total) else 0
+        middle = (0,) if isinstance(kernel, Total) else ()
+        rows = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
+        own = tuple([blocks is SCALAR or place >= EACH for place in rows[0][:-1]])
+        if isinstance(kernel, Map):
+            address = self.machine.function(
+                ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
+            )
+            return [self._record(address, piece, 0, 0, 0) for piece in nests(rows)]
+        if isinstance(kernel, Gather):
+            address = self.machine.function(("gather", own[1], blocks), emit.gather, blocks, own_x=own[1])
+            xs = self._table(kernel.xs, rows[0][1])
+            return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(rows)]
+        ws, xs = self._table(kernel.ws, rows[0][0]), self._table(kernel.xs, rows[0][1])
+        if isinstance(kernel, Total):
+            address = self.machine.function(("total", own[0], blocks), emit.total, blocks, own_w=own[0])
+        else:
+            address = self.machine.function(
+                ("dot", own[0], own[2], blocks), emit.dot, blocks, own_w=own[0], own_bias=own[2]
+            )
+        return [self._record(address, piece, len(kernel.ws), ws, xs) for piece in nests(rows)]
+
+    def _table(self, offsets: Sequence[int], place: int) -> int:
+        """The address of a table of offsets from a place."""
+        scale = self.capacity if place >= EACH else 1
+        self._tables.append(array("q", [scale * x for x in offsets]))
+        return self._tables[-1].buffer_info()[0]
+
+    def _record(self, address: int, piece: Nest, terms: int, ws: int, xs: int) -> list[int]:
+        record = [0] * emit.SIZE
+        record[:4] = address, *piece.counts, terms
+        for k, place in enumerate(piece.start):
+            scale = self.capacity if place >= EACH else 1
+            record[emit.PLACES + k] = self.at(place)
+            record[emit.STRIDES_OUTER + k] = scale * piece.outer[k]
+            record[emit.STRIDES_INNER + k] = scale * piece.inner[k]
+        record[emit.TABLE_W], record[emit.TABLE_X] = ws, xs
+        return record
+
+    def __call__(self, inputs: Sequence[Any], shared: Sequence[float], examples: int) -> list[float]:
+        """The totals. inputs: for each argument the address of its numbers, a row for each example, and how many are
+        in a row."""
+        memory = self.memory
+        memory[: len(shared)] = shared
+        memory[self.first_total : self.first_total + self.totals] = [0.0] * self.totals
+        self.run(self.once, 1)
+        for start in range(0, examples, self.capacity):
+            count, place = min(self.capacity, examples - start), EACH
+            for address, columns in inputs:
+                self.machine.fill(
+                    address + 8 * start * columns, columns, self.address + 8 * self.at(place), self.capacity, count
+                )
+                place += columns
+            self.run(self.each, count)
+        return memory[self.first_total : self.first_total + self.totals]
