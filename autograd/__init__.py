@@ -1,5 +1,6 @@
 """autograd: a scalar reverse-mode autograd engine. This front door is the table of contents."""
 
+from .compiler import compile as compile  # not in __all__: a star import keeps the built-in
 from .checking import GradcheckError, GradcheckWarning, gradcheck
 from .drawing import draw_dot, step_through
 from .drawing import mimebundle as _mimebundle

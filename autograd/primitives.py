@@ -179,8 +179,12 @@ def primitive(
         if not variadic and not all(_takes(partial, len(takes) + 1) for partial in partials):
             raise TypeError(f"each partial of {name} takes {len(takes) + 1} arguments: its operands and the result")
 
+        def rule(*operands: Any) -> Any:
+            return function(*(operands[0] if variadic else operands))
+
+        @functools.wraps(rule)  # which the compiler calls with Values
         def forward(*operands: Any) -> float:
-            return as_float(function(*(operands[0] if variadic else operands)))
+            return as_float(rule(*operands))
 
         def checked(partial: Partial) -> Partial:
             if variadic:

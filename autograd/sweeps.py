@@ -20,7 +20,7 @@ from .graph import (
     operands,
     topological_order,
 )
-from .modes import MODE, check_readable, recording
+from .modes import MODE, check_readable, is_symbolic, recording
 
 NOTHING = -0.0
 """The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is
@@ -133,6 +133,7 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     flows."""
     read, watching = _reader(create_graph)
     active, path = active_path([root for root, _ in seeds], inputs)
+    guard = _Guard(path) if is_symbolic() else None
     pending: dict[Node, Any] = {}
     with recording():
         for root, seed in seeds:
@@ -140,13 +141,37 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
         for node in reversed(path):
             if node in pending:
                 adjoint = pending[node]
+                guarded = guard is not None and guard.needed(node)
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
-                        part = ops.flow(adjoint, partial)
+                        part = ops.flow(adjoint, partial, guarded)
+                        if guard is not None:
+                            guard.flows(node, x, partial, x in pending)
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
     return [pending.get(x) for x in inputs]
+
+
+class _Guard:
+    """Where no number can be read, what becomes of "nothing flows": an adjoint of -0.0, which must not meet an infinite
+    partial further down. This knows where both may be."""
+
+    def __init__(self, path: Sequence[Node]) -> None:
+        self._unbounded: set[Any] = set()
+        for node in path:
+            assert node.primitive is not None
+            if ops.unbounded(node.primitive) or not self._unbounded.isdisjoint(operands(node)):
+                self._unbounded.add(node)
+        self._always: dict[Node, bool] = {}  # whether something flows to a node for any numbers
+
+    def needed(self, node: Node) -> bool:
+        return node in self._unbounded and node.primitive not in ops.LINEAR and not self._always.get(node, True)
+
+    def flows(self, node: Node, x: Node, partial: Any, again: bool) -> None:
+        """Notes that something flows from a node to an operand."""
+        always = self._always.get(node, True) and not ops.may_be_nothing(partial)
+        self._always[x] = always or (again and self._always[x])
 
 
 def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:

@@ -8,7 +8,7 @@ several examples. Blocks of rows and vectors keep their sums in registers.
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -137,7 +137,7 @@ class Function:
     def walk(self, count: int, body: Callable[[ir.Value, list[ir.Value]], None]) -> None:
         """body(places after the outer loop) for each turn of it; `count` places of the record move."""
 
-        def turn(i: ir.Value, _: Sequence[ir.Value]) -> list[ir.Value]:
+        def turn(i: ir.Value, _: Sequence[ir.Value]) -> None:
             places = [
                 self.plus(self.entry(PLACES + k), self.times(i, self.entry(STRIDES_OUTER + k))) for k in range(count)
             ]
@@ -285,11 +285,11 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
     strides = [f.entry(STRIDES_INNER + k) for k in range(count + 1)]
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
-        def row(j: ir.Value, _: Sequence[ir.Value]) -> list[ir.Value]:
+        def row(j: ir.Value, _: Sequence[ir.Value]) -> None:
             at = [f.plus(p, f.times(j, stride)) for p, stride in zip(places, strides, strict=True)]
             fixed = [None if own[k] else f.spread(f.scalar(at[k])) for k in range(count)]
 
-            def examples(e: ir.Value, _: Sequence[ir.Value]) -> list[ir.Value]:
+            def examples(e: ir.Value, _: Sequence[ir.Value]) -> None:
                 operands = [f.load(f.plus(at[k], e)) if x is None else x for k, x in enumerate(fixed)]
                 f.store(compute(f, expression, operands), f.plus(at[count], e))
 
@@ -329,7 +329,7 @@ def gather(module: ir.Module, name: str, blocks: Blocks, *, own_x: bool) -> None
     f.done()
 
 
-def compute(f: Function, expression: Expression, operands: Sequence[ir.Value]) -> ir.Value:
+def compute(f: Function, expression: Expression, operands: Sequence[ir.Value]) -> Any:
     if type(expression) is not tuple:
         return operands[expression]
     primitive, *parts = expression

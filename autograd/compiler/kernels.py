@@ -266,3 +266,31 @@ def _renumbered(expression: Expression, leaves: list[int]) -> Expression:
     if type(expression) is tuple:
         return (expression[0], *[_renumbered(x, leaves) for x in expression[1:]])
     return leaves[expression]
+
+
+def describe(rolled: Rolled) -> list[str]:
+    """The kernels in words, a line for each shape."""
+    lines = Counter(_described(kernel) for kernel in (*rolled.once, *rolled.each))
+    return [f"{line}, {uses} uses" if uses > 1 else line for line, uses in lines.items()]
+
+
+def _described(kernel: Kernel) -> str:
+    rows = len(kernel.rows)
+    if isinstance(kernel, Map):
+        return f"{_text(kernel.expression)} for {rows} row{'s' * (rows != 1)}"
+    if isinstance(kernel, Gather):
+        return f"gather {rows} of {len(kernel.xs)}"
+    if isinstance(kernel, Dot):
+        return f"matrix-vector {rows}x{len(kernel.ws)}"
+    height, width = len({w for w, _ in kernel.rows}), len({x for _, x in kernel.rows})
+    terms = f" over {len(kernel.ws)} terms" * (len(kernel.ws) > 1)
+    if height * width == rows and height > 1:
+        return f"outer product {height}x{width}{terms}, summed over examples"
+    return f"{rows} products{terms}, summed over examples"
+
+
+def _text(expression: Expression) -> str:
+    if type(expression) is not tuple:
+        return "abcdefghijklmnopqrstuvwxyz"[expression]
+    primitive, *parts = expression
+    return f"{primitive.name}({', '.join(map(_text, parts))})"

@@ -8,7 +8,7 @@ import ctypes.util
 import functools
 import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import emit
@@ -85,6 +85,14 @@ SCALAR = Blocks(1, 4, 1)
 """For what runs once: one number at a time."""
 
 
+def address_of(numbers: Any) -> int:
+    """Where a buffer of doubles begins; it may be read-only."""
+    if isinstance(numbers, array):
+        return numbers.buffer_info()[0]
+    address: int = numbers.__array_interface__["data"][0]
+    return address
+
+
 class Plan:
     """The records of a program for `capacity` examples at a time, and its memory."""
 
@@ -97,19 +105,24 @@ class Plan:
         self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity))()
         self.address = ctypes.addressof(self.memory)
         taken = rolled.shared_inputs
-        self.memory[taken : taken + len(rolled.constants)] = rolled.constants
+        self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
         self._tables: list[array[int]] = []
+        self._used: dict[Any, None] = {}
         self.once, self.each = self._records(rolled.once, SCALAR), self._records(rolled.each, machine.blocks)
 
     def at(self, place: int) -> int:
         """Where a place is in the memory."""
         return place if place < EACH else self.first_own + (place - EACH) * self.capacity
 
-    def run(self, records: "array[int]", examples: int) -> None:
+    def _run(self, records: "array[int]", examples: int) -> None:
         self.machine.run(records.buffer_info()[0], len(records) // emit.SIZE, self.address, examples)
 
     def _records(self, kernels: Sequence[Kernel], blocks: Blocks) -> "array[int]":
         return array("q", [x for kernel in kernels for record in self._calls(kernel, blocks) for x in record])
+
+    def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
+        self._used[key] = None
+        return self.machine.function(key, make, *args, **options)
 
     def _calls(self, kernel: Kernel, blocks: Blocks) -> list[list[int]]:
         """The records of a kernel."""
@@ -118,21 +131,19 @@ class Plan:
         rows = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
         own = tuple([blocks is SCALAR or place >= EACH for place in rows[0][:-1]])
         if isinstance(kernel, Map):
-            address = self.machine.function(
+            address = self._function(
                 ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
             )
             return [self._record(address, piece, 0, 0, 0) for piece in nests(rows)]
         if isinstance(kernel, Gather):
-            address = self.machine.function(("gather", own[1], blocks), emit.gather, blocks, own_x=own[1])
+            address = self._function(("gather", own[1], blocks), emit.gather, blocks, own_x=own[1])
             xs = self._table(kernel.xs, rows[0][1])
             return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(rows)]
         ws, xs = self._table(kernel.ws, rows[0][0]), self._table(kernel.xs, rows[0][1])
         if isinstance(kernel, Total):
-            address = self.machine.function(("total", own[0], blocks), emit.total, blocks, own_w=own[0])
+            address = self._function(("total", own[0], blocks), emit.total, blocks, own_w=own[0])
         else:
-            address = self.machine.function(
-                ("dot", own[0], own[2], blocks), emit.dot, blocks, own_w=own[0], own_bias=own[2]
-            )
+            address = self._function(("dot", own[0], own[2], blocks), emit.dot, blocks, own_w=own[0], own_bias=own[2])
         return [self._record(address, piece, len(kernel.ws), ws, xs) for piece in nests(rows)]
 
     def _table(self, offsets: Sequence[int], place: int) -> int:
@@ -152,19 +163,40 @@ class Plan:
         record[emit.TABLE_W], record[emit.TABLE_X] = ws, xs
         return record
 
-    def __call__(self, inputs: Sequence[Any], shared: Sequence[float], examples: int) -> list[float]:
-        """The totals. inputs: for each argument the address of its numbers, a row for each example, and how many are
-        in a row."""
-        memory = self.memory
-        memory[: len(shared)] = shared
-        memory[self.first_total : self.first_total + self.totals] = [0.0] * self.totals
-        self.run(self.once, 1)
+    def code(self) -> list[str]:
+        """The code of the functions that the records call."""
+        return [self.machine.code[key] for key in self._used]
+
+    def _chunks(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> Iterator[tuple[int, int]]:
+        """Runs the program on so many examples at a time, and says which have just been computed."""
+        self.memory[: len(shared)] = list(shared)
+        self._run(self.once, 1)
+        buffers = [(address_of(a.numbers), a.columns) for a in arguments]
         for start in range(0, examples, self.capacity):
             count, place = min(self.capacity, examples - start), EACH
-            for address, columns in inputs:
-                self.machine.fill(
-                    address + 8 * start * columns, columns, self.address + 8 * self.at(place), self.capacity, count
-                )
+            for address, columns in buffers:
+                source, target = address + 8 * start * columns, self.address + 8 * self.at(place)
+                self.machine.fill(source, columns, target, self.capacity, count)
                 place += columns
-            self.run(self.each, count)
-        return memory[self.first_total : self.first_total + self.totals]
+            self._run(self.each, count)
+            yield start, count
+
+    def __call__(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> list[float]:
+        """The totals over the examples. arguments: see `Argument`."""
+        first, last = self.first_total, self.first_total + self.totals
+        self.memory[first:last] = [0.0] * self.totals
+        for _ in self._chunks(arguments, shared, examples):
+            pass
+        return self.memory[first:last]
+
+    def each_output(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> "array[float]":
+        """The outputs of each example, example after example."""
+        places = self.rolled.outputs
+        columns = len(places)
+        result = array("d", bytes(8 * columns * examples))
+        for start, count in self._chunks(arguments, shared, examples):
+            for i, place in enumerate(places):
+                at = self.at(place)
+                numbers = self.memory[at : at + count] if place >= EACH else [self.memory[at]] * count
+                result[start * columns + i : (start + count) * columns : columns] = array("d", numbers)
+        return result

@@ -228,7 +228,7 @@ def _traced(work: _Rewriter, primitive: Primitive, operands: Operands) -> int:
     arguments = [tuple(map(leaf, x)) if type(x) is tuple else leaf(x) for x in operands]
     try:
         with plainly(), symbolic():
-            result: Any = primitive.forward(*arguments)
+            result: Any = getattr(primitive.forward, "__wrapped__", primitive.forward)(*arguments)
     except TypeError as error:
         raise TypeError(
             f"the forward rule of {primitive.name} cannot be compiled: {error}; write it with operators and autograd's "
@@ -275,10 +275,14 @@ def separate(program: Program) -> Program:
             left.append(w)
             right.append(x)
         result = xs[2]
+        if kinds[0][0] and own[operands[2]]:  # what is shared is computed once, and added
+            shared = work.new.append(ops.dot, (tuple(kinds[0][0]), tuple(kinds[0][1]), work.constant(-0.0)))
+            result = work.new.append(ops.add, (result, shared))
+            kinds = kinds[1:]
         for left, right in kinds:
             if left:
                 result = work.new.append(ops.dot, (tuple(left), tuple(right), result))
-        own.append(own[operands[2]] or bool(kinds[1][0] or kinds[2][0]))
+        own.append(own[operands[2]] or any(own[y] for x in operands[:2] for y in x))
         work.slots.append(result)
     return work.program()
 

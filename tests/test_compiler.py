@@ -1,0 +1,309 @@
+"""The compiler: eager, interpreted and native runs of one function agree."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import BUILTIN, call, evaluate, numbers, ours, sample, steps
+from test_nn_layers import SAMPLES
+from test_nn_losses import CASES
+
+import autograd
+import nn
+from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
+from autograd.compiler.interpret import interpret, with_bounds
+from autograd.compiler.program import Instruction, Program
+from autograd.ops import add, mul
+from nn.module import flat, nested
+
+pytest.importorskip("llvmlite")
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e308, -1e308, 5e-324, -5e-324]
+
+
+def identical(a, b):
+    """Equal to the last bit; any nan is like another."""
+    return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
+
+
+def close(native, interpreted, bound):
+    """Within eight times the running error bound; special numbers exactly."""
+    if not (math.isfinite(native) and math.isfinite(interpreted)):
+        return identical(native, interpreted)
+    return abs(native - interpreted) <= 8.0 * bound
+
+
+def made(compiled):
+    (found,) = compiled._made.values()
+    return found
+
+
+def held_against_each_other(f, columns):
+    """f of several numbers: native, interpreted and eager value and gradient on a batch, a column for each argument."""
+    compiled = compile(f)
+    value, slopes = compiled.value_and_grad(*columns)
+    slopes = slopes if isinstance(slopes, tuple) else (slopes,)
+    program, shared = made(compiled).stages[-1], [leaf.data for leaf in made(compiled).leaves]
+    for i, xs in enumerate(zip(*columns, strict=True)):
+        leaves = [Value(x) for x in xs]
+        y = f(*leaves)
+        eager = [y.data, *gradients(y, leaves)] if isinstance(y, Value) else [y, *[0.0] * len(xs)]
+        interpreted, bounds = with_bounds(program, xs, shared)
+        assert all(a == b or identical(a, b) for a, b in zip(interpret(program, xs, shared), interpreted, strict=True))
+        for a, b, c, bound in zip([value[i], *[s[i] for s in slopes]], interpreted, eager, bounds, strict=True):
+            assert close(a, b, bound), (xs, a, b, bound)
+            assert close(b, c, bound) or (b == c == 0.0), (xs, b, c, bound)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps, st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=9))
+def test_random_graphs(steps, batch):
+    held_against_each_other(lambda *xs: evaluate(steps, xs, ours()), list(zip(*batch, strict=True)))
+
+
+@pytest.mark.parametrize("primitive", BUILTIN, ids=lambda p: p.name)
+def test_every_primitive(primitive):
+    rng = random.Random(1)
+    rows = [sample(primitive, rng) for _ in range(21)]
+    widths = [len(x) if isinstance(x, list) else 0 for x in rows[0]]
+
+    def f(*xs):
+        numbers = iter(xs)
+        return call(primitive, *[[next(numbers) for _ in range(n)] if n else next(numbers) for n in widths])
+
+    held_against_each_other(f, list(zip(*map(flat, rows), strict=True)))
+
+
+@pytest.mark.parametrize("primitive", [p for p in BUILTIN if not p.vectors], ids=lambda p: p.name)
+def test_special_numbers_are_exact(primitive):
+    compiled = compile(lambda *xs: primitive(*xs))
+    count = primitive.arity
+    columns = list(zip(*np.array(np.meshgrid(*[SPECIAL] * min(count, 2))).reshape(min(count, 2), -1).T, strict=True))
+    columns += [[1.0] * len(columns[0])] * (count - len(columns))
+    found = compiled(*[list(map(float, column)) for column in columns])
+    for y, xs in zip(found, zip(*columns, strict=True), strict=True):
+        expected = primitive(*map(float, xs))
+        if math.isfinite(expected) and expected != 0.0:
+            assert y == pytest.approx(expected, rel=4e-16, abs=5e-324), xs
+        else:
+            assert identical(y, expected), (xs, y, expected)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLES if name not in ("BatchNorm1d", "Dropout", "TransformerBlock")]
+)
+def test_every_layer(name):
+    make, x = SAMPLES[name]
+    module = make()
+    parameters, rng = module.parameters(), random.Random(2)
+    batch = [x if name == "Embedding" else nested(lambda v: v + rng.gauss(0, 0.1), x) for _ in range(11)]
+
+    def loss(x):
+        outputs = flat(module(x))
+        return dot(outputs, [0.3 + 0.1 * i for i in range(len(outputs))])
+
+    module.zero_grad()
+    value = compile(loss, parameters)(batch)
+    compiled = [p.grad for p in parameters]
+    module.zero_grad()
+    eager = autograd.mean([loss(x) for x in batch])
+    if isinstance(eager, Value):
+        eager.backward()
+    assert value == pytest.approx(eager.data if isinstance(eager, Value) else eager, rel=1e-12)
+    assert compiled == pytest.approx([p.grad for p in parameters], rel=1e-11, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_loss(name):
+    f, (x,) = CASES[name]
+    values, slopes = compile(f).value_and_grad([x, x])
+    leaves = [Value(v) for v in x]
+    y = f(leaves)
+    y.backward()
+    assert values == pytest.approx([y.data] * 2, rel=1e-13)
+    assert slopes[1] == pytest.approx([v.grad for v in leaves], rel=1e-12)
+
+
+@pytest.mark.parametrize("examples", [1, 2, 7, 8, 9, 255, 256, 257, 600])
+def test_a_net_on_batches_of_any_size(examples):
+    model = nn.MLP(3, [5, 4], activation="tanh", rng=0)
+    rng = np.random.default_rng(1)
+    X, Y = rng.normal(size=(examples, 3)), rng.integers(0, 4, examples)
+    loss = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())
+    value = loss(X, Y)
+    compiled = [p.grad for p in model.parameters()]
+    model.zero_grad()
+    eager = autograd.mean([nn.cross_entropy(model(x), y) for x, y in zip(X.tolist(), Y.tolist(), strict=True)])
+    eager.backward()
+    assert value == pytest.approx(eager.data, rel=1e-13)
+    assert compiled == pytest.approx([p.grad for p in model.parameters()], rel=1e-12, abs=1e-15)
+    loss(X, Y)
+    assert [p.grad for p in model.parameters()] == pytest.approx([2.0 * g for g in compiled], rel=1e-12, abs=1e-15)
+
+
+def test_arrays_of_any_layout_and_type():
+    f = compile(lambda x, y: x[0] * x[1] - y)
+    X = np.arange(12.0).reshape(6, 2)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    expected = X[:, 0] * X[:, 1] - 1.0
+    for x in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], frozen, X.astype(np.float32), X.astype(int)):
+        assert (f(x, np.ones(6)) == expected).all()
+    assert f(X.tolist(), [1.0] * 6) == list(expected)
+    assert len(f._made) == 2  # for integers of their own
+
+
+def test_results_have_the_shape_of_what_the_function_returns():
+    f = compile(lambda x: [[x[0], x[1]], [x[1], 1.0]])
+    assert f([[1.0, 2.0]]) == [[[1.0, 2.0], [2.0, 1.0]]]
+    assert f(np.array([[1.0, 2.0]])).shape == (1, 2, 2)
+    ragged = compile(lambda x: (x, [x, 2.0 * x]))
+    assert ragged(np.array([1.0, 2.0])) == [[1.0, [1.0, 2.0]], [2.0, [2.0, 4.0]]]
+
+
+def test_transforms_compose():
+    xs = np.linspace(-2.0, 2.0, 9)
+    assert compile(grad(grad(tanh)))(xs) == pytest.approx(-2 * np.tanh(xs) * (1 - np.tanh(xs) ** 2), abs=1e-15)
+    h = compile(hessian(lambda x: x[0] ** 2 * x[1] + autograd.sin(x[1])))
+    assert np.allclose(h(np.array([[1.0, 2.0]])), [[[4.0, 2.0], [2.0, -math.sin(2.0)]]], rtol=1e-15)
+    slopes = compile(grad(lambda x: x * relu(x)))(xs)
+    assert list(slopes) == [2.0 * max(x, 0.0) for x in xs]
+
+
+def test_indices_gather():
+    table = [[Value(10.0 * i + j) for j in range(3)] for i in range(4)]
+    f = compile(lambda i, x: dot(gather(table, i), [x, 1.0, i]), [v for row in table for v in row])
+    assert f([1, 3, 1], [1.0, 2.0, 3.0]) == pytest.approx((10 + 11 + 12 + 60 + 31 + 96 + 30 + 11 + 12) / 3)
+    assert [v.grad for v in table[1]] == pytest.approx([4 / 3, 2 / 3, 2 / 3])
+    assert [v.grad for v in table[3]] == pytest.approx([2 / 3, 1 / 3, 1.0])
+    for bad in (4, -1):
+        with pytest.raises(IndexError, match=f"expected an index from 0 to 3, got {bad}"):
+            f([1, bad], [1.0, 1.0])
+
+
+def test_nothing_flows_to_the_branch_not_taken():
+    f = compile(grad(lambda x: autograd.log(relu(x))))
+    assert f([-1.0, 2.0]) == [0.0, 0.5]
+    g = compile(grad(lambda x: where(x > 0, autograd.sqrt(x), 0.0)))
+    assert g([-4.0, 0.0, 4.0]) == [0.0, 0.0, 0.25]
+    h = compile(grad(lambda x: where(x > 0, x * autograd.log(x), 0.0)))
+    assert h([0.0, 1.0]) == [0.0, 1.0]
+
+
+def test_leaves_are_read_anew():
+    scale = Value(2.0)
+    f = compile(lambda x: scale * x)
+    assert f([3.0]) == [6.0]
+    scale.data = 5.0
+    assert f([3.0]) == [15.0]
+
+
+def test_custom_operations_compile_through_what_they_are_made_of():
+    @primitive(lambda x, out: 3.0 * x**2)
+    def cubed(x):
+        return x * x * x
+
+    assert compile(grad(lambda x: cubed(x) * tanh(x)))([0.5]) == pytest.approx(
+        [grad(lambda x: cubed(x) * tanh(x))(0.5)]
+    )
+
+    @primitive(lambda x, out: 1.0 + x)
+    def hidden(x):
+        return math.exp(x)
+
+    with pytest.raises(TypeError, match=r"the forward rule of hidden cannot be compiled: .*; write it with operators"):
+        compile(lambda x: hidden(x))([1.0])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "text"),
+    [
+        (lambda: compile(lambda x: x if x > 0 else -x)([1.0]), TypeError, r"write where\(condition, a, b\)"),
+        (lambda: compile(lambda x: math.sin(x))([1.0]), TypeError, r"autograd\.sin\(v\) rather than math\.sin"),
+        (lambda: compile(lambda x: x.data)([1.0]), TypeError, r"the \.data of a Value cannot be read"),
+        (lambda: compile(lambda i: [1.0, 2.0][i])([1]), TypeError, r"write autograd\.gather\(values, index\)"),
+        (lambda: compile(lambda x: [x, x], [Value(1.0)])([1.0]), TypeError, "has to return one number, got list"),
+        (lambda: compile(tanh)([]), ValueError, "expected as many examples for each argument, and at least one"),
+        (lambda: compile(lambda x, y: x * y)([1.0], [1.0, 2.0]), ValueError, r"at least one, got \[1, 2\]"),
+        (
+            lambda: compile(tanh)(1.0),
+            TypeError,
+            "expected an array or a list with an entry for each example, got",
+        ),
+        (lambda: compile(tanh)(), TypeError, "expected a batch for each argument"),
+        (lambda: compile(tanh)(["a"]), TypeError, "expected numbers, or lists of them, got 'a'"),
+        (lambda: compile(lambda x: x[0])([[1.0], [1.0, 2.0]]), ValueError, "expected examples of one shape"),
+        (lambda: compile(tanh)(np.array(["a"])), TypeError, "expected an array of numbers with an axis of examples"),
+        (lambda: compile(tanh, [tanh(Value(1.0))]), TypeError, "compile expected params as leaf Values"),
+        (lambda: compile(tanh).program, ValueError, "nothing is compiled yet"),
+    ],
+)
+def test_errors_say_what_to_write_instead(attempt, error, text):
+    with pytest.raises(error, match=text):
+        attempt()
+
+
+def test_one_program_for_one_structure():
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        return x[0] * 2.0
+
+    compiled = compile(f)
+    for n in (3, 1, 500):
+        compiled(np.ones((n, 2)))
+    compiled([[1.0, 2.0]])
+    assert len(calls) == 1
+    compiled([[1.0]])
+    assert len(calls) == 2
+
+
+def test_the_stages_are_shown():
+    model = nn.MLP(4, [3, 1], activation="tanh", rng=0)
+    loss = compile(lambda x, y: nn.mse_loss(model(x), y), model.parameters())
+    loss([[0.1, 0.2, 0.3, 0.4]], [1.0])
+    assert repr(loss.program) == str(loss.program)
+    for stage in ("traced", "fold", "merge", "sums_to_dots", "prune"):
+        assert f"# {stage}\n" in loss.program
+    assert "matrix-vector 3x4" in loss.kernels
+    assert "outer product 3x4, summed over examples" in loss.kernels
+    assert "define void" in loss.llvm_ir
+
+
+def test_loops_written_by_hand_become_matrix_products():
+    rows = [[Value(0.1 * (i + j)) for j in range(6)] for i in range(5)]
+
+    def f(x):
+        outputs = []
+        for row in rows:
+            s = 0.5
+            for w, v in zip(row, x, strict=True):
+                s = s + w * v
+            outputs.append(s.tanh())
+        return autograd.sum(outputs)
+
+    loss = compile(f, [w for row in rows for w in row])
+    loss(np.ones((3, 6)))
+    assert "matrix-vector 5x6" in loss.kernels
+    assert "outer product 5x6, summed over examples" in loss.kernels
+
+
+def test_a_program_is_checked_where_it_is_made():
+    with pytest.raises(ValueError, match="%1: add reads %1, which is not computed yet"):
+        Program(("x",), (), (), (Instruction(add, (0, 1)),), (1,))
+    with pytest.raises(ValueError, match="%1: mul takes 2 operands, got 1"):
+        Program(("x",), (), (), (Instruction(mul, (0,)),), (1,))
+    with pytest.raises(ValueError, match="are no slots of this program"):
+        Program(("x",), (), (), (), (1,))
+
+
+def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
+    f = compile(lambda x: tanh(x) * x)
+    with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'"):
+        values, slopes = f.value_and_grad([0.5, 1.0])
+    assert values == [0.5 * math.tanh(0.5), math.tanh(1.0)]
+    assert slopes[0] == pytest.approx(math.tanh(0.5) + 0.5 * (1 - math.tanh(0.5) ** 2))
