@@ -4,7 +4,7 @@ graph."""
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
-from .modes import is_recording, is_symbolic, symbolic
+from .modes import is_recording, is_symbolic, paused_collector, symbolic
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 from .value import assign
@@ -24,6 +24,7 @@ __all__ = [
     "is_symbolic",
     "local_derivatives",
     "operands",
+    "paused_collector",
     "primitive",
     "snapshot",
     "symbolic",

@@ -1,7 +1,6 @@
 """Trainer: the loop of mini-batch training."""
 
 import contextlib
-import gc
 import math
 import platform
 import random
@@ -14,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from autograd import Value, mean, no_grad
-from autograd.extend import as_float
+from autograd.extend import as_float, paused_collector
 
 from .data import as_lists, batches, paired
 from .history import History
@@ -28,18 +27,6 @@ Loss = Callable[[Any, Any], Any]
 Metric = Callable[[Sequence[Any], Sequence[Any]], float]
 COUNTS = ("epoch", "batch", "steps", "waited", "told")
 COUNTERS = (*COUNTS, "finished", "sums", "best_loss", "best_state")
-
-
-@contextlib.contextmanager
-def paused_collector() -> Iterator[None]:
-    """Python's collector looks for cycles, which a graph has none of, and would take a third of the time of a step."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 class Trainer:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
+from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
 from .interpret import interpret
@@ -112,6 +113,7 @@ class Compiled:
 class _Made:
     """What was made for one structure of the arguments."""
 
+    @paused_collector()
     def __init__(self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value]) -> None:
         self.shape: Any = None
 
@@ -130,7 +132,7 @@ class _Made:
         found = trace(traced, structures)
         self.shape = found.result
         outputs = flat(found.result)
-        program, self.leaves = program_of(outputs, found.inputs, params, {})
+        program, self.leaves = program_of(outputs, found.inputs, params)
         limits: dict[int, int] = {}
         for primitive, operands in program.instructions:
             if primitive is ops.gather and operands[0] < len(found.inputs):

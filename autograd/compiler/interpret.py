@@ -13,8 +13,8 @@ from .program import Program
 def interpret(program: Program, inputs: Sequence[float], shared: Sequence[float] = ()) -> list[float]:
     """The outputs for one example."""
     slots = _slots(program, inputs, shared)
-    for primitive, operands in program.instructions:
-        slots.append(primitive.forward(*[_read(slots, x) for x in operands]))
+    for slot, (primitive, operands) in enumerate(program.instructions, program.first):
+        slots[slot] = primitive.forward(*[_read(slots, x) for x in operands])
     return [slots[i] for i in program.outputs]
 
 
@@ -28,7 +28,7 @@ def with_bounds(
     """
     slots = _slots(program, inputs, shared)
     errors = [0.0] * len(slots)
-    for primitive, operands in program.instructions:
+    for slot, (primitive, operands) in enumerate(program.instructions, program.first):
         xs = [_read(slots, x) for x in operands]
         y = primitive.forward(*xs)
         error = 2.0 * math.ulp(_size(primitive.name, xs, y)) if math.isfinite(y) else 0.0
@@ -36,11 +36,10 @@ def with_bounds(
             slopes = partial(*xs, y)
             if type(x) is not tuple:
                 x, slopes = (x,), (slopes,)
-            for slot, slope in zip(x, slopes, strict=True):
-                if slope is not None and errors[slot]:
-                    error += abs(slope) * errors[slot]
-        slots.append(y)
-        errors.append(error)
+            for i, slope in zip(x, slopes, strict=True):
+                if slope is not None and errors[i]:
+                    error += abs(slope) * errors[i]
+        slots[slot], errors[slot] = y, error
     return [slots[i] for i in program.outputs], [errors[i] for i in program.outputs]
 
 
@@ -50,7 +49,7 @@ def _slots(program: Program, inputs: Sequence[float], shared: Sequence[float]) -
             f"expected {len(program.inputs)} inputs and {len(program.shared)} shared numbers, got {len(inputs)} and "
             f"{len(shared)}"
         )
-    return [*inputs, *shared, *program.constants]
+    return program.slots([*inputs, *shared], program.constants)
 
 
 def _read(slots: list[float], x: Any) -> Any:

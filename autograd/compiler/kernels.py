@@ -84,14 +84,17 @@ def roll(program: Program, totals: Sequence[bool]) -> Rolled:
 
 class _Roller:
     def __init__(self, program: Program, totals: Sequence[bool]) -> None:
-        inputs, shared = len(program.inputs), program.first - len(program.inputs)
+        inputs, shared, constants = len(program.inputs), len(program.shared), len(program.constants)
         self.program, self.totals, self.first = program, totals, program.first
-        self.place: list[int] = [*range(EACH, EACH + inputs), *range(shared), *[-1] * len(program.instructions)]
-        self.own, self.level = [True] * inputs + [False] * shared, [0] * program.first
-        self.next_own, self.next_shared = EACH + inputs, shared
+        self.total = program.first + len(program.instructions)
+        own = range(EACH, EACH + inputs)
+        self.place: list[int] = program.slots([*own, *range(shared)], range(shared, shared + constants))
+        self.own: list[bool] = program.slots([True] * inputs + [False] * shared, [False] * constants)
+        self.level: list[int] = program.slots([0] * program.first, [0] * constants)
+        self.next_own, self.next_shared = EACH + inputs, shared + constants
         self.once, self.each = list[Kernel](), list[Kernel]()
         self.expressions: dict[int, tuple[Expression, tuple[int, ...]]] = {}
-        self.one = len(program.inputs) + len(program.shared) + program.constants.index(1.0) if inputs or shared else -1
+        self.one = self.place[-1 - program.constants.index(1.0)]
 
     def roll(self) -> Rolled:
         program, first = self.program, self.first
@@ -107,7 +110,7 @@ class _Roller:
             and program.instructions[y - first].primitive in (ops.dot, ops.mul)
         }  # fmt: skip
         groups: dict[tuple[Any, ...], list[int]] = {}
-        for slot in range(first, len(self.place)):
+        for slot in range(first, self.total):
             if slot not in inlined:
                 key = (self.level[slot], self.own[slot], slot in products, self._kind(slot, slot in products))
                 groups.setdefault(key, []).append(slot)
@@ -132,9 +135,9 @@ class _Roller:
         for slot, (primitive, operands) in enumerate(self.program.instructions, self.first):
             if primitive is ops.dot or primitive is ops.gather:
                 slots = [y for x in operands for y in (x if type(x) is tuple else (x,))]
-                own.append(any(own[y] for y in slots))
+                own[slot] = any(own[y] for y in slots)
             else:
-                own.append(any(own[y] for y in operands))
+                own[slot] = any(own[y] for y in operands)
                 size, parts, leaves = 1, list[Expression](), dict[int, int]()
                 for y in operands:
                     if (
@@ -150,7 +153,7 @@ class _Roller:
                 sizes[slot] = size
                 slots = list(leaves)
                 self.expressions[slot] = (primitive, *parts), tuple(slots)
-            level.append(1 + max([level[y] for y in slots]))
+            level[slot] = 1 + max([level[y] for y in slots])
         return inlined
 
     def _kind(self, slot: int, total: bool) -> tuple[Any, ...]:
@@ -242,12 +245,11 @@ class _Roller:
                     self.each.append(Map((ops.identity, 0), [(self.place[y],)], [self.next_own]))
                     self.place[y], self.own[y] = self.next_own, True
                     self.next_own += 1
-                rest.append(((self.place[self.one],), (self.place[y],), i))
+                rest.append(((self.one,), (self.place[y],), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
-            number = self.program.constant(bias)
-            if number != 0.0:
-                rest.append(((self.place[self.one],), (self._own_place(bias),), i))
+            if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
+                rest.append(((self.one,), (self._own_place(bias),), i))
         if rest:
             self._totals(rest)
         inputs, constants = len(self.program.shared), self.program.constants

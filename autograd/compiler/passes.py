@@ -24,29 +24,39 @@ COMMUTATIVE = (ops.add, ops.mul)
 
 
 class _Rewriter:
-    """Makes a new program of another one instruction by instruction. `slots` says where each old slot is now."""
+    """Makes a new program of another one, instruction by instruction: `moved` gives an old instruction's operands, and
+    `take` says where its result is now."""
 
     def __init__(self, program: Program) -> None:
         self.old = program
         self.new = Builder(program.inputs, program.shared)
-        self.slots = [*range(program.first_constant), *map(self.new.constant, program.constants)]
-        self._numbers = dict(zip(self.slots[program.first_constant :], program.constants, strict=True))
-
-    def constant(self, x: float) -> int:
-        slot = self.new.constant(x)
-        self._numbers[slot] = x
-        return slot
+        self.constant = self.new.constant
+        self.slots = program.slots(range(program.first), [self.constant(x) for x in program.constants])
+        self._next = program.first
+        self._vectors: dict[int, tuple[int, ...]] = {}  # by the old one's identity: a layer's rows share one
 
     def number(self, slot: int) -> float | None:
-        """The constant in a slot of the new program."""
-        return self._numbers.get(slot)
+        """The constant in a slot of the new program; None for other slots."""
+        return self.new.constants[-1 - slot] if slot < 0 else None
 
     def moved(self, operands: Operands) -> Operands:
-        slots = self.slots
-        return tuple([tuple([slots[y] for y in x]) if type(x) is tuple else slots[x] for x in operands])
+        slots, vectors = self.slots, self._vectors
+        result: list[Any] = []
+        for x in operands:
+            if type(x) is not tuple:
+                result.append(slots[x])
+            else:
+                if (found := vectors.get(id(x))) is None:
+                    vectors[id(x)] = found = tuple([slots[y] for y in x])
+                result.append(found)
+        return tuple(result)
+
+    def take(self, slot: int) -> None:
+        self.slots[self._next] = slot
+        self._next += 1
 
     def program(self) -> Program:
-        return self.new.program([self.slots[y] for y in self.old.outputs], self.old.limits)
+        return self.new.program([self.slots[y] for y in self.old.outputs])
 
 
 def fold(program: Program) -> Program:
@@ -54,7 +64,7 @@ def fold(program: Program) -> Program:
     work = _Rewriter(program)
     for primitive, operands in program.instructions:
         xs = work.moved(operands)
-        work.slots.append(_folded(work, primitive, xs))
+        work.take(_folded(work, primitive, xs))
     return work.program()
 
 
@@ -66,7 +76,7 @@ def _folded(work: _Rewriter, primitive: Any, xs: Operands) -> Any:
             number = work.number(x)
             if number is not None and (primitive, i, bits(number)) in NEUTRAL:
                 return xs[1 - i]
-    if all(y < 0 for x in xs for y in (x if type(x) is tuple else (x,))):
+    if all((max(x) if type(x) is tuple else x) < 0 for x in xs):
         numbers = [[work.number(y) for y in x] if type(x) is tuple else work.number(x) for x in xs]
         return work.constant(primitive.forward(*numbers))
     if primitive is ops.where and (condition := work.number(xs[0])) is not None:
@@ -83,24 +93,25 @@ def merge(program: Program) -> Program:
         slot = seen.get(key)
         if slot is None:
             seen[key] = slot = work.new.append(primitive, xs)
-        work.slots.append(slot)
+        work.take(slot)
     return work.program()
 
 
 def prune(program: Program) -> Program:
     """Instructions that no output needs are dropped."""
     first = program.first
-    needed = [False] * (first + len(program.instructions))
+    total = first + len(program.instructions)
+    needed = [False] * (total + len(program.constants))
     for y in program.outputs:
         needed[y] = True
-    for slot in range(len(needed) - 1, first - 1, -1):
+    for slot in range(total - 1, first - 1, -1):
         if needed[slot]:
             for x in program.instructions[slot - first].operands:
                 for y in x if type(x) is tuple else (x,):
                     needed[y] = True
     work = _Rewriter(program)
     for slot, (primitive, operands) in enumerate(program.instructions, first):
-        work.slots.append(work.new.append(primitive, work.moved(operands)) if needed[slot] else -1)
+        work.take(work.new.append(primitive, work.moved(operands)) if needed[slot] else -1)
     return work.program()
 
 
@@ -110,7 +121,8 @@ def sums_to_dots(program: Program) -> Program:
     Only sums with two products or more, or with a `dot` that they go on with: others keep their order of summation.
     """
     first, instructions = program.first, program.instructions
-    uses = [0] * (first + len(instructions))
+    total = first + len(instructions)
+    uses = [0] * (total + len(program.constants))
     for _, operands in instructions:
         for x in operands:
             for y in x if type(x) is tuple else (x,):
@@ -124,9 +136,9 @@ def sums_to_dots(program: Program) -> Program:
             return instructions[slot - first].operands
         return None
 
-    swallowed = [False] * len(uses)
-    dots: dict[int, tuple[list[int], list[int], int | None]] = {}  # by the slot of the last sum: ws, xs, bias
-    for slot in range(len(uses) - 1, first - 1, -1):
+    swallowed = [False] * total
+    dots: dict[int, Any] = {}  # by the slot of the last sum: ws, in which None is 1, xs, and the bias or None
+    for slot in range(total - 1, first - 1, -1):
         if instructions[slot - first].primitive is not ops.add or swallowed[slot]:
             continue
         chain, (start, term) = [slot], instructions[slot - first].operands
@@ -137,7 +149,7 @@ def sums_to_dots(program: Program) -> Program:
             terms.append(term)
         for inner_sum in chain[1:]:
             swallowed[inner_sum] = True  # whatever becomes of the chain, it is not looked at again
-        ws, xs, bias = list[int](), list[int](), start
+        ws, xs, bias = list[int | None](), list[int](), start
         if (before := once(start, ops.dot)) is not None:
             chain.append(start)
             ws, xs, bias = [*before[0]], [*before[1]], before[2]
@@ -149,7 +161,7 @@ def sums_to_dots(program: Program) -> Program:
             if (factors := once(term, ops.mul)) is not None:
                 chain.append(term)
                 products += 1
-            w, x = factors or (-1, term)
+            w, x = factors or (None, term)
             ws.append(w)
             xs.append(x)
         if products >= 2:
@@ -162,14 +174,14 @@ def sums_to_dots(program: Program) -> Program:
     work = _Rewriter(program)
     for slot, (primitive, operands) in enumerate(instructions, first):
         if swallowed[slot]:
-            work.slots.append(-1)  # nobody asks for it
+            work.take(-1)  # nobody asks for it
         elif slot in dots:
             ws, xs, bias = dots[slot]
             one, nothing = work.constant(1.0), work.constant(-0.0)
-            moved = tuple([one if w < 0 else work.slots[w] for w in ws]), tuple([work.slots[x] for x in xs])
-            work.slots.append(work.new.append(ops.dot, (*moved, nothing if bias is None else work.slots[bias])))
+            moved = tuple([one if w is None else work.slots[w] for w in ws]), tuple([work.slots[x] for x in xs])
+            work.take(work.new.append(ops.dot, (*moved, nothing if bias is None else work.slots[bias])))
         else:
-            work.slots.append(work.new.append(primitive, work.moved(operands)))
+            work.take(work.new.append(primitive, work.moved(operands)))
     return work.program()
 
 
@@ -181,7 +193,7 @@ def lower(program: Program) -> Program:
     """
     work = _Rewriter(program)
     for primitive, operands in program.instructions:
-        work.slots.append(_lowered(work, primitive, work.moved(operands)))
+        work.take(_lowered(work, primitive, work.moved(operands)))
     return work.program()
 
 
@@ -255,17 +267,17 @@ def separate(program: Program) -> Program:
     shared numbers, of a shared one and one of the example, or of two of the example. The constant 1 is there."""
     work = _Rewriter(program)
     work.constant(1.0)
-    own = [True] * len(program.inputs) + [False] * (program.first - len(program.inputs))
-    for primitive, operands in program.instructions:
+    before = [True] * len(program.inputs) + [False] * len(program.shared)
+    own = program.slots(before, [False] * len(program.constants))
+    for slot, (primitive, operands) in enumerate(program.instructions, program.first):
         xs = work.moved(operands)
+        own[slot] = any(own[y] for x in operands for y in (x if type(x) is tuple else (x,)))
         if primitive is not ops.dot and primitive is not ops.mul:
-            own.append(any(own[y] for x in operands for y in (x if type(x) is tuple else (x,))))
-            work.slots.append(work.new.append(primitive, xs))
+            work.take(work.new.append(primitive, xs))
             continue
         if primitive is ops.mul:
             a, b = operands
-            own.append(own[a] or own[b])
-            work.slots.append(work.new.append(primitive, xs[::-1] if own[a] and not own[b] else xs))
+            work.take(work.new.append(primitive, xs[::-1] if own[a] and not own[b] else xs))
             continue
         kinds: tuple[Any, ...] = (([], []), ([], []), ([], []))
         for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True):
@@ -282,8 +294,7 @@ def separate(program: Program) -> Program:
         for left, right in kinds:
             if left:
                 result = work.new.append(ops.dot, (tuple(left), tuple(right), result))
-        own.append(own[operands[2]] or any(own[y] for x in operands[:2] for y in x))
-        work.slots.append(result)
+        work.take(result)
     return work.program()
 
 

@@ -1,13 +1,13 @@
 """A program: a recorded graph as plain data, one instruction a line.
 
 Slots are numbers that a program computes with, counted from 0: first the inputs of an example, then what all examples
-share (parameters, and other leaves), then constants, then the result of each instruction in turn. So an instruction
-needs no name for its result, and reads only slots before its own.
+share (parameters, and other leaves), then the result of each instruction in turn. So an instruction needs no name for
+its result, and reads only slots before its own. Constants are counted from the other end: -1, -2, ...
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..floats import is_node
@@ -37,34 +37,33 @@ class Program:
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     """The slots of the results."""
-    limits: Mapping[int, int] = field(default_factory=dict)
-    """Inputs that are indices, by slot: whole numbers from 0 to below this."""
 
     def __post_init__(self) -> None:
+        lowest = -len(self.constants)
         for slot, (primitive, operands) in enumerate(self.instructions, start=self.first):
             if len(operands) != primitive.arity:
                 raise ValueError(f"%{slot}: {primitive.name} takes {primitive.arity} operands, got {len(operands)}")
             for i, x in enumerate(operands):
-                if (type(x) is tuple) != (i in primitive.vectors):
-                    raise ValueError(f"%{slot}: operand {i} of {primitive.name} is {x!r}")
-            if (largest := max(_flat(operands), default=-1)) >= slot:
-                raise ValueError(f"%{slot}: {primitive.name} reads %{largest}, which is not computed yet")
-        if not all(0 <= slot < self.first + len(self.instructions) for slot in (*self.outputs, *self.limits)):
+                if type(x) is tuple:
+                    if i not in primitive.vectors:
+                        raise ValueError(f"%{slot}: operand {i} of {primitive.name} is no vector, got {x}")
+                    last, least = (max(x), min(x)) if x else (0, 0)
+                else:
+                    last = least = x
+                if last >= slot or least < lowest:
+                    raise ValueError(f"%{slot}: {primitive.name} reads %{last}, which is not computed yet")
+        if not all(lowest <= slot < self.first + len(self.instructions) for slot in self.outputs):
             raise ValueError(f"the outputs {self.outputs} are no slots of this program")
 
     @property
     def first(self) -> int:
         """The slot of the first instruction."""
-        return len(self.inputs) + len(self.shared) + len(self.constants)
-
-    @property
-    def first_constant(self) -> int:
         return len(self.inputs) + len(self.shared)
 
-    def constant(self, slot: int) -> float | None:
-        """The number in a slot that holds a constant; None for others."""
-        i = slot - self.first_constant
-        return self.constants[i] if 0 <= i < len(self.constants) else None
+    def slots(self, before: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
+        """Something for each slot, so that what belongs to a constant is found by its negative number: what there is
+        for inputs and shared numbers, room for what instructions give, what there is for constants."""
+        return [*before, *[None] * len(self.instructions), *reversed(constants)]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -75,8 +74,7 @@ class Program:
         def text(x: Any) -> str:
             if type(x) is tuple:
                 return f"[{', '.join(map(text, x))}]"
-            number = self.constant(x)
-            return f"%{x}" if number is None else repr(number)
+            return f"%{x}" if x >= 0 else repr(self.constants[-1 - x])
 
         for name, slots in (("inputs", self.inputs), ("shared", self.shared)):
             start = 0 if name == "inputs" else len(self.inputs)
@@ -87,59 +85,36 @@ class Program:
         yield "return " + ", ".join(map(text, self.outputs))
 
 
-def _flat(operands: Operands) -> Iterator[int]:
-    for x in operands:
-        if type(x) is tuple:
-            yield from x
-        else:
-            yield x
-
-
 def bits(x: float) -> bytes:
     """What tells floats apart: -0.0 from 0.0, and one nan not from itself."""
     return struct.pack("d", x)
 
 
 class Builder:
-    """Collects a program whose inputs and shared numbers are known; constants are found on the way.
-
-    Slots are negative for constants until `program` gives them their places.
-    """
+    """Collects the instructions and constants of a program."""
 
     def __init__(self, inputs: Sequence[str], shared: Sequence[str]) -> None:
         self.inputs, self.shared = tuple(inputs), tuple(shared)
-        self.constants: dict[bytes, float] = {}
-        self._slots: dict[bytes, int] = {}
         self.instructions: list[Instruction] = []
-        self.before = len(self.inputs) + len(self.shared)
+        self.constants: list[float] = []
+        self._constants: dict[bytes, int] = {}
+        self._before = len(self.inputs) + len(self.shared)
 
     def constant(self, x: float) -> int:
-        key = bits(x)
-        if (slot := self._slots.get(key)) is None:
-            self._slots[key] = slot = -1 - len(self._slots)
-            self.constants[key] = x
+        if (slot := self._constants.get(key := bits(x))) is None:
+            self.constants.append(x)
+            self._constants[key] = slot = -len(self.constants)
         return slot
 
     def append(self, primitive: Primitive, operands: Operands) -> int:
         self.instructions.append(Instruction(primitive, operands))
-        return self.before + len(self.instructions) - 1
+        return self._before + len(self.instructions) - 1
 
-    def program(self, outputs: Sequence[int], limits: Mapping[int, int]) -> Program:
-        before, count = self.before, len(self.constants)
-
-        def place(x: Any) -> Any:
-            if type(x) is tuple:
-                return tuple([y if 0 <= y < before else y + count if y >= 0 else before - 1 - y for y in x])
-            return x if 0 <= x < before else x + count if x >= 0 else before - 1 - x
-
-        instructions = tuple([Instruction(p, tuple([place(x) for x in xs])) for p, xs in self.instructions])
-        constants = tuple(self.constants.values())
-        return Program(self.inputs, self.shared, constants, instructions, tuple(map(place, outputs)), dict(limits))
+    def program(self, outputs: Sequence[int]) -> Program:
+        return Program(self.inputs, self.shared, tuple(self.constants), tuple(self.instructions), tuple(outputs))
 
 
-def program_of(
-    outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[Node], limits: Mapping[int, int]
-) -> tuple[Program, list[Node]]:
+def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[Node]) -> tuple[Program, list[Node]]:
     """The graph below `outputs`, Values and floats, as a program; and the leaves whose numbers it shares: those given,
     and then all others that it finds."""
     leaves, interiors = topological_order(*[y for y in outputs if is_node(y)])
@@ -165,7 +140,7 @@ def program_of(
                 operands.append(slot(x))
         assert node.primitive is not None  # no leaf
         slots[node] = append(node.primitive, tuple(operands))
-    return builder.program([slot(y) for y in outputs], limits), everything
+    return builder.program([slot(y) for y in outputs]), everything
 
 
 def _name(node: Node, otherwise: str) -> str:
