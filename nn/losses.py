@@ -100,8 +100,8 @@ def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float 
     share, 0 to 1, of the target that is spread over all classes (Szegedy et al. 2016).
     Raises TypeError if the target is no integer, and ValueError if it is no index or of another length.
     """
-    if not is_list(logits):
-        raise TypeError(f"cross_entropy expected a list of logits, got {shape(logits)}")
+    if not is_list(logits) or any(map(is_list, logits)):
+        raise TypeError(f"cross_entropy expected a list of logits, of one example, got {shape(logits)}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy expected a label_smoothing from 0 to 1, got {label_smoothing!r}")
     if _are_probabilities(logits):

@@ -54,6 +54,8 @@ def _alone(numbers: Numbers) -> list[Any]:
 def _classes(outputs: Numbers, targets: Numbers) -> tuple[list[Any], list[int]]:
     """The targets, and the classes that are predicted."""
     targets = _alone(targets)
+    if any(map(is_list, targets)):
+        raise TypeError("metrics expect a class as target of each example, got lists")
     other = -1 if -1 in targets else 0
     predicted = [
         max(range(len(x)), key=x.__getitem__) if is_list(x) else 1 if x > 0 else other for x in _alone(outputs)

@@ -125,7 +125,8 @@ class Monitor:
             if r.saturated >= SATURATED and name != output:
                 found.append(
                     f"saturated units {r.saturated:.0%} in {name}: they sit at the ends of tanh or sigmoid, where the "
-                    f"slope is next to 0; try smaller initial weights, standardized inputs or normalisation"
+                    f"slope is next to 0; try a lower learning rate, smaller initial weights, standardized inputs or "
+                    f"normalisation"
                 )
         return found
 

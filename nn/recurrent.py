@@ -95,6 +95,8 @@ class LSTMCell(_Cell):
     def forward(
         self, x: Sequence[Any], state: tuple[Sequence[Any], Sequence[Any]] | None = None
     ) -> tuple[list[Any], list[Any]]:
+        if state is not None and (len(state) != 2 or not all(map(is_list, state))):
+            raise wrong_input(self, "a state of two lists, (h, c)", state)
         h, c = state or ([0.0] * self.hidden_size, [0.0] * self.hidden_size)
         if len(c) != self.hidden_size:
             raise wrong_input(self, f"a cell state of {self.hidden_size} numbers", c)

@@ -65,10 +65,14 @@ class Trainer:
             raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
         if scheduler_interval == "batch" and isinstance(scheduler, ReduceLROnPlateau):
             raise ValueError("ReduceLROnPlateau looks at whole epochs; leave out scheduler_interval='batch'")
-        if not callable(loss):
+        _check("a model", model, Module)
+        _check("an optimizer", optimizer, Optimizer)
+        if scheduler is not None:
+            _check("a scheduler", scheduler, Scheduler)
+        if not callable(loss) or isinstance(loss, type):
             raise TypeError(f"Trainer expected a loss as a function such as nn.mse_loss, got {loss!r}")
         for name, limit in {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}.items():
-            if limit is not None and not limit > 0:
+            if limit is not None and (not hasattr(limit, "__float__") or not limit > 0):
                 raise ValueError(f"Trainer expected {name} above 0, or None, got {limit!r}")
         if {*model.parameters()}.isdisjoint(optimizer.parameters):
             raise ValueError("the optimizer has no parameter of the model; make it with model.parameters() of this one")
@@ -104,6 +108,8 @@ class Trainer:
             raise
 
     def _step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
+        if len(Xb) != len(yb):
+            raise ValueError(f"step expected as many targets as examples, got {len(Xb)} examples and {len(yb)} targets")
         self.optimizer.zero_grad()
         with drawing(Draws(self.steps)):
             fit = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
@@ -354,6 +360,12 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if caught:
             before(*caught[-1])
+
+
+def _check(what: str, x: Any, kind: type) -> None:
+    if not isinstance(x, kind):
+        hint = "; write () behind its name" * isinstance(x, type)
+        raise TypeError(f"Trainer expected {what}, got {x!r}{hint}")
 
 
 def _name(f: Any) -> str:

@@ -158,6 +158,8 @@ def test_a_class_that_does_not_occur_has_a_row_of_its_own():
 
 
 def test_data_that_is_no_table_is_named():
+    with pytest.raises(TypeError, match="metrics expect a class as target of each example, got lists"):
+        nn.accuracy([[1.0, 0.0]], [[1, 0]])
     with pytest.raises(ValueError, match="batches expected a batch_size of at least 1, got 0"):
         batches(3, 0)
     with pytest.raises(ValueError, match="got 1 examples and 2 targets"):

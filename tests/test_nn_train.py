@@ -343,6 +343,15 @@ def test_what_does_not_belong_together_is_refused():
             trainer(metrics=metrics)
     with pytest.raises(ValueError, match=r'expected metrics of different names; give them as \{"name": function'):
         trainer(metrics=[lambda o, t: 0.0, lambda o, t: 1.0])
+    with pytest.raises(ValueError, match="step expected as many targets as examples, got 2 examples and 1 targets"):
+        trainer().step(X[:2], Y[:1])
+    for attempt, text in (
+        (lambda: Trainer(MLP, cross_entropy, own), r"expected a model, got <class .*MLP'>; write \(\) behind its name"),
+        (lambda: Trainer(model, cross_entropy, "sgd"), "Trainer expected an optimizer, got 'sgd'"),
+        (lambda: Trainer(model, cross_entropy, own, scheduler=StepLR), "Trainer expected a scheduler, got <class"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            attempt()
     with pytest.raises(TypeError, match=r"expected a loss as a function such as nn\.mse_loss, got 'mse'"):
         Trainer(model, "mse", own)
     with pytest.raises(
