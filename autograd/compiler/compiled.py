@@ -15,6 +15,7 @@ from .interpret import interpret
 from .kernels import Rolled, describe, roll
 from .passes import PASSES, run
 from .program import Program, program_of
+from .source import to_c
 from .trace import Structure, flat, structure_of, trace
 
 LARGEST_CHUNK = 256
@@ -103,6 +104,12 @@ class Compiled:
     def kernels(self) -> Text:
         """The kernels of the latest call, a line each."""
         return Text("\n".join(describe(self._shown.rolled)))
+
+    def to_c(self) -> Text:
+        """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
+        made = self._shown
+        columns, totals = len(made.stages[-1].inputs), len(made.rolled.outputs) * made.total
+        return Text(to_c(made.rolled, self.__name__, columns, totals))
 
     @property
     def llvm_ir(self) -> Text:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from .kernels import Expression
-from .scalars import SCALARS, Vectors
+from .scalars import SCALARS
+from .vectors import Vectors
 
 F64, I64, POINTER, VOID = ir.DoubleType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
 KERNEL = ir.FunctionType(VOID, [POINTER, POINTER, I64])

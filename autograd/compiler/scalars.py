@@ -1,254 +1,103 @@
-"""What each operation on single numbers is made of natively: adding, multiplying, comparing and choosing, in vectors.
+"""What each operation on single numbers is made of: adding, multiplying, comparing, choosing, and calling functions.
 
-exp, log, tanh and what is made of them are computed here; all others ask C's library for each number.
-Native results are held against `floats.py`, special numbers exactly.
+A rule is written once, and gets something that writes: LLVM's instructions on vectors, or C. Native code has
+polynomials of its own for exp, log, log1p and tanh; all other functions are C's, asked number by number.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from llvmlite import ir
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from .. import ops
 from ..primitives import Primitive
 
 LIBRARY = (
-    "expm1", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "erf", "erfc", "atan2", "hypot", "pow",
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",
+    "atan2", "hypot", "pow", "sqrt", "fabs",
 )  # fmt: skip
-"""C's functions that are called number by number."""
+"""C's functions."""
 
 
-class Vectors:
-    """Arithmetic on vectors of doubles, as a rule of the table below writes it."""
+class Writer(Protocol):
+    """Arithmetic, as a rule of the table below writes it."""
 
-    def __init__(self, b: ir.IRBuilder, module: ir.Module, kind: ir.VectorType) -> None:
-        self.b, self.module, self.kind = b, module, kind
-
-    def __call__(self, x: float) -> ir.Value:
-        """A constant."""
-        return ir.Constant(self.kind, [x] * self.kind.count)
-
-    def add(self, a: Any, b: Any) -> Any:
-        return self.b.fadd(a, b)
-
-    def sub(self, a: Any, b: Any) -> Any:
-        return self.b.fsub(a, b)
-
-    def mul(self, a: Any, b: Any) -> Any:
-        return self.b.fmul(a, b)
-
-    def div(self, a: Any, b: Any) -> Any:
-        return self.b.fdiv(a, b)
-
-    def neg(self, x: Any) -> Any:
-        return self.b.fneg(x)
-
+    def __call__(self, x: float) -> Any: ...
+    def add(self, a: Any, b: Any) -> Any: ...
+    def sub(self, a: Any, b: Any) -> Any: ...
+    def mul(self, a: Any, b: Any) -> Any: ...
+    def div(self, a: Any, b: Any) -> Any: ...
+    def neg(self, x: Any) -> Any: ...
     def above(self, a: Any, b: Any) -> Any:
-        """Where a > b; nowhere if one is nan."""
-        return self.b.fcmp_ordered(">", a, b)
+        """Where a > b; nowhere if one is nan. So with the next two."""
 
-    def at_least(self, a: Any, b: Any) -> Any:
-        return self.b.fcmp_ordered(">=", a, b)
-
-    def same(self, a: Any, b: Any) -> Any:
-        return self.b.fcmp_ordered("==", a, b)
-
-    def is_nan(self, x: Any) -> Any:
-        return self.b.fcmp_unordered("uno", x, x)
-
+    def at_least(self, a: Any, b: Any) -> Any: ...
+    def same(self, a: Any, b: Any) -> Any: ...
+    def is_nan(self, x: Any) -> Any: ...
     def true(self, x: Any) -> Any:
         """Where x is not 0; nan is true, as in Python."""
-        return self.b.fcmp_unordered("!=", x, self(0.0))
 
-    def either(self, a: Any, b: Any) -> Any:
-        return self.b.or_(a, b)
-
-    def choose(self, where: Any, a: Any, b: Any) -> Any:
-        return self.b.select(where, a, b)
-
-    def intrinsic(self, name: str, *xs: Any) -> Any:
-        full = f"llvm.{name}.v{self.kind.count}f64"
-        found = self.module.globals.get(full)
-        function = found or ir.Function(self.module, ir.FunctionType(self.kind, [self.kind] * len(xs)), full)
-        return self.b.call(function, xs)
-
-    def abs(self, x: Any) -> Any:
-        return self.intrinsic("fabs", x)
-
-    def copysign(self, size: Any, sign: Any) -> Any:
-        return self.intrinsic("copysign", size, sign)
-
-    def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a b + c, rounded once."""
-        return self.intrinsic("fma", a, b, c)
-
-    def whole(self, x: int) -> ir.Value:
-        """A whole number in every lane."""
-        return ir.Constant(ir.VectorType(ir.IntType(64), self.kind.count), [x] * self.kind.count)
-
-    def bits(self, x: Any) -> Any:
-        return self.b.bitcast(x, self.whole(0).type)
-
-    def from_bits(self, x: Any) -> Any:
-        return self.b.bitcast(x, self.kind)
-
-    def library(self, name: str, *xs: Any) -> Any:
-        """C's function of each number."""
-        double = ir.DoubleType()
-        found = self.module.globals.get(name)
-        function = found or ir.Function(self.module, ir.FunctionType(double, [double] * len(xs)), name)
-        result = ir.Constant(self.kind, ir.Undefined)
-        for i in range(self.kind.count):
-            lane = ir.Constant(ir.IntType(32), i)
-            y = self.b.call(function, [self.b.extract_element(x, lane) for x in xs])
-            result = self.b.insert_element(result, y, lane)
-        return result
-
-
-# Polynomials with range reduction
-
-LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 6.93147180369123816490e-01, 1.90821492927058770002e-10
-"""log2(e), and ln(2) in two parts, of which the first has zeros at its end, so that multiples of it are exact."""
-ROUNDING = 6755399441055744.0
-"""1.5 x 2**52: what is added to it is rounded to a whole number, which then stands in the last bits."""
-TAYLOR = [1.0 / math.factorial(k) for k in range(2, 14)]
-"""Of exp, from r**2 on: the rest is below 1e-17 for |r| < ln(2) / 2."""
-LOG_COEFFICIENTS = (
-    6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01,
-    1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01,
-)  # fmt: skip
-"""Of log(1 + f) in powers of s**2, s = f / (2 + f), minimax on sqrt(1/2) < 1 + f < sqrt(2) (Sun's fdlibm)."""
-
-
-def _polynomial(v: Vectors, x: Any, coefficients: Sequence[float]) -> Any:
-    """c0 + c1 x + ..."""
-    result = v(coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result = v.fma(result, x, v(c))
-    return result
-
-
-def _reduced(v: Vectors, x: Any) -> tuple[Any, Any]:
-    """(exp(r) - 1, n) with x = n ln(2) + r: the n that stands in a vector of whole numbers."""
-    shifted = v.fma(x, v(LOG2E), v(ROUNDING))
-    n = v.sub(shifted, v(ROUNDING))
-    r = v.fma(n, v(-LN2_LOW), v.fma(n, v(-LN2_HIGH), x))
-    curve = v.fma(v.mul(r, r), _polynomial(v, r, TAYLOR), r)
-    return curve, v.b.sub(v.bits(shifted), v.bits(v(ROUNDING)))
-
-
-def _power_of_two(v: Vectors, n: Any) -> Any:
-    """2**n for whole numbers from -1022 to 1023."""
-    return v.from_bits(v.b.shl(v.b.add(n, v.whole(1023)), v.whole(52)))
-
-
-def _exp(v: Vectors, x: Any) -> Any:
-    x = _minimum(v, _maximum(v, x, v(-746.0)), v(710.0))  # beyond, all is 0 or inf
-    curve, n = _reduced(v, x)
-    half = v.b.ashr(n, v.whole(1))  # in two steps, so that neither 2**1024 nor a number below 2**-1022 is needed
-    rest = v.b.sub(n, half)
-    return v.mul(v.mul(v.add(v(1.0), curve), _power_of_two(v, half)), _power_of_two(v, rest))
-
-
-def _log(v: Vectors, x: Any) -> Any:
-    tiny = v.above(v(2.0**-1022), x)
-    bits = v.bits(v.choose(tiny, v.mul(x, v(2.0**54)), x))
-    # m between sqrt(1/2) and sqrt(2): its bits begin at those of sqrt(1/2)
-    start = v.whole(0x3FE6A09E667F3BCD)
-    exponent = v.b.ashr(v.b.sub(bits, start), v.whole(52))
-    m = v.from_bits(v.b.sub(bits, v.b.shl(exponent, v.whole(52))))
-    e = v.sub(v.from_bits(v.b.add(exponent, v.bits(v(ROUNDING)))), v(ROUNDING))
-    e = v.choose(tiny, v.sub(e, v(54.0)), e)
-    f = v.sub(m, v(1.0))
-    s = v.div(f, v.add(v(2.0), f))
-    z = v.mul(s, s)
-    half = v.mul(v.mul(v(0.5), f), f)
-    curve = v.mul(s, v.add(half, v.mul(z, _polynomial(v, z, LOG_COEFFICIENTS))))
-    low = v.add(curve, v.mul(e, v(LN2_LOW)))
-    result = v.sub(v.mul(e, v(LN2_HIGH)), v.sub(v.sub(half, low), f))
-    result = v.choose(v.same(x, v(math.inf)), x, result)
-    result = v.choose(v.above(x, v(0.0)), result, v(math.nan))
-    return v.choose(v.same(x, v(0.0)), v(-math.inf), result)
-
-
-def _log1p(v: Vectors, x: Any) -> Any:
-    u = v.add(v(1.0), x)
-    lost = v.div(v.sub(x, v.sub(u, v(1.0))), u)  # by rounding
-    plain = v.either(v.same(u, v(0.0)), v.same(u, v(math.inf)))
-    result = _log(v, u)
-    result = v.choose(plain, result, v.add(result, lost))
-    return v.choose(v.same(x, v(0.0)), x, result)
-
-
-def _tanh(v: Vectors, x: Any) -> Any:
-    curve, n = _reduced(v, _minimum(v, v.mul(v(2.0), v.abs(x)), v(40.0)))
-    scale = _power_of_two(v, n)
-    grown = v.fma(scale, curve, v.sub(scale, v(1.0)))  # exp(2 |x|) - 1, exact for small x
-    return v.copysign(v.div(grown, v.add(grown, v(2.0))), x)
+    def either(self, a: Any, b: Any) -> Any: ...
+    def choose(self, where: Any, a: Any, b: Any) -> Any: ...
+    def call(self, name: str, *xs: Any) -> Any:
+        """A function of C's library."""
 
 
 def _one_or_zero(condition: str) -> Callable[..., Any]:
     return lambda v, a, b: v.choose(getattr(v, condition)(a, b), v(1.0), v(0.0))
 
 
-def _library(name: str) -> Callable[..., Any]:
-    return lambda v, *xs: v.library(name, *xs)
+def _called(name: str) -> Callable[..., Any]:
+    return lambda v, *xs: v.call(name, *xs)
 
 
-def _sign(v: Vectors, x: Any) -> Any:
+def _sign(v: Writer, x: Any) -> Any:
     return v.choose(v.above(x, v(0.0)), v(1.0), v.choose(v.above(v(0.0), x), v(-1.0), v.add(x, v(0.0))))
 
 
-def _sigmoid(v: Vectors, x: Any) -> Any:
-    e = _exp(v, v.neg(v.abs(x)))  # at most 1, so nothing overflows
+def _sigmoid(v: Writer, x: Any) -> Any:
+    e = v.call("exp", v.neg(v.call("fabs", x)))  # at most 1, so nothing overflows
     return v.div(v.choose(v.at_least(x, v(0.0)), v(1.0), e), v.add(v(1.0), e))
 
 
-def _softplus(v: Vectors, x: Any) -> Any:
-    tail = _log1p(v, _exp(v, v.neg(v.abs(x))))
+def _softplus(v: Writer, x: Any) -> Any:
+    tail = v.call("log1p", v.call("exp", v.neg(v.call("fabs", x))))
     return v.add(v.choose(v.above(x, v(0.0)), x, v(0.0)), tail)
 
 
-def _gelu(v: Vectors, x: Any) -> Any:
-    return v.mul(v.mul(v(0.5), x), v.library("erfc", v.mul(v.neg(x), v(math.sqrt(0.5)))))
+def _gelu(v: Writer, x: Any) -> Any:
+    return v.mul(v.mul(v(0.5), x), v.call("erfc", v.mul(v.neg(x), v(math.sqrt(0.5)))))
 
 
-def _maximum(v: Vectors, a: Any, b: Any) -> Any:
+def maximum(v: Writer, a: Any, b: Any) -> Any:
     return v.choose(v.either(v.at_least(a, b), v.is_nan(a)), a, b)
 
 
-def _minimum(v: Vectors, a: Any, b: Any) -> Any:
+def minimum(v: Writer, a: Any, b: Any) -> Any:
     return v.choose(v.either(v.at_least(b, a), v.is_nan(a)), a, b)
 
 
 SCALARS: dict[Primitive, Callable[..., Any]] = {
-    ops.add: Vectors.add,
-    ops.sub: Vectors.sub,
-    ops.mul: Vectors.mul,
-    ops.div: Vectors.div,
-    ops.neg: Vectors.neg,
+    ops.add: lambda v, a, b: v.add(a, b),
+    ops.sub: lambda v, a, b: v.sub(a, b),
+    ops.mul: lambda v, a, b: v.mul(a, b),
+    ops.div: lambda v, a, b: v.div(a, b),
+    ops.neg: lambda v, x: v.neg(x),
     ops.identity: lambda v, x: x,
-    ops.abs: Vectors.abs,
+    ops.abs: lambda v, x: v.call("fabs", x),
     ops.sign: _sign,
-    ops.sqrt: lambda v, x: v.intrinsic("sqrt", x),
-    ops.exp: _exp,
-    ops.log: _log,
-    ops.log1p: _log1p,
-    ops.tanh: _tanh,
     ops.greater: _one_or_zero("above"),
     ops.greater_equal: _one_or_zero("at_least"),
     ops.equal: _one_or_zero("same"),
     ops.where: lambda v, c, a, b: v.choose(v.true(c), a, b),
-    ops.maximum: _maximum,
-    ops.minimum: _minimum,
-    ops.clamp: lambda v, x, low, high: _minimum(v, _maximum(v, x, low), high),
+    ops.maximum: maximum,
+    ops.minimum: minimum,
+    ops.clamp: lambda v, x, low, high: minimum(v, maximum(v, x, low), high),
     ops.sigmoid: _sigmoid,
     ops.softplus: _softplus,
-    ops.relu: lambda v, x: v.choose(v.b.fcmp_ordered("<=", x, v(0.0)), v(0.0), x),
+    ops.relu: lambda v, x: v.choose(v.at_least(v(0.0), x), v(0.0), x),
     ops.leaky_relu: lambda v, x, slope: v.choose(v.above(x, v(0.0)), x, v.mul(slope, x)),
-    ops.elu: lambda v, x, alpha: v.choose(v.above(x, v(0.0)), x, v.mul(alpha, v.library("expm1", x))),
+    ops.elu: lambda v, x, alpha: v.choose(v.above(x, v(0.0)), x, v.mul(alpha, v.call("expm1", x))),
     ops.gelu: _gelu,
     ops.silu: lambda v, x: v.mul(x, _sigmoid(v, x)),
-    **{getattr(ops, name): _library(name) for name in LIBRARY if hasattr(ops, name)},
+    **{getattr(ops, name): _called(name) for name in LIBRARY if hasattr(ops, name)},
 }
