@@ -26,6 +26,23 @@ def test_readme_blocks_run_and_print_what_they_say(code, capsys, tmp_path, monke
     assert capsys.readouterr().out.splitlines() == expected
 
 
+def test_the_compiler_s_readme_shows_what_its_blocks_print(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.chdir(tmp_path)
+    text, names = (ROOT / "autograd/compiler/README.md").read_text(), {"__name__": "readme"}
+    found = re.findall(r"^```python\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", text, re.DOTALL | re.MULTILINE)
+    assert len(found) == text.count("```python")
+    for code, shown in found:
+        exec(compile(code, "README.md", "exec"), names)
+        assert capsys.readouterr().out == shown
+    assert texts(tmp_path / "program.svg") == texts(ROOT / ".github/program.svg")
+
+
+def texts(path):
+    """What is written in a picture; where it stands depends on the engine."""
+    return re.findall(r"<text[^>]*>(.*?)</text>", path.read_text())
+
+
 def test_the_readme_has_two_set_up_lines():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert len(lines) == 2
@@ -70,16 +87,12 @@ def test_the_tour_runs_and_writes_its_pictures(tmp_path):
 
 
 def test_the_readme_s_picture_is_what_its_command_makes(tmp_path):
-    """The same cards; where they stand depends on the engine."""
     (command,) = re.findall(r"^\.venv/bin/python -m autograd step (.*) --svg", README, re.MULTILINE)
     arguments = [*shlex.split(command), "--svg", str(tmp_path / "graph.svg")]
     subprocess.run([sys.executable, "-m", "autograd", "step", *arguments], cwd=ROOT, check=True, capture_output=True)
-    shown = [
-        re.findall(r"<text[^>]*>(.*?)</text>", p.read_text())
-        for p in (tmp_path / "graph.svg", ROOT / ".github/graph.svg")
-    ]
-    assert shown[0] == shown[1]
-    assert len(shown[0]) == 36
+    shown = texts(tmp_path / "graph.svg")
+    assert shown == texts(ROOT / ".github/graph.svg")
+    assert len(shown) == 36
 
 
 def test_the_tour_reaches_95_percent_on_real_digits(tmp_path):

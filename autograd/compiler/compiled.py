@@ -11,12 +11,12 @@ from .. import ops
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
-from .interpret import interpret
+from .interpret import interpret, replay
 from .kernels import Rolled, describe, roll
 from .passes import PASSES, run
 from .program import Program, program_of
 from .source import to_c
-from .trace import Structure, flat, structure_of, trace
+from .trace import Structure, flat, trace
 
 LARGEST_CHUNK = 256
 """So many examples at most are computed side by side: what they need should fit into a cache."""
@@ -104,6 +104,12 @@ class Compiled:
     def kernels(self) -> Text:
         """The kernels of the latest call, a line each."""
         return Text("\n".join(describe(self._shown.rolled)))
+
+    def replay(self, *example: Any) -> list[Value]:
+        """What the program of the latest call gives for one example, as Values with the graph of its instructions,
+        which can be drawn and stepped through; the first is the function's result."""
+        made, numbers = self._shown, [x for argument in example for x in _laid_out([argument])[1]]
+        return replay(made.stages[-1], numbers, [leaf._data for leaf in made.leaves])
 
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
@@ -263,34 +269,41 @@ def _argument(x: Any) -> Argument:
 
         if x.dtype.kind not in "fiub" or x.ndim < 1:
             raise TypeError(f"expected an array of numbers with an axis of examples, got {x.dtype} of shape {x.shape}")
-        kind: Structure = int if x.dtype.kind in "iub" else float
-        structure = kind
-        for size in reversed(x.shape[1:]):
-            structure = [structure] * size
-        return Argument(structure, numpy.ascontiguousarray(x, numpy.float64), math.prod(x.shape[1:]), x.shape[0])
+        kind = int if x.dtype.kind in "iub" else float
+        return Argument(
+            _structure(kind, x.shape[1:]), numpy.ascontiguousarray(x, numpy.float64), math.prod(x.shape[1:]), x.shape[0]
+        )
     if not isinstance(x, list | tuple):
         raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
-    structures = [structure_of(example) for example in x]
-    if any(s != structures[0] for s in structures):
-        structures = [_floats(s) for s in structures]
-        if any(s != structures[0] for s in structures):
-            raise ValueError("expected examples of one shape; compile sees one shape at a time")
-    numbers = array("d", [y for example in x for y in _numbers(example)])
-    return Argument(structures[0] if structures else float, numbers, len(numbers) // max(len(x), 1), len(x))
+    sizes, numbers = _laid_out(x)
+    if not all(map(_is_number, {type(y): y for y in numbers}.values())):
+        wrong = next(y for y in numbers if not _is_number(y))
+        raise TypeError(f"expected numbers, or lists of them, got {wrong!r} ({type(wrong).__name__})")
+    whole = bool(numbers) and all(hasattr(kind, "__index__") for kind in {*map(type, numbers)})
+    return Argument(_structure(int if whole else float, sizes), array("d", numbers), math.prod(sizes), len(x))
 
 
-def _floats(structure: Structure) -> Structure:
-    return [_floats(s) for s in structure] if isinstance(structure, list) else float
+def _structure(kind: type, sizes: Sequence[int]) -> Structure:
+    structure: Structure = kind
+    for size in reversed(sizes):
+        structure = [structure] * size
+    return structure
 
 
-def _numbers(x: Any) -> Iterable[float]:
-    if isinstance(x, list | tuple):
-        for y in x:
-            yield from _numbers(y)
-    elif hasattr(x, "tolist"):
-        yield from _numbers(x.tolist()) if getattr(x, "ndim", 0) else (float(x),)
-    else:
-        yield float(x)
+def _laid_out(x: Sequence[Any]) -> tuple[list[int], list[Any]]:
+    """The lengths of nested lists below the first, and all numbers in them."""
+    sizes, level = list[int](), [y.tolist() if hasattr(y, "tolist") else y for y in x]
+    while any(isinstance(y, list | tuple) for y in level):
+        lengths = {len(y) if isinstance(y, list | tuple) else -1 for y in level}
+        if len(lengths) > 1:
+            raise ValueError("expected examples of one shape, lists of one length; compile sees one shape at a time")
+        sizes += lengths
+        level = list(itertools.chain.from_iterable(level))
+    return sizes, level
+
+
+def _is_number(x: Any) -> bool:
+    return hasattr(x, "__float__") and not isinstance(x, Value)
 
 
 def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Compiled:

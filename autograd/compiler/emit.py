@@ -360,17 +360,18 @@ def run(module: ir.Module, name: str) -> None:
     f.b.ret_void()
 
 
-def fill(module: ir.Module, name: str) -> None:
-    """(from, columns, to, capacity, examples): the numbers of a row for each example, so that examples lie side by
-    side."""
-    f = _Loops(module, name, ir.FunctionType(VOID, [POINTER, I64, POINTER, I64, I64]))
-    source, columns, target, capacity, examples = f.arguments
+def copy(module: ir.Module, name: str) -> None:
+    """(from, its strides by column and example, to, its strides, columns, examples): numbers of a row for each example
+    are laid out so that examples lie side by side, or the other way round."""
+    f = _Loops(module, name, ir.FunctionType(VOID, [POINTER, I64, I64, POINTER, I64, I64, I64, I64]))
+    source, source_column, source_example, target, target_column, target_example, columns, examples = f.arguments
 
     def column(c: ir.Value, _: Sequence[ir.Value]) -> None:
         def example(e: ir.Value, _: Sequence[ir.Value]) -> None:
-            place = f.plus(f.times(e, columns), c)
+            place = f.plus(f.times(c, source_column), f.times(e, source_example))
             x = f.b.load(f.b.gep(source, [place], source_etype=F64), typ=F64)
-            f.b.store(x, f.b.gep(target, [f.plus(f.times(c, capacity), e)], source_etype=F64))
+            place = f.plus(f.times(c, target_column), f.times(e, target_example))
+            f.b.store(x, f.b.gep(target, [place], source_etype=F64))
 
         f.loop(f.whole(0), examples, 1, example)
 

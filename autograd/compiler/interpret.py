@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..value import Value
 from .program import Program
 
 
@@ -15,6 +16,17 @@ def interpret(program: Program, inputs: Sequence[float], shared: Sequence[float]
     slots = _slots(program, inputs, shared)
     for slot, (primitive, operands) in enumerate(program.instructions, program.first):
         slots[slot] = primitive.forward(*[_read(slots, x) for x in operands])
+    return [slots[i] for i in program.outputs]
+
+
+def replay(program: Program, inputs: Sequence[float], shared: Sequence[float] = ()) -> list[Any]:
+    """The outputs for one example as Values, with the graph of the program's instructions: to be drawn, stepped through
+    or differentiated like any other."""
+    names = (*program.inputs, *program.shared)
+    leaves = [Value(x, label=name) for x, name in zip((*inputs, *shared), names, strict=True)]
+    slots = program.slots(leaves, program.constants)
+    for slot, (primitive, operands) in enumerate(program.instructions, program.first):
+        slots[slot] = primitive(*[tuple(_read(slots, x)) if type(x) is tuple else slots[x] for x in operands])
     return [slots[i] for i in program.outputs]
 
 

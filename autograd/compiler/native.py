@@ -44,9 +44,10 @@ class Machine:
         self.run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(
             self.function("run", emit.run)
         )
-        self.fill = ctypes.CFUNCTYPE(
-            None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
-        )(self.function("fill", emit.fill))
+        pointer, whole = ctypes.c_void_p, ctypes.c_int64
+        self.copy = ctypes.CFUNCTYPE(None, pointer, whole, whole, pointer, whole, whole, whole, whole)(
+            self.function("copy", emit.copy)
+        )
 
     def function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         """The address of a function, made when it is asked for the first time."""
@@ -176,7 +177,7 @@ class Plan:
             count, place = min(self.capacity, examples - start), EACH
             for address, columns in buffers:
                 source, target = address + 8 * start * columns, self.address + 8 * self.at(place)
-                self.machine.fill(source, columns, target, self.capacity, count)
+                self.machine.copy(source, 1, columns, target, self.capacity, 1, columns, count)
                 place += columns
             self._run(self.each, count)
             yield start, count
@@ -191,12 +192,11 @@ class Plan:
 
     def each_output(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> "array[float]":
         """The outputs of each example, example after example."""
-        places = self.rolled.outputs
-        columns = len(places)
+        outputs, columns = self.rolled.outputs, len(self.rolled.outputs)
         result = array("d", bytes(8 * columns * examples))
+        address = result.buffer_info()[0]
         for start, count in self._chunks(arguments, shared, examples):
-            for i, place in enumerate(places):
-                at = self.at(place)
-                numbers = self.memory[at : at + count] if place >= EACH else [self.memory[at]] * count
-                result[start * columns + i : (start + count) * columns : columns] = array("d", numbers)
+            for i, place in enumerate(outputs):
+                source, target = self.address + 8 * self.at(place), address + 8 * (start * columns + i)
+                self.machine.copy(source, 0, int(place >= EACH), target, 0, columns, 1, count)
         return result

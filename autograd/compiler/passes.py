@@ -1,4 +1,4 @@
-"""Passes: Program -> Program, each of which leaves every output as it was, to the last bit."""
+"""Passes: Program -> Program. Each leaves every output as it was, to the last bit, unless it says otherwise."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -84,6 +84,37 @@ def _folded(work: _Rewriter, primitive: Any, xs: Operands) -> Any:
     return work.new.append(primitive, xs)
 
 
+def powers(program: Program) -> Program:
+    """x ** 2, x ** -1 and x ** +-0.5 become products, quotients and roots, which are off by a unit or two in the last
+    place at most, rather than be asked of a library."""
+    work = _Rewriter(program)
+    for primitive, operands in program.instructions:
+        xs = work.moved(operands)
+        exponent = work.number(xs[1]) if primitive is ops.pow else None
+        work.take(POWERS[exponent](work, xs[0]) if exponent in POWERS else work.new.append(primitive, xs))
+    return work.program()
+
+
+def _root(work: _Rewriter, x: int) -> int:
+    """x ** 0.5, which differs from the root of x at -inf and -0."""
+    append = work.new.append
+    root = append(ops.add, (append(ops.sqrt, (x,)), work.constant(0.0)))
+    lowest = append(ops.equal, (x, work.constant(-math.inf)))
+    return append(ops.where, (lowest, work.constant(math.inf), root))
+
+
+def _inverse(work: _Rewriter, x: int) -> int:
+    return work.new.append(ops.div, (work.constant(1.0), x))
+
+
+POWERS: dict[float | None, Callable[[_Rewriter, int], int]] = {
+    2.0: lambda work, x: work.new.append(ops.mul, (x, x)),
+    -1.0: _inverse,
+    0.5: _root,
+    -0.5: lambda work, x: _inverse(work, _root(work, x)),
+}
+
+
 def merge(program: Program) -> Program:
     """Instructions that compute the same from the same become one."""
     work, seen = _Rewriter(program), dict[Any, int]()
@@ -118,7 +149,8 @@ def prune(program: Program) -> Program:
 def sums_to_dots(program: Program) -> Program:
     """Chains ((b + w1 x1) + w2 x2) + ..., as loops write them and as gradients add up, become one `dot`.
 
-    Only sums with two products or more, or with a `dot` that they go on with: others keep their order of summation.
+    Only sums with two products or more, or with a `dot` that they go on with: others keep their order of summation. In
+    a `dot` the order is free: a term that is no product may become the bias.
     """
     first, instructions = program.first, program.instructions
     total = first + len(instructions)
@@ -157,6 +189,9 @@ def sums_to_dots(program: Program) -> Program:
             terms.append(start)
             bias = None
         products = len(ws)
+        if bias is None and (plain := [term for term in terms if once(term, ops.mul) is None]):
+            bias = plain[0]
+            terms.remove(bias)
         for term in reversed(terms):
             if (factors := once(term, ops.mul)) is not None:
                 chain.append(term)
@@ -298,7 +333,7 @@ def separate(program: Program) -> Program:
     return work.program()
 
 
-PASSES: tuple[Pass, ...] = (lower, fold, merge, sums_to_dots, prune, separate)
+PASSES: tuple[Pass, ...] = (lower, fold, powers, merge, sums_to_dots, prune, separate)
 
 
 def run(program: Program, passes: Sequence[Pass] = PASSES) -> list[Program]:

@@ -53,17 +53,6 @@ def _argument(structure: Structure, inputs: list[Value], name: str) -> Any:
     return inputs[-1]
 
 
-def structure_of(x: Any) -> Structure:
-    """The structure of one example: nested lists of `float`, and of `int` for whole numbers."""
-    if hasattr(x, "tolist"):
-        x = x.tolist()
-    if isinstance(x, list | tuple):
-        return [structure_of(y) for y in x]
-    if isinstance(x, bool) or not hasattr(x, "__float__"):
-        raise TypeError(f"expected numbers, or lists of them, got {x!r} ({type(x).__name__})")
-    return int if hasattr(x, "__index__") else float
-
-
 def flat(result: Any) -> list[Any]:
     """The Values and floats of nested lists and tuples, from left to right."""
     if isinstance(result, list | tuple):
