@@ -1,17 +1,15 @@
 """The compiler: eager, interpreted and native runs of one function agree."""
 
-import ctypes
+import gc
 import math
 import random
-import re
-import shutil
-import subprocess
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import BUILTIN, call, evaluate, numbers, ours, sample, steps
+from support import BUILTIN, call, evaluate, identical, numbers, ours, sample, steps
 from test_nn_layers import SAMPLES
 from test_nn_losses import CASES
 
@@ -27,11 +25,6 @@ pytest.importorskip("llvmlite")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e308, -1e308, 5e-324, -5e-324]
 
 
-def identical(a, b):
-    """Equal to the last bit; any nan is like another."""
-    return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
-
-
 def close(native, interpreted, bound):
     """Within eight times the running error bound; special numbers exactly."""
     if not (math.isfinite(native) and math.isfinite(interpreted)):
@@ -42,81 +35,6 @@ def close(native, interpreted, bound):
 def made(compiled):
     (found,) = compiled._made.values()
     return found
-
-
-def run_in_c(compiled, rows, directory):
-    """What gcc makes of the C file, for rows of inputs."""
-    found = compiled._latest
-    text, library = directory / "f.c", directory / "f.so"
-    text.write_text(compiled.to_c())
-    options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-O1", "-ffp-contract=off"]
-    subprocess.run(["gcc", *options, "-shared", "-fPIC", "-o", library, text, "-lm"], check=True)
-    function = getattr(ctypes.CDLL(str(library)), re.search(r"^void (\w+)\(", compiled.to_c(), re.M)[1])
-    shared = [leaf.data for leaf in found.leaves]
-    outputs = len(found.rolled.outputs) * (1 if found.total else len(rows))
-    numbers = (ctypes.c_double * len(flat(rows)))(*flat(rows))
-    result = (ctypes.c_double * outputs)()
-    function(ctypes.c_size_t(len(rows)), numbers, (ctypes.c_double * len(shared))(*shared), result)
-    return list(result)
-
-
-needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="there is no gcc")
-
-
-@needs_gcc
-@pytest.mark.parametrize("name", ["MLP", "Conv2d", "TransformerBlock", "LSTMCell", "Embedding", "RMSNorm"])
-def test_c_gives_the_same_numbers(name, tmp_path):
-    make, x = SAMPLES[name]
-    module = make().eval()
-    for i, p in enumerate(module.parameters()):
-        p.data += 0.01 * i
-
-    def loss(x):
-        outputs = flat(module(x))
-        return dot(outputs, [0.3 + 0.1 * i for i in range(len(outputs))])
-
-    rows = [x] * 3 if name == "Embedding" else [nested(lambda v, k=k: v * k, x) for k in (1.0, -0.5, 2.0)]
-    compiled = compile(loss, module.parameters())
-    value = compiled(rows)
-    got = run_in_c(compiled, [[float(v) for v in flat(row)] for row in rows], tmp_path)
-    assert got[0] / 3 == pytest.approx(value, rel=1e-13)
-    assert [y / 3 for y in got[1:]] == pytest.approx([p.grad for p in module.parameters()], rel=1e-12, abs=1e-15)
-
-
-@needs_gcc
-def test_every_operation_in_c(tmp_path):
-    chosen = [p for p in BUILTIN if not p.vectors]
-    compiled = compile(lambda x: [p(*x[: p.arity]) for p in chosen])
-    rows = [[a, b, 0.75] for a in (0.0, -0.0, 0.5, -1.5, 3.0, math.inf, math.nan) for b in (0.5, -2.0, math.inf)]
-    compiled(rows)
-    got = run_in_c(compiled, rows, tmp_path)
-    for i, row in enumerate(rows):
-        for p, y in zip(chosen, got[i * len(chosen) : (i + 1) * len(chosen)], strict=True):
-            expected = p(*row[: p.arity])
-            assert identical(y, expected) or y == pytest.approx(expected, rel=1e-15), (p.name, row, y, expected)
-
-
-def test_c_is_readable():
-    model = nn.MLP(4, [3, 1], activation="tanh", rng=0)
-
-    def loss(x, y):
-        return nn.mse_loss(model(x), y)
-
-    compiled = compile(loss, model.parameters())
-    compiled([[0.1, 0.2, 0.3, 0.4]], [1.0])
-    text = compiled.to_c()
-    assert "void loss(size_t examples, const double *inputs, const double *given, double *outputs)" in text
-    assert (
-        """
-        for (size_t j = 0; j < 3; j++) {
-            double sum = shared[4 + j * 5];
-            for (size_t k = 0; k < 4; k++)
-                sum += shared[j * 5 + k] * own[k];
-            own[5 + j] = sum;
-        }
-"""
-        in text
-    )
 
 
 def held_against_each_other(f, columns):
@@ -386,3 +304,41 @@ def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
         values, slopes = f.value_and_grad([0.5, 1.0])
     assert values == [0.5 * math.tanh(0.5), math.tanh(1.0)]
     assert slopes[0] == pytest.approx(math.tanh(0.5) + 0.5 * (1 - math.tanh(0.5) ** 2))
+
+
+@pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
+def test_machines_with_fewer_features(features, monkeypatch):
+    from autograd.compiler import native
+
+    usual = native.Machine()
+    if not set(features.split(",")) <= {"", *usual.features.split(",")}:
+        pytest.skip(f"this machine has not {features}")
+    restricted = native.Machine(features)
+    monkeypatch.setattr(native, "machine", lambda: restricted)
+    assert restricted.blocks.lanes == (4 if features else 2)
+    held_against_each_other(
+        lambda x, y: tanh(x) * autograd.log(y) + autograd.exp(x * y), [[0.5, -1.0, 30.0], [2.0, 0.1, 9.0]]
+    )
+    model = nn.MLP(3, [5, 4], rng=0)
+    X, Y = [[0.1, -0.2, 0.3], [1.0, 2.0, -3.0], [0.0, 0.5, 0.5]], [0, 3, 1]
+    value = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())(X, Y)
+    expected = sum(nn.cross_entropy(model(x), y).data for x, y in zip(X, Y, strict=True)) / 3
+    assert value == pytest.approx(expected, rel=1e-14)
+
+
+def test_compiling_again_and_again_leaks_nothing():
+    def once():
+        model = nn.MLP(2, [4, 1], activation="tanh", rng=0)
+        compile(lambda x, y: nn.mse_loss(model(x), y), model.parameters())([[0.1, 0.2]], [1.0])
+
+    for _ in range(20):
+        once()
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(200):
+        once()
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 20_000

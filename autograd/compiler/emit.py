@@ -98,7 +98,7 @@ class Function:
         return self.b.mul(a, self.whole(b) if type(b) is int else b)
 
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        return self.b.call(intrinsic(self.module, "fma", self.vector, 3), [a, b, c])
+        return self.b.call(intrinsic(self.module, "fmuladd", self.vector, 3), [a, b, c])
 
     def loop(
         self,

@@ -70,8 +70,8 @@ class Vectors:
         return self.intrinsic("copysign", size, sign)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a b + c, rounded once."""
-        return self.intrinsic("fma", a, b, c)
+        """a b + c, rounded once where the machine can."""
+        return self.intrinsic("fmuladd", a, b, c)
 
     def whole(self, x: int) -> ir.Value:
         """A whole number in every lane."""
