@@ -16,11 +16,11 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"
 def activation_function(activation: str | Activation) -> Activation:
     """A function of a Value: the activation of that name, or the function itself. Raises ValueError for an unknown
     name."""
-    if callable(activation):
+    if callable(activation) and not isinstance(activation, type):
         return activation
     if activation not in ACTIVATIONS:
         raise ValueError(
-            f"unknown activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}, or pass a function"
+            f"unknown activation {activation!r}; choose one of {', '.join(map(repr, ACTIVATIONS))}, or pass a function"
         )
     return _same if activation == "linear" else getattr(Value, activation)
 

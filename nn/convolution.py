@@ -48,7 +48,8 @@ class Conv2d(Module):
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
         if not is_list(x) or len(x) != self.in_channels:
-            raise wrong_input(self, f"an image of {self.in_channels} channels x height x width", x)
+            expected = f"an image of {self.in_channels} channels x height x width"
+            raise wrong_input(self, expected, x, "; a channel is a list of rows, and one channel is [rows]")
         padded = [_padded(channel, *self.padding) for channel in x]
         patches = [
             [sum(patch, ()) for patch in zip(*row, strict=True)]

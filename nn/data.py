@@ -84,6 +84,8 @@ def train_validation_test_split(
 
 def paired(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Examples and targets as lists. ValueError if they are not as many as each other, or none."""
+    if not is_list(X) or not is_list(Y):
+        raise TypeError(f"expected lists of examples and of targets, got {shape(X)} and {shape(Y)}")
     if len(X) != len(Y) or not len(X):
         raise ValueError(
             f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
@@ -111,6 +113,9 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
     if len(widths) != 1 or widths == {0} or not tables[0]:
         raise ValueError(f"standardize expected rows of one length, got {', '.join(map(shape, tables))}")
     columns = list(zip(*tables[0], strict=True))
+    for i, column in enumerate(columns):
+        if not all(map(math.isfinite, column)):
+            raise ValueError(f"standardize expected numbers, got nan or inf in column {i} of the training part")
     means = [math.fsum(column) / len(column) for column in columns]
     deviations = [
         math.dist(c, [m] * len(c)) / math.sqrt(len(c)) if min(c) < max(c) else 1.0

@@ -35,9 +35,10 @@ def check_module(name: str, x: Any) -> None:
         raise TypeError(f"{name} expected modules such as Linear(2, 3) or ReLU(), got {x!r}{hint}")
 
 
-def wrong_input(module: Module, expected: str, x: Any) -> ValueError:
-    several = "; for a list of examples write model.batch(xs)" if is_list(x) and len(x) and is_list(x[0]) else ""
-    return ValueError(f"{module!r} expected {expected}, got {shape(x)}{several}")
+def wrong_input(module: Module, expected: str, x: Any, remedy: str = "") -> ValueError:
+    if not remedy and is_list(x) and len(x) and is_list(x[0]):
+        remedy = "; for a list of examples write model.batch(xs)"
+    return ValueError(f"{module!r} expected {expected}, got {shape(x)}{remedy}")
 
 
 class Linear(Module):

@@ -66,7 +66,7 @@ def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean")
     """
 
     def loss(p: Any, t: Any) -> Any:
-        _check_probability("binary_cross_entropy", "predictions", p)
+        _check_probability("binary_cross_entropy", "predictions", p, "put a Sigmoid before it, or use ..._with_logits")
         _check_probability("binary_cross_entropy", "targets", t)
         return -(t * maximum(log(p), -100.0) + (1.0 - t) * maximum(log(1.0 - p), -100.0))
 
@@ -130,6 +130,8 @@ def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
         raise TypeError(f"nll_loss expected a list of log-probabilities, got {shape(log_probabilities)}")
     if _are_probabilities(log_probabilities):
         _warn("nll_loss", "takes log-probabilities; got probabilities", "log_softmax of the logits, or cross_entropy")
+    elif not is_symbolic() and any(not is_list(x) and x > 0 for x in log_probabilities):
+        _warn("nll_loss", "takes log-probabilities, at most 0", "log_softmax of the logits, or cross_entropy")
     return -_of_class("nll_loss", log_probabilities, target)
 
 
@@ -222,12 +224,13 @@ def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
             f"{name} expected a class index such as 2, got {target!r} ({type(target).__name__}); write int(target)"
         ) from None
     except IndexError:
-        raise ValueError(f"{name} expected a class from 0 to {len(values) - 1}, got {target}") from None
+        one = "; for one logit use binary_cross_entropy_with_logits" * (len(values) == 1)
+        raise ValueError(f"{name} expected a class from 0 to {len(values) - 1}, got {target}{one}") from None
 
 
-def _check_probability(name: str, what: str, x: Any) -> None:
+def _check_probability(name: str, what: str, x: Any, remedy: str = "map classes -1 and 1 to 0 and 1") -> None:
     if not (isinstance(x, Value) and is_symbolic()) and not 0 <= x <= 1:
-        raise ValueError(f"{name} expected {what} in [0, 1], got {x}; map classes -1 and 1 to 0 and 1")
+        raise ValueError(f"{name} expected {what} in [0, 1], got {x}; {remedy}")
 
 
 def _are_probabilities(xs: Any) -> bool:

@@ -19,22 +19,28 @@ def accuracy(outputs: Numbers, targets: Numbers) -> float:
 
 
 def precision(outputs: Numbers, targets: Numbers) -> float:
-    """Of what was predicted to be of a class, the share that is; 0 if nothing was. Outputs as for `accuracy`."""
+    """Of what was predicted to be of a class, the share that is; 0 if nothing was; of more than two classes the mean
+    over them. Outputs as for `accuracy`."""
     return float(_sklearn().precision_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def recall(outputs: Numbers, targets: Numbers) -> float:
-    """Of what is of a class, the share that was found. Outputs as for `accuracy`."""
+    """Of what is of a class, the share that was found; of more than two classes the mean over them. Outputs as for
+    `accuracy`."""
     return float(_sklearn().recall_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def f1(outputs: Numbers, targets: Numbers) -> float:
-    """The harmonic mean of precision and recall. Outputs as for `accuracy`."""
+    """The harmonic mean of precision and recall; of more than two classes the mean over them. Outputs as for
+    `accuracy`."""
     return float(_sklearn().f1_score(*_classes(outputs, targets), **_average(outputs)))
 
 
 def roc_auc(outputs: Numbers, targets: Numbers) -> float:
-    """The probability that an example of class 1 gets a higher logit than one of class 0; 0.5 is guessing."""
+    """The probability that an example of class 1 gets a higher logit than one of class 0; 0.5 is guessing. For two
+    classes."""
+    if is_list(first := _alone(outputs)[0]) and len(first) > 2:
+        raise ValueError(f"roc_auc is for two classes, got scores for {len(first)}")
     return float(_sklearn().roc_auc_score(_alone(targets), [x[1] - x[0] if is_list(x) else x for x in _alone(outputs)]))
 
 

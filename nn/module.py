@@ -42,7 +42,10 @@ class Module:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self._name_once()
-        return self._announce(args, self.forward(*args, **options))
+        output = self.forward(*args, **options)
+        if output is None:
+            raise TypeError(f"{type(self).__name__}.forward returned None; did it end without `return`?")
+        return self._announce(args, output)
 
     def _name_once(self) -> None:
         """Names all parts of the outermost module when one of them is used for the first time."""

@@ -20,6 +20,8 @@ SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 FLOW = 100.0
 """How many times smaller or larger the gradient of the first layer's outputs is than that of the last one's."""
 FLOW_PER_LAYER = 1.5
+JUMPS = 0.3
+"""All rises of the loss in the last six epochs together, of its usual size."""
 DEAD = SATURATED = 0.5
 """Share of a layer's units."""
 
@@ -66,6 +68,8 @@ class Monitor:
 
     def __call__(self, trainer: Any) -> None:
         """Records one epoch."""
+        if trainer.model is not self.model:
+            raise ValueError("the monitor looks at another model; make it with the one that is trained")
         outputs: dict[str, list[list[list[Any]]]] = {name: [] for name in self.layers}
         buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
         handles = [layer.register_forward_hook(_collect(outputs[name])) for name, layer in self.layers.items()]
@@ -92,13 +96,16 @@ class Monitor:
         if not self.records:
             raise ValueError("diagnose expected at least one epoch; give the monitor to fit(..., callbacks=[monitor])")
         latest = self.records[-1]
-        return [*self._flow(latest), *self._units(latest), *self._rate(latest), *self._fit()]
+        rate, units = self._rate(latest), self._units(latest)
+        return [*rate, *self._flow(latest, bool(rate or units)), *units, *self._fit()]
 
-    def _flow(self, latest: dict[str, LayerRecord]) -> list[str]:
+    def _flow(self, latest: dict[str, LayerRecord], explained: bool) -> list[str]:
         sizes = [(name, r.output_gradient) for name, r in latest.items() if not math.isnan(r.gradient)]
         if len(sizes) < 3:
             return []
         (name, first), (_, last) = sizes[0], sizes[-1]
+        if not first and explained:
+            return []
         if not first:
             return [f"no gradient reaches {name}: look for dead units, detach() or no_grad() between it and the loss"]
         factor = (last / first) ** (1.0 / (len(sizes) - 1))
@@ -142,6 +149,14 @@ class Monitor:
             return [
                 f"loss rose in {sum(rises)} of {len(rises)} epochs and the update ratio is {max(ratios):.1g}: learning "
                 f"rate too high"
+            ]
+        recent = losses[-7:]
+        usual = sorted(recent)[len(recent) // 2]
+        jumps = sum(max(after - before, 0.0) for before, after in itertools.pairwise(recent))
+        if max(losses) > 1000.0 * usual or (jumps > JUMPS * usual and losses[-1] > 0.2 * losses[0]):
+            return [
+                f"loss jumps, between {min(losses):.2g} and {max(losses):.2g} over the epochs: learning rate too high, "
+                f"which can be the cause of all below"
             ]
         highest = max(r.update_ratio for record in self.records for r in record.values() if r.update_ratio >= 0.0)
         if highest < 1e-4 and losses[-1] > 0.98 * losses[0]:

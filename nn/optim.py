@@ -25,14 +25,16 @@ class Optimizer(Formula):
     `[{"params": a, "lr": 0.1}, {"params": b}]`. The options of each group can be read and changed in `param_groups`.
     Raises ValueError or TypeError for options out of range and for anything but leaf Values, each of them once.
 
-    A rule of your own:
+    A rule of your own; `state` is a tuple of numbers that the rule gets back at the next step, and empty at the first:
 
-    >>> class SignSGD(Optimizer):
-    ...     def rule(self, parameter, gradient, state, *, lr=0.01):
-    ...         return parameter - lr * ((gradient > 0) - (gradient < 0)), state
+    >>> class SignMomentum(Optimizer):
+    ...     def rule(self, parameter, gradient, state, *, lr=0.01, beta=0.9):
+    ...         (mean,) = state or (0.0,)
+    ...         mean = beta * mean + (1.0 - beta) * gradient
+    ...         return parameter - lr * ((mean > 0) - (mean < 0)), (mean,)
     >>> w = Value(1.0)
     >>> w.grad = 3.0
-    >>> SignSGD([w], lr=0.25).step()
+    >>> SignMomentum([w], lr=0.25).step()
     >>> w.data
     0.75
     """
@@ -49,6 +51,8 @@ class Optimizer(Formula):
             )
         entries = list(params)
         self.defaults = self._bind(args, options)
+        if "lr" not in self.defaults and type(self).rule is not Optimizer.rule:
+            raise TypeError(f"{kind}.rule needs its options behind a `*`, lr among them: rule(self, ..., *, lr=0.1)")
         self.param_groups: list[dict[str, Any]] = []
         for group in entries if entries and isinstance(entries[0], Mapping) else [{"params": entries}]:
             if not isinstance(group, Mapping) or "params" not in group:
@@ -93,7 +97,13 @@ class Optimizer(Formula):
         inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self._besides())], list[Moved]()
         for group in self.param_groups:
             rule = self.with_options({name: group[name] for name in self.defaults})
-            moved += map(rule, [p.data for p in group["params"]], *inputs)
+            found = list(map(rule, [p.data for p in group["params"]], *inputs))
+            if not isinstance(found[0], tuple) or len(found[0]) != 2 or not isinstance(found[0][1], tuple):
+                raise TypeError(
+                    f"{type(self).__name__}.rule has to return (new parameter, new state), the state a tuple, got "
+                    f"{found[0]!r}"
+                )
+            moved += found
         return moved
 
     def _besides(self) -> list[Sequence[Any]]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+from autograd.extend import is_symbolic
+
 Rng = random.Random | int | None
 MASK = 2**64 - 1
 
@@ -48,6 +50,11 @@ class Draws:
 
     def uniform(self, seed: int) -> float:
         """The next number in [0, 1) of this seed in this example."""
+        if is_symbolic():
+            raise TypeError(
+                "what is drawn anew for each example cannot be drawn while a graph is recorded for any numbers; call "
+                "model.eval() first, which leaves dropout out"
+            )
         unit = self.drawn.get((seed, self.example), 0)
         self.drawn[seed, self.example] = unit + 1
         return counter_uniform(seed, self.step, self.example, unit)

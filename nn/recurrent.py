@@ -32,7 +32,7 @@ class _Cell(Module):
 
     def _sums(self, x: Sequence[Any], h: Sequence[Any]) -> tuple[list[list[Any]], list[list[Any]]]:
         """For each gate W_ih x + b_ih, and for each W_hh h + b_hh."""
-        if not is_list(x) or len(x) != self.input_size:
+        if not is_list(x) or len(x) != self.input_size or any(map(is_list, x)):
             raise wrong_input(self, f"a list of {self.input_size} numbers", x)
         if not is_list(h) or len(h) != self.hidden_size:
             raise wrong_input(self, f"a state of {self.hidden_size} numbers", h)

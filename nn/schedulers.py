@@ -15,7 +15,23 @@ COUNTS = ("last_epoch", "bad", "cooling")
 
 
 class Scheduler(Formula):
-    """Sets the optimizer's learning rates when it is made and at every `step`."""
+    """Sets the optimizer's learning rates when it is made and at every `step`.
+
+    A schedule of your own:
+
+    >>> from autograd import Value
+    >>> from nn import SGD
+    >>> class InverseRoot(Scheduler):
+    ...     def rate(self, base, t, *, warmup=4):
+    ...         return base * min(1.0, (t + 1) / warmup, (warmup / (t + 1)) ** 0.5)
+    >>> optimizer = SGD([Value(0.0)], lr=1.0)
+    >>> schedule, rates = InverseRoot(optimizer, warmup=2), []
+    >>> for epoch in range(4):
+    ...     rates.append(round(optimizer.lr, 2))
+    ...     schedule.step()
+    >>> rates
+    [0.5, 1.0, 0.82, 0.71]
+    """
 
     formula, subject = "rate", "optimizer"
 
@@ -37,7 +53,10 @@ class Scheduler(Formula):
         """Goes on to the next learning rate."""
         self.last_epoch += 1
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = self.rate(base, self.last_epoch, **self.options)
+            rate = self.rate(base, self.last_epoch, **self.options)
+            if not hasattr(rate, "__float__") or not 0.0 <= rate < math.inf:
+                raise ValueError(f"{type(self).__name__}.rate has to return a learning rate >= 0, got {rate!r}")
+            group["lr"] = rate
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group."""

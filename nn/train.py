@@ -165,6 +165,8 @@ class Trainer:
         its gradient not finite.
         """
         X, Y = paired(X, Y)
+        if not isinstance(callbacks, list | tuple):
+            raise TypeError(f"fit expected callbacks in a list, such as [monitor], got {callbacks!r}")
         for name, number in {
             "epochs": epochs, "batch_size": batch_size, "validate_every": validate_every, "patience": patience,
         }.items():  # fmt: skip
@@ -270,7 +272,8 @@ class Trainer:
         self._stopping = True
 
     def restore_best(self) -> None:
-        """Gives the model the weights that had the lowest validation loss. Nothing happens without validation."""
+        """Gives the model the weights that had the lowest validation loss in this `fit`, or after it in the last one.
+        Nothing happens without validation."""
         if self.best_state:
             self.model.load_state_dict(self.best_state)
 

@@ -158,6 +158,10 @@ def test_a_class_that_does_not_occur_has_a_row_of_its_own():
 
 
 def test_data_that_is_no_table_is_named():
+    with pytest.raises(ValueError, match="got nan or inf in column 0 of the training part"):
+        standardize([[float("nan")], [1.0]])
+    with pytest.raises(ValueError, match="roc_auc is for two classes, got scores for 3"):
+        nn.roc_auc([[1.0, 2.0, 3.0]], [0])
     with pytest.raises(TypeError, match="metrics expect a class as target of each example, got lists"):
         nn.accuracy([[1.0, 0.0]], [[1, 0]])
     with pytest.raises(ValueError, match="batches expected a batch_size of at least 1, got 0"):

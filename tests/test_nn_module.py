@@ -5,7 +5,7 @@ from support import COPIES
 
 from autograd import Value, detect_anomaly
 from autograd.extend import topological_order
-from nn import MLP, Dropout, Layer, Linear, Module, Neuron, Residual, Sequential
+from nn import MLP, Conv2d, Dropout, Layer, Linear, Module, Neuron, ReLU, Residual, Sequential
 from nn.randomness import Draws, drawing
 
 
@@ -110,7 +110,7 @@ def test_activations_by_name_and_by_function():
     assert Neuron(2, activation="tanh", rng=1)(x).data == Value(plain).tanh().data
     assert Neuron(2, activation=lambda v: v * v, rng=1)(x).data == plain * plain
     assert MLP(2, [2, 1], activation="sigmoid").layers[0].neurons[0].activation == "sigmoid"
-    with pytest.raises(ValueError, match="unknown activation 'sine'; choose one of linear, relu"):
+    with pytest.raises(ValueError, match="unknown activation 'sine'; choose one of 'linear', 'relu'"):
         Neuron(2, activation="sine")
 
 
@@ -236,6 +236,11 @@ def test_a_batch_within_an_example_draws_as_that_example():
     assert len({str(mask) for pair in masks for mask in pair}) == 6
 
 
+class Forgetful(Module):
+    def forward(self, x):
+        x + 1.0
+
+
 @pytest.mark.parametrize(
     ("attempt", "error", "text"),
     [
@@ -248,6 +253,21 @@ def test_a_batch_within_an_example_draws_as_that_example():
         (lambda: Sequential(Linear), TypeError, r"got <class .*Linear'>; write \(\) behind its name"),
         (lambda: Residual(abs), TypeError, "Residual expected modules such as Linear"),
         (lambda: Dropout("a"), ValueError, "Dropout expected a probability from 0 to 1, got 'a'"),
+        (
+            lambda: MLP(1, [1, 1], activation=ReLU),
+            ValueError,
+            "unknown activation .*ReLU'>; choose one of 'linear', 'relu'",
+        ),
+        (
+            lambda: type("F", (Module,), {"forward": lambda self, x: None})()(1.0),
+            TypeError,
+            "F.forward returned None; did",
+        ),
+        (
+            lambda: Conv2d(1, 1, 2)([[0.0] * 3] * 3),
+            ValueError,
+            r"a channel is a list of rows, and one channel is \[rows\]",
+        ),
         (lambda: Linear(2, 1, rng="a"), TypeError, r"rng expected a random\.Random, a seed or None, got 'a'"),
     ],
 )

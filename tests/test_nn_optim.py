@@ -332,3 +332,24 @@ def test_schedules_say_what_is_wrong():
 def test_errors(attempt, error, text):
     with pytest.raises(error, match=text):
         attempt()
+
+
+def test_rules_and_schedules_of_one_s_own_are_checked():
+    class Half(Optimizer):
+        def rule(self, parameter, gradient, state, *, lr=0.1):
+            return parameter - lr * gradient
+
+    class Rate(Optimizer):
+        def rule(self, parameter, gradient, state, *, rate=0.1):
+            return parameter - rate * gradient, state
+
+    class Downhill(Scheduler):
+        def rate(self, base, t):
+            return -0.1
+
+    with pytest.raises(TypeError, match=r"Half\.rule has to return \(new parameter, new state\), the state a tuple"):
+        Half([Value(1.0)]).step()
+    with pytest.raises(TypeError, match=r"Rate\.rule needs its options behind a `\*`, lr among them"):
+        Rate([Value(1.0)])
+    with pytest.raises(ValueError, match=r"Downhill\.rate has to return a learning rate >= 0, got -0\.1"):
+        Downhill(SGD([Value(1.0)]))

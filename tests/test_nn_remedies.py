@@ -27,6 +27,7 @@ from nn import (
     Sigmoid,
     Tanh,
     Trainer,
+    binary_cross_entropy_with_logits,
     checkpoint_sequential,
     clip_grad_norm_,
     clip_grad_value_,
@@ -330,3 +331,25 @@ def test_clipping_values_and_penalties():
         y = penalty(w)
         y.backward()
         assert (y.data, [p.grad for p in w]) == (value, slopes)
+
+
+def test_a_loss_that_jumps_is_put_before_its_symptoms():
+    X, Y = make_moons(100, noise=0.15, seed=2)
+    logits = lambda o, y: binary_cross_entropy_with_logits(o, y)  # noqa: E731
+    for model, optimizer in (
+        (MLP(2, [1], rng=0), SGD), (MLP(2, [8, 8, 1], activation="silu", rng=0), SGD),
+        (MLP(2, [8, 8, 1], activation="tanh", rng=0), Adam), (MLP(2, [8, 8, 1], rng=0), SGD),
+    ):  # fmt: skip
+        monitor = watch(model, X, Y, epochs=8, optimizer=optimizer(model.parameters(), lr=100.0), loss=logits)
+        found = monitor.diagnose()
+        assert "learning rate too high" in found[0] or "try a lower learning rate" in found[0]
+        assert not any(text.startswith("no gradient") for text in found)
+
+
+def test_a_monitor_of_another_model_is_refused():
+    X, Y = make_moons(40, seed=1)
+    model = MLP(2, [4, 2], rng=0)
+    monitor = Monitor(MLP(2, [4, 2], rng=0), cross_entropy, X, Y)
+    t = Trainer(model, cross_entropy, SGD(model.parameters(), lr=0.1))
+    with pytest.raises(ValueError, match="the monitor looks at another model"):
+        t.fit(X, Y, epochs=1, callbacks=[monitor], progress=False)

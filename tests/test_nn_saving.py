@@ -294,3 +294,14 @@ def test_a_step_that_fails_leaves_the_running_numbers_alone():
     with pytest.raises(FloatingPointError, match="the loss became nan"):
         t.step([[1.0, 2.0], [float("nan"), 0.0]], [0, 1])
     assert [buffer for _, buffer in t.model.named_buffers()] == before
+
+
+def test_what_can_be_saved_comes_first(tmp_path):
+    for attempt in (lambda: save("m.json", MLP(1, [1])), lambda: load(MLP, tmp_path / "m.json")):
+        with pytest.raises(TypeError, match="expected a model or a Trainer first, and then a path, got"):
+            attempt()
+    save(rich(), tmp_path / "t.json")
+    with pytest.raises(ValueError, match="holds the state of a Trainer: the state is of another architecture"):
+        load(MLP(1, [1]), tmp_path / "t.json")
+    with pytest.raises(TypeError, match=r"fit expected callbacks in a list, such as \[monitor\], got"):
+        trainer().fit(*task(), epochs=1, callbacks=print)

@@ -18,8 +18,8 @@ from .program import Program, program_of
 from .source import to_c
 from .trace import Structure, flat, trace
 
-LARGEST_CHUNK = 256
-"""So many examples at most are computed side by side: what they need should fit into a cache."""
+LARGEST_CHUNK, CACHE = 256, 2**17
+"""So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
 
 
 class Text(str):
@@ -158,7 +158,8 @@ class _Made:
 
     def _native(self, examples: int) -> Any:
         """The plan for so many examples; None without llvmlite."""
-        if self.plan is None or self.plan.capacity < min(examples, LARGEST_CHUNK):
+        examples = min(examples, LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
+        if self.plan is None or self.plan.capacity < examples:
             try:
                 from .native import Plan, machine
             except ImportError:
@@ -168,7 +169,7 @@ class _Made:
                 )
                 return None
             totals = len(self.rolled.outputs) if self.total else 0
-            self.plan = Plan(self.rolled, totals, min(examples, LARGEST_CHUNK), machine())
+            self.plan = Plan(self.rolled, totals, examples, machine())
         return self.plan
 
     def _check(self, arguments: Sequence[Argument]) -> None:
@@ -313,7 +314,7 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     With params, leaf Values such as `model.parameters()`, f is a loss: the result, called with a batch for each
     argument, returns the mean and adds its gradient to each parameter's `.grad`. Without, it returns what f returns
     for each example, and `value_and_grad` the gradients by the arguments too. A leaf that f uses besides is read anew
-    at each call.
+    at each call; Python's own numbers, and whether a model is in training mode, are as they were at the first call.
 
     A batch is an array or a list with an entry for each example. An entry is a number or nested lists of them, of the
     same shape for all examples; whole numbers can be used as indices, by `gather`.

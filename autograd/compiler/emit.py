@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 
-from .kernels import Expression
+from .kernels import OPERANDS, Expression
 from .scalars import SCALARS
 from .vectors import Vectors
 
@@ -36,10 +36,8 @@ class Blocks(NamedTuple):
 # A record: what a kernel is called with. Places count doubles from the beginning of the memory.
 FUNCTION, OUTER, INNER, TERMS = range(4)
 PLACES = 4  # of w, x, bias and out; for an expression of the operands and out
-MOST = 14
-"""The largest number of operands of an expression."""
-STRIDES_OUTER, STRIDES_INNER = PLACES + MOST + 1, PLACES + 2 * (MOST + 1)
-TABLE_W, TABLE_X = PLACES + 3 * (MOST + 1), PLACES + 3 * (MOST + 1) + 1
+STRIDES_OUTER, STRIDES_INNER = PLACES + OPERANDS + 1, PLACES + 2 * (OPERANDS + 1)
+TABLE_W, TABLE_X = PLACES + 3 * (OPERANDS + 1), PLACES + 3 * (OPERANDS + 1) + 1
 SIZE = TABLE_X + 1
 
 

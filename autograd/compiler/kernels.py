@@ -14,8 +14,8 @@ from .program import Program
 
 EACH = 1 << 40
 """The first place of what each example has of its own."""
-LARGEST = 12
-"""So many operations at most are put together into one expression."""
+LARGEST, OPERANDS = 12, 14
+"""So many operations at most are put together into one expression, and so many operands it has."""
 
 Expression = Any
 """The number of an operand, or (primitive, expression, ...)."""
@@ -139,10 +139,11 @@ class _Roller:
             else:
                 own[slot] = any(own[y] for y in operands)
                 size, parts, leaves = 1, list[Expression](), dict[int, int]()
-                for y in operands:
+                for left, y in zip(range(len(operands) - 1, -1, -1), operands, strict=True):
                     if (
                         y in sizes and uses[y] == 1 and not kept[y] and own[y] == own[slot]
                         and size + sizes[y] <= LARGEST
+                        and len({*leaves, *self.expressions[y][1]}) + left <= OPERANDS
                     ):  # fmt: skip
                         inner, inner_leaves = self.expressions.pop(y)
                         inlined.add(y)
