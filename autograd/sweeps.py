@@ -195,6 +195,8 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
 def _reader(create_graph: bool) -> tuple[Any, bool]:
     """What derivatives are computed with, and whether to watch them; recorded ones are watched as they are recorded."""
     mode = MODE.get()
+    if not create_graph:
+        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
     return (lambda node: node, False) if create_graph else (data, mode is not None and mode.anomaly)
 
 
@@ -228,8 +230,6 @@ def gradients(output: Any, inputs: Any, *, seed: Any = 1.0, create_graph: bool =
     for x in (output, *nodes):
         if not is_node(x):
             raise TypeError(f"gradients expected a Value, or a list of Values as inputs, got {type(x).__name__}")
-    if not create_graph:
-        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
     start = seed if is_node(seed) and create_graph else as_float(seed)
     if create_graph and type(start) is float:
         start = type(output)(start)

@@ -133,6 +133,7 @@ class Value:
 
     def _backward(self) -> None:
         """One step of the chain rule: adds this node's gradient times its partials to its operands' `.grad`."""
+        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
         sweeps.propagate((self,) if self.primitive else ())
 
     def detach(self) -> "Value":

@@ -116,7 +116,9 @@ class TransformerBlock(Module):
         self._activate = activation_function(activation)
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
-        if self.attention.causal:
+        if not is_list(x) or not all(is_list(place) for place in x):
+            raise wrong_input(self, f"a sequence of lists of {self.attention.embed_dim} numbers", x)
+        if self.attention.causal and type(self.attention) is MultiHeadAttention and not self.attention._hooks:
             return _in_steps(self, x)
         attended = self.attention(self.norm1(x))
         return [self._rest(*place) for place in zip(x, attended, strict=True)]

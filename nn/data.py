@@ -26,7 +26,7 @@ class Split(NamedTuple):
     y_test: list[Any]
 
 
-def batches(size: int, batch_size: int, rng: random.Random | None = None) -> Iterator[list[int]]:
+def batches(size: int, batch_size: int, rng: Rng = None) -> Iterator[list[int]]:
     """The indices 0 to size - 1 in lists of `batch_size`, the last one shorter; shuffled if there is an rng.
 
     Raises ValueError for a batch_size below 1.
@@ -35,7 +35,7 @@ def batches(size: int, batch_size: int, rng: random.Random | None = None) -> Ite
         raise ValueError(f"batches expected a batch_size of at least 1, got {batch_size}")
     order = list(range(size))
     if rng is not None:
-        rng.shuffle(order)
+        as_rng(rng).shuffle(order)
     return (order[i : i + batch_size] for i in range(0, size, batch_size))
 
 
@@ -51,8 +51,8 @@ def train_validation_test_split(
     """A shuffled split in which each class has the same share of every part.
 
     X, Y: as many examples as targets; each target is a class, a number or a text, unless stratify is False.
-    validation, test: their shares of all examples, above 0 and together below 1. Lists come out, of arrays too. A class
-    of very few examples may be missing in a part.
+    validation, test: their shares, above 0 and together below 1, rounded to whole examples class by class, so that a
+    class of very few may be missing in a part. Lists come out, of arrays too.
     Raises ValueError if a part gets no example.
     """
     if not (validation > 0 and test > 0 and validation + test < 1):

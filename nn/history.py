@@ -20,7 +20,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: float | None = None
-    """Where the validation loss was lowest."""
+    """Where the validation loss was lowest, in the latest `fit`."""
     interrupted: bool = False
     stopped_early: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
@@ -29,7 +29,15 @@ class History:
     def __post_init__(self) -> None:
         for name in ("train_loss", "learning_rate", "grad_norm", "validation_at", "validation_loss"):
             setattr(self, name, list(map(as_float, getattr(self, name))))
+        if not isinstance(self.settings, dict):
+            raise TypeError(f"the settings of a History are a dict, got {self.settings!r}")
         self.metrics = {name: list(map(as_float, curve)) for name, curve in self.metrics.items()}
+
+    def forget(self, epoch: int) -> None:
+        """Drops what was validated in an epoch that begins anew."""
+        count = sum(at <= epoch for at in self.validation_at)
+        for curve in (self.validation_at, self.validation_loss, *self.metrics.values()):
+            del curve[count:]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything as plain data."""

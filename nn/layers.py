@@ -92,10 +92,10 @@ class Sequential(Module):
         return x
 
     def batch(self, xs: Any) -> list[Any]:
-        if type(self).forward is not Sequential.forward:
+        if type(self).forward is not Sequential.forward or type(self).__call__ is not Module.__call__:
             return super().batch(xs)
         self._name_once()
-        outputs = xs
+        outputs = xs = list(xs)
         for layer in self.layers:
             outputs = layer.batch(outputs)
         return self._announce_each(xs, outputs)
@@ -121,9 +121,10 @@ class Residual(Module):
         return _add(x, self.module(x))
 
     def batch(self, xs: Any) -> list[Any]:
-        if type(self).forward is not Residual.forward:
+        if type(self).forward is not Residual.forward or type(self).__call__ is not Module.__call__:
             return super().batch(xs)
         self._name_once()
+        xs = list(xs)
         return self._announce_each(xs, map(_add, xs, self.module.batch(xs)))
 
 
@@ -231,7 +232,7 @@ class Layer(Module):
         self._weight: list[tuple[Value, ...]] = []
 
     def forward(self, x: Sequence[Any]) -> Any:
-        if any(type(neuron) is not Neuron for neuron in self.neurons):
+        if any(type(neuron) is not Neuron or neuron._hooks for neuron in self.neurons):
             out = [neuron(x) for neuron in self.neurons]
         else:
             out = self._together(x)

@@ -137,6 +137,8 @@ def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
 
 def hinge_loss(score: Any, target: Any) -> Any:
     """max(0, 1 - target x score) with a target of -1 or 1: the margin loss of micrograd's example."""
+    if is_list(score):
+        raise TypeError(f"hinge_loss expected one score, got {shape(score)}; write output[0] for the one in a list")
     if not isinstance(target, Value) and target not in (-1, 1):
         raise ValueError(f"hinge_loss expected a target of -1 or 1, got {target!r}")
     return relu(1 - target * score)
@@ -197,6 +199,7 @@ def triplet_margin_loss(
 def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, target: Any, reduction: str) -> Any:
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name} expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+    prediction, target = (x.tolist() if hasattr(x, "tolist") else x for x in (prediction, target))
     if not is_list(prediction) and not is_list(target):
         return loss(prediction, target)
     if not _alike(prediction, target) or not len(flat(prediction)):

@@ -47,8 +47,9 @@ def roc_auc(outputs: Numbers, targets: Numbers) -> float:
 def confusion_matrix(outputs: Numbers, targets: Numbers) -> list[list[int]]:
     """How many examples of each class, by row, were predicted to be of each, by column. Outputs as for `accuracy`."""
     first = _alone(outputs)[0]
-    classes = range(len(first)) if is_list(first) else [-1 if -1 in _alone(targets) else 0, 1]
-    table: list[list[int]] = _sklearn().confusion_matrix(*_classes(outputs, targets), labels=list(classes)).tolist()
+    known = range(len(first)) if is_list(first) else [-1 if -1 in _alone(targets) else 0, 1]
+    classes = sorted({*known, *_alone(targets)})
+    table: list[list[int]] = _sklearn().confusion_matrix(*_classes(outputs, targets), labels=classes).tolist()
     return table
 
 

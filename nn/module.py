@@ -230,6 +230,7 @@ def nested(f: Callable[..., Any], *xs: Any) -> Any:
 
 def rows(f: Callable[[Any], Any], x: Any) -> Any:
     """f of each innermost list of nested lists: what PyTorch does along the last dimension."""
+    x = x.tolist() if hasattr(x, "tolist") else x
     return [rows(f, y) for y in x] if len(x) and is_list(x[0]) else f(x)
 
 

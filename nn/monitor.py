@@ -32,7 +32,8 @@ class LayerRecord(NamedTuple):
     gradient: float
     """Of the loss by the layer's parameters."""
     output_gradient: float
-    """Of the loss by the layer's outputs, the length for a typical example: what flows back through the network."""
+    """Of the loss by the layer's outputs, the length for a typical example: what flows back through the network. nan
+    where the outputs are the parameters themselves, as those of an `Embedding`."""
     update_ratio: float
     """Of the step that the optimizer would take, over that of the parameters."""
     mean: float
@@ -65,6 +66,7 @@ class Monitor:
         } or {type(model).__name__: model}
         self.records: list[dict[str, LayerRecord]] = []
         self.history = History()
+        self._seen = -1  # steps of the training at the latest record
 
     def __call__(self, trainer: Any) -> None:
         """Records one epoch."""
@@ -72,7 +74,10 @@ class Monitor:
             raise ValueError("the monitor looks at another model; make it with the one that is trained")
         outputs: dict[str, list[list[list[Any]]]] = {name: [] for name in self.layers}
         buffers = [(buffer, list(buffer)) for _, buffer in self.model.named_buffers()]
-        handles = [layer.register_forward_hook(_collect(outputs[name])) for name, layer in self.layers.items()]
+        called: dict[str, None] = {}  # in the order of the first calls, which is that of what flows
+        handles = [
+            layer.register_forward_hook(_collect(name, outputs[name], called)) for name, layer in self.layers.items()
+        ]
         try:
             with drawing(Draws(trainer.steps)):
                 predicted = self.model.batch(self.X)
@@ -85,10 +90,14 @@ class Monitor:
         parameters = trainer.optimizer.parameters
         nodes = [y for calls in outputs.values() for y in flat(calls) if isinstance(y, Value)]
         slopes = dict(zip([*parameters, *nodes], gradients(loss, [*parameters, *nodes]), strict=True))
-        moved = trainer.optimizer.proposals([slopes[p] for p in parameters])
+        moved = trainer.optimizer.proposals(_clipped(trainer, [slopes[p] for p in parameters]))
         steps = {p: data - p.data for p, (data, _) in zip(parameters, moved, strict=True)}
-        self.records.append({name: _record(layer, outputs[name], slopes, steps) for name, layer in self.layers.items()})
-        self.history = trainer.history
+        if self._seen == trainer.steps:  # told again of an epoch, after an interrupt
+            self.records.pop()
+        self.records.append(
+            {name: _record(self.layers[name], outputs[name], slopes, steps, len(self.X)) for name in called}
+        )
+        self.history, self._seen = trainer.history, trainer.steps
 
     def diagnose(self) -> list[str]:
         """What is wrong, a sentence each, with what to try; an empty list if nothing is. Raises ValueError before the
@@ -100,8 +109,12 @@ class Monitor:
         return [*rate, *self._flow(latest, bool(rate or units)), *units, *self._fit()]
 
     def _flow(self, latest: dict[str, LayerRecord], explained: bool) -> list[str]:
-        sizes = [(name, r.output_gradient) for name, r in latest.items() if not math.isnan(r.gradient)]
-        if len(sizes) < 3:
+        sizes = [
+            (name, r.output_gradient)
+            for name, r in latest.items()
+            if not math.isnan(r.gradient) and not math.isnan(r.output_gradient)
+        ]
+        if len(sizes) < 3 or not sizes[-1][1]:  # where nothing leaves the loss, all examples are learned
             return []
         (name, first), (_, last) = sizes[0], sizes[-1]
         if not first and explained:
@@ -153,13 +166,13 @@ class Monitor:
         recent = losses[-7:]
         usual = sorted(recent)[len(recent) // 2]
         jumps = sum(max(after - before, 0.0) for before, after in itertools.pairwise(recent))
-        if max(losses) > 1000.0 * usual or (jumps > JUMPS * usual and losses[-1] > 0.2 * losses[0]):
+        if max(losses) > 10.0 * abs(losses[0]) or (jumps > JUMPS * usual and losses[-1] > 0.2 * losses[0]):
             return [
                 f"loss jumps, between {min(losses):.2g} and {max(losses):.2g} over the epochs: learning rate too high, "
                 f"which can be the cause of all below"
             ]
         highest = max(r.update_ratio for record in self.records for r in record.values() if r.update_ratio >= 0.0)
-        if highest < 1e-4 and losses[-1] > 0.98 * losses[0]:
+        if highest < 1e-4 and losses[0] - losses[-1] < 0.02 * abs(losses[0]):
             return [
                 f"loss hardly falls and the update ratio is at most {highest:.0e}, where 1e-3 is usual: learning rate "
                 f"too low"
@@ -174,7 +187,8 @@ class Monitor:
         since = h.validation_loss[best:]
         epoch = math.ceil(h.validation_at[best])
         falls = h.train_loss[-1] < h.train_loss[max(min(epoch, len(h.train_loss)) - 1, 0)]
-        if len(since) > 3 and min(since[-3:]) > 1.05 * since[0] and falls:
+        rise, gained = min(since[-3:]) - since[0], h.validation_loss[0] - since[0]
+        if len(since) > 3 and rise > max(0.05 * abs(since[0]), 0.1 * gained) and falls:
             return [
                 f"validation rises while training falls: over-fitting since epoch {epoch}; try patience, weight_decay, "
                 f"dropout or more data"
@@ -193,7 +207,7 @@ class Monitor:
             "dead or saturated": lambda r: max(r.dead, r.saturated),
         }
         for axis, (title, read) in zip(axes, curves.items(), strict=False):
-            for name in self.layers:
+            for name in self.records[-1] if self.records else ():
                 axis.plot(epochs, [read(record[name]) for record in self.records], marker=".", label=name)
             axis.set(title=title, xlabel="epoch", yscale="linear" if title.startswith("dead") else "log")
         axes[0].legend(fontsize="small")
@@ -207,12 +221,17 @@ class Monitor:
 
 
 def _record(
-    layer: Module, outputs: list[list[list[Any]]], slopes: dict[Value, float], steps: dict[Value, float]
+    layer: Module,
+    outputs: list[list[list[Any]]],
+    slopes: dict[Value, float],
+    steps: dict[Value, float],
+    examples: int,
 ) -> LayerRecord:
     """outputs: for each call of the layer its units, for each of these the numbers. slopes: of parameters and outputs.
     steps: of parameters."""
     own = [p for p in layer.parameters() if p in steps]
     nodes = [y for y in flat(outputs) if isinstance(y, Value)]
+    made = [y for y in nodes if y.primitive is not None]
     numbers = [y.data for y in nodes]
     middle = mean(numbers or [math.nan])
     units = [flat(unit) for unit in zip(*outputs, strict=False)]
@@ -220,7 +239,7 @@ def _record(
     ends = [(y.data, *SATURATES[_made_by(y)]) for y in nodes if _made_by(y) in SATURATES]
     return LayerRecord(
         gradient=_size([slopes[p] for p in own]),
-        output_gradient=math.hypot(*[slopes[y] for y in nodes]) / math.sqrt(max(len(outputs), 1)),
+        output_gradient=math.hypot(*[slopes[y] for y in made]) / math.sqrt(examples) if made else math.nan,
         update_ratio=_size([steps[p] for p in own]) / max(_size([p.data for p in own]), 1e-12),
         mean=middle,
         spread=_size([x - middle for x in numbers]),
@@ -231,11 +250,19 @@ def _record(
     )
 
 
-def _collect(calls: list[list[list[Any]]]) -> Callable[..., None]:
-    """A hook that adds the units of a layer's output: of an image each channel, of a sequence each number of its
-    places, else each number."""
+def _clipped(trainer: Any, gradients: list[float]) -> list[float]:
+    """What the trainer would make of these gradients."""
+    limit, length = trainer.clip_grad_norm or math.inf, math.hypot(*gradients)
+    most = math.inf if trainer.clip_grad_value is None else trainer.clip_grad_value
+    return [min(max(g * min(1.0, limit / (length + 1e-6)), -most), most) for g in gradients]
+
+
+def _collect(name: str, calls: list[list[list[Any]]], called: dict[str, None]) -> Callable[..., None]:
+    """A hook that notes the call, and adds the units of the layer's output: of an image each channel, of a sequence
+    each number of its places, else each number."""
 
     def hook(module: Module, inputs: Any, output: Any) -> None:
+        called[name] = None
         rows = output if is_list(output) else [output]
         if is_list(rows[0]) and not is_list(rows[0][0]):
             rows = zip(*rows, strict=True)

@@ -24,8 +24,8 @@ class BatchNorm1d(Module):
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> None:
         check_sizes("BatchNorm1d", num_features=num_features)
-        if not hasattr(momentum, "__float__"):
-            raise TypeError(f"BatchNorm1d expected momentum as a number from 0 to 1, got {momentum!r}")
+        if not hasattr(momentum, "__float__") or not 0.0 <= momentum <= 1.0:
+            raise ValueError(f"BatchNorm1d expected momentum as a number from 0 to 1, got {momentum!r}")
         self.eps, self.momentum = eps, momentum
         self.weight, self.bias = _affine(num_features, affine, affine)
         self.running_mean, self.running_var = [0.0] * num_features, [1.0] * num_features
@@ -56,7 +56,7 @@ class BatchNorm1d(Module):
             )
         for x in xs:
             self._check(x)
-        n = len(xs)
+        n, xs = len(xs), [x.tolist() if hasattr(x, "tolist") else x for x in xs]
         columns = list(zip(*xs, strict=True))
         means = [mean(column) for column in columns]
         centred = [tuple([x - m for x in column]) for column, m in zip(columns, means, strict=True)]

@@ -5,6 +5,7 @@ and are what the constructor takes. So a rule can be read beside its formula, an
 Where PyTorch's rule differs from a paper's, PyTorch's is followed.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -146,13 +147,8 @@ class Optimizer(Formula):
             read.append({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
             self.check({name: read[-1][name] for name in self.defaults})
         numbers = [tuple(map(as_float, entries)) for entries in state["state"]]
-        sizes = [
-            len(self.with_options({name: options[name] for name in self.defaults})(0.0, 0.0, ())[1])
-            for group, options in zip(self.param_groups, read, strict=True)
-            for _ in group["params"]
-        ]
-        if any(len(own) not in (0, size) for own, size in zip(numbers, sizes, strict=True)):
-            raise ValueError(f"the state of {kind} is damaged: its rule keeps {max(sizes)} numbers a parameter")
+        if len({*map(len, numbers)} - {0}) > len(self.param_groups):
+            raise ValueError(f"the state of {kind} is damaged: its parameters have states of different lengths")
         for group, options in zip(self.param_groups, read, strict=True):
             group.update(options)
         self.state = numbers
@@ -323,7 +319,10 @@ class Sophia(Optimizer):
         signs = self._signs()
         slopes = gradients(loss, self.parameters, create_graph=True)
         products = gradients(dot(slopes, signs), self.parameters)
-        self._diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
+        diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
+        if not all(map(math.isfinite, diagonal)):
+            raise FloatingPointError("the estimate of the Hessian is not finite; is the loss smooth at these weights?")
+        self._diagonal = diagonal
         self.estimates += 1
 
     def _signs(self) -> list[float]:

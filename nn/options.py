@@ -42,7 +42,7 @@ class Formula:
             names = ", ".join(p.name for p in self._options())
             raise TypeError(f"{type(self).__name__}: {error}; its options are {names or 'none'}") from None
         bound.apply_defaults()
-        return dict(bound.arguments)
+        return {name: _plain(x) for name, x in bound.arguments.items()}
 
     def with_options(self, options: Mapping[str, Any]) -> Callable[..., Any]:
         """The formula with its options filled in: as its defaults, which is a third faster than a partial."""
@@ -61,6 +61,8 @@ class Formula:
         """ValueError for an option that is out of range or of another shape than its default."""
         kind, defaults = type(self).__name__, {p.name: p.default for p in self._options()}
         for name, option in options.items():
+            if isinstance(defaults[name], bool | str) or defaults[name] is None:
+                continue
             if isinstance(default := defaults[name], tuple) and (
                 not isinstance(option, tuple | list) or len(option) != len(default)
             ):
@@ -68,6 +70,13 @@ class Formula:
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
                 kind_of_number = "__index__" if name in COUNTS else "__float__"
-                if x is not True and (not hasattr(x, kind_of_number) or not low <= x or (x >= high and name in SHARES)):
+                if not hasattr(x, kind_of_number) or not low <= x or (x >= high and name in SHARES):
                     wanted = "in [0, 1)" if name in SHARES else f">= {low}" + ", whole" * (name in COUNTS)
                     raise ValueError(f"{kind} expected {name} {wanted}, got {x!r}")
+
+
+def _plain(x: Any) -> Any:
+    """Python's own number in the place of NumPy's, which would compute in its own precision."""
+    if isinstance(x, tuple | list):
+        return type(x)([_plain(y) for y in x])
+    return x.item() if hasattr(x, "dtype") and hasattr(x, "item") else x

@@ -167,6 +167,8 @@ class OneCycleLR(Scheduler):
         if t > total_steps:
             raise ValueError(f"OneCycleLR expected at most {total_steps} steps, got one more")
         top = pct_start * total_steps - 1.0
+        if top in (0.0, total_steps - 1.0):
+            raise ValueError(f"OneCycleLR expected steps up and steps down, got pct_start {pct_start} of {total_steps}")
         low, lowest = max_lr / div_factor, max_lr / div_factor / final_div_factor
         for group in self.optimizer.param_groups if cycle_momentum else ():
             momentum = _one_cycle(t, top, total_steps, max_momentum, base_momentum, max_momentum)

@@ -123,8 +123,6 @@ class Trainer:
                 "the loss became nan; look for nan in the data, lower the learning rate, or find the operation with "
                 "autograd.detect_anomaly()"
             )
-        if self.optimizer.estimate_every and self.steps % self.optimizer.estimate_every == 0:
-            self.optimizer.estimate(loss)
         loss.backward()
         self.grad_norm = clip_grad_norm_(self.optimizer.parameters, self.clip_grad_norm or math.inf)
         if not math.isfinite(self.grad_norm):
@@ -134,6 +132,8 @@ class Trainer:
             )
         if self.clip_grad_value is not None:
             clip_grad_value_(self.optimizer.parameters, self.clip_grad_value)
+        if self.optimizer.estimate_every and self.steps % self.optimizer.estimate_every == 0:
+            self.optimizer.estimate(loss)
         self.optimizer.step()
         self.steps += 1
         if self.scheduler is not None and self.scheduler_interval == "batch":
@@ -159,7 +159,8 @@ class Trainer:
         or after every `validate_every` batches. patience: stop after an epoch by whose end so many validations in a
         row were no better than the best, and in any case end with the best weights. callbacks: called with the trainer
         after each epoch; one may call `stop()`. Ctrl-C stops after the batch that is being computed; the next `fit` of
-        the same sizes goes on from there, bit for bit, and repeats the validation or callbacks that were cut short.
+        the same sizes goes on from there, bit for bit, and repeats the validation or callbacks that were cut short;
+        with epochs=0 it does no more than that.
         The best weights are those since the last `fit` that came to its end.
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
         its gradient not finite.
@@ -170,8 +171,9 @@ class Trainer:
         for name, number in {
             "epochs": epochs, "batch_size": batch_size, "validate_every": validate_every, "patience": patience,
         }.items():  # fmt: skip
-            if number is not None and (not hasattr(number, "__index__") or number < 1):
-                raise ValueError(f"fit expected {name} as a whole number of at least 1, got {number!r}")
+            least = int(name != "epochs")
+            if number is not None and (not hasattr(number, "__index__") or number < least):
+                raise ValueError(f"fit expected {name} as a whole number of at least {least}, got {number!r}")
         if validation is not None:
             if len(validation) != 2:
                 raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
@@ -184,10 +186,11 @@ class Trainer:
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
         if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
             self.batch, self.sums = 0, [0.0, 0.0]
+            self.history.forget(self.epoch)
         if self.finished:
             self.waited, self.best_loss, self.best_state = 0, math.inf, {}
         self.history.settings = settings
-        self.history.interrupted = self.finished = self._stopping = False
+        self.history.interrupted = self.history.stopped_early = self.finished = self._stopping = False
         with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
             try:
                 self._tell(callbacks)
@@ -195,12 +198,12 @@ class Trainer:
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")
                     self._epoch(X, Y, batch_size, validation, validate_every or steps, bar)
                     self._tell(callbacks)
-                self.finished = True
+                with uninterrupted():
+                    if patience is not None:
+                        self.restore_best()
+                    self.finished, self.history.stopped_early = True, self._waited_enough(patience)
             except KeyboardInterrupt:
-                self.history.interrupted = True
-        self.history.stopped_early = self.finished and self._waited_enough(patience)
-        if self.finished and patience is not None:
-            self.restore_best()
+                self.history.interrupted = not self.finished
         return self.history
 
     def _waited_enough(self, patience: int | None) -> bool:
@@ -318,8 +321,9 @@ class Trainer:
         for name in COUNTS:
             if type(counters[name]) is not int or counters[name] < 0:
                 raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
-        loss, length = map(as_float, counters["sums"])
-        counters["sums"], counters["best_loss"] = [loss, length], as_float(counters["best_loss"])
+        if len(counters["sums"]) != 2:
+            raise ValueError(f"the state of a Trainer has two sums, got {counters['sums']!r}")
+        counters["sums"], counters["best_loss"] = list(map(as_float, counters["sums"])), as_float(counters["best_loss"])
         counters["best_state"] = {name: as_float(x) for name, x in counters["best_state"].items()}
         if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
             raise ValueError("the state of a Trainer has best weights of another model than its own")

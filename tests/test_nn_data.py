@@ -155,6 +155,7 @@ def test_a_class_that_does_not_occur_has_a_row_of_its_own():
     assert nn.confusion_matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [0, 0]) == [[1, 1, 0], [0, 0, 0], [0, 0, 0]]
     assert nn.confusion_matrix([1.0, 2.0], [1, 1]) == [[0, 0], [0, 2]]
     assert nn.confusion_matrix([1.0, -2.0], [-1, -1]) == [[1, 1], [0, 0]]
+    assert nn.confusion_matrix([[1.0, 0.0], [0.0, 1.0]], [0, 5]) == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
 def test_data_that_is_no_table_is_named():

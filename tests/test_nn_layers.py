@@ -8,7 +8,7 @@ import pytest
 from reference_nn import TORCH, all_same, assign, numbers
 
 import nn
-from autograd import Value, dot, gradcheck, gradients, no_grad
+from autograd import Value, dot, gradcheck, gradients, jacobian, no_grad
 from autograd.extend import symbolic
 from nn import (
     MLP,
@@ -158,7 +158,8 @@ def test_symbolic_refuses_what_would_freeze_a_number():
         for read in (
             lambda: x.data, lambda: bool(x), lambda: float(x), lambda: 1 if x > 1 else 0, lambda: max(x, 1.0),
             lambda: sorted([x, Value(1.0)]), lambda: detach([x]), lambda: no_grad()(lambda: x * 2)(), lambda: int(x),
-            x.backward, (x * 2.0).backward, lambda: gradients(x * 2.0, [x]),
+            x.backward, (x * 2.0).backward, (x * 2.0)._backward, lambda: gradients(x * 2.0, [x]),
+            lambda: jacobian(lambda v: [v * x])(3.0),
         ):  # fmt: skip
             with pytest.raises(TypeError, match=r"cannot be read while a graph is recorded|does not turn into a float"):
                 read()

@@ -1,6 +1,7 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 from reference_nn import TORCH, all_same
 from support import same
@@ -53,6 +54,11 @@ def test_values_and_gradients_equal_pytorch(row):
     y.backward()
     assert same(y.data, row["value"])
     assert all_same([x.grad for x in flat(xs)], row["gradient"])
+
+
+def test_arrays_are_computed_with_as_floats():
+    assert nn.l1_loss(np.array([1, 2], np.uint8), np.array([2, 3], np.uint8)) == 1.0
+    assert mse_loss(np.array([1, 2], np.uint8), np.array([20, 3], np.uint8)) == 181.0
 
 
 def test_triplets_equal_pytorch():

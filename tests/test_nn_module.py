@@ -5,7 +5,7 @@ from support import COPIES
 
 from autograd import Value, detect_anomaly
 from autograd.extend import topological_order
-from nn import MLP, Conv2d, Dropout, Layer, Linear, Module, Neuron, ReLU, Residual, Sequential
+from nn import MLP, Conv2d, Dropout, Layer, Linear, Module, Neuron, ReLU, Residual, Sequential, TransformerBlock
 from nn.randomness import Draws, drawing
 
 
@@ -274,3 +274,25 @@ class Forgetful(Module):
 def test_texts(attempt, error, text):
     with pytest.raises(error, match=text):
         attempt()
+
+
+def test_batches_may_be_iterators_and_calls_of_one_s_own_hold():
+    class Doubling(Sequential):
+        def __call__(self, x):
+            return [2.0 * v for v in super().__call__(x)]
+
+    layer = Linear(1, 1, rng=0)
+    for model in (Sequential(layer), Residual(layer), layer, Doubling(layer)):
+        assert [v.data for (v,) in model.batch(iter([[1.0], [2.0]]))] == [model([x])[0].data for x in (1.0, 2.0)]
+
+
+def test_hooks_within_a_layer_and_a_block_are_called():
+    seen = []
+    layer, block = Layer(2, 2, rng=0), TransformerBlock(4, 2, rng=0)
+    for module in (layer.neurons[1], block.attention):
+        module.register_forward_hook(lambda module, inputs, output: seen.append(type(module).__name__))
+    layer([1.0, 2.0])
+    with_hook = block([[0.1, 0.2, 0.3, 0.4]] * 2)
+    assert seen == ["Neuron", "MultiHeadAttention"]
+    block.attention._hooks = ()
+    assert [[v.data for v in y] for y in with_hook] == [[v.data for v in y] for y in block([[0.1, 0.2, 0.3, 0.4]] * 2)]

@@ -5,6 +5,7 @@ import inspect
 import json
 import random
 
+import numpy as np
 import pytest
 from reference_nn import TORCH, all_same
 from support import same
@@ -353,3 +354,8 @@ def test_rules_and_schedules_of_one_s_own_are_checked():
         Rate([Value(1.0)])
     with pytest.raises(ValueError, match=r"Downhill\.rate has to return a learning rate >= 0, got -0\.1"):
         Downhill(SGD([Value(1.0)]))
+    w = Value(1.0)
+    optimizer = SGD([w], lr=np.float32(0.1))
+    w.grad = 1 / 3
+    optimizer.step()
+    assert w.data == 1.0 - float(np.float32(0.1)) / 3

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from tasks import options, rich, task, trainer
 
+from autograd import Value
 from nn import (
     MLP,
     SGD,
+    Module,
+    Sophia,
     StepLR,
     Trainer,
     load,
@@ -305,3 +308,64 @@ def test_what_can_be_saved_comes_first(tmp_path):
         load(MLP(1, [1]), tmp_path / "t.json")
     with pytest.raises(TypeError, match=r"fit expected callbacks in a list, such as \[monitor\], got"):
         trainer().fit(*task(), epochs=1, callbacks=print)
+
+
+def test_a_fit_of_no_epochs_finishes_what_was_cut_short():
+    X, Y = task()
+    t, calls = trainer(), []
+
+    def interrupted_once(t):
+        calls.append(t.epoch)
+        if calls == [1, 2]:
+            raise KeyboardInterrupt
+
+    run = {"validation": (X, Y), "patience": 5, "callbacks": [interrupted_once], "progress": False}
+    assert t.fit(X, Y, epochs=2, **run).interrupted
+    history = t.fit(X, Y, epochs=0, **run)
+    assert not history.interrupted
+    assert t.finished
+    assert calls == [1, 2, 2]
+    assert len(history.train_loss) == 2
+
+
+def test_an_epoch_that_begins_anew_is_validated_anew():
+    X, Y = task()
+    t, original = trainer(), Trainer._validate
+
+    def validate(*args):
+        original(t, *args)
+        raise KeyboardInterrupt
+
+    t._validate = validate
+    t.fit(X, Y, epochs=1, batch_size=20, validation=(X, Y), validate_every=2, progress=False)
+    del t._validate
+    assert t.history.validation_at == [0.5]
+    history = t.fit(X, Y, epochs=1, batch_size=40, validation=(X, Y), validate_every=1, progress=False)
+    assert history.validation_at == [0.5, 1.0]
+    assert t.evaluate(X, Y)[0] == history.validation_loss[1] != history.validation_loss[0]
+
+
+def test_options_changed_since_do_not_matter_to_a_file(tmp_path):
+    model = MLP(1, [1], rng=0)
+    t = Trainer(model, mse_loss, SGD(model.parameters(), lr=0.1, momentum=0.9))
+    t.step([[1.0]], [2.0])
+    t.optimizer.param_groups[0]["momentum"] = 0.0
+    save(t, tmp_path / "t.json")
+    twin = Trainer(model, mse_loss, SGD(model.parameters(), lr=0.1, momentum=0.9))
+    assert load(twin, tmp_path / "t.json").optimizer.state == t.optimizer.state
+
+
+def test_a_failed_estimate_changes_nothing():
+    class Kink(Module):
+        def __init__(self):
+            self.w, self.v = Value(0.0), Value(1.0)
+
+        def forward(self, x):
+            return self.v * x + abs(self.w) ** 1.5
+
+    model = Kink()
+    t = Trainer(model, mse_loss, Sophia(model.parameters(), lr=0.1))
+    before = t.state_dict()
+    with pytest.raises(FloatingPointError, match="the estimate of the Hessian is not finite"):
+        t.step([1.0], [0.0])
+    assert t.state_dict() == before

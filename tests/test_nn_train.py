@@ -164,9 +164,10 @@ def test_nan_and_bad_data_are_named():
     with pytest.raises(FloatingPointError, match="the loss is 0, but its gradient is not finite; lower the learning"):
         t.step([[1.0]], [1.0])
     assert model.w.data == 0.0
-    for name, options in {"batch_size": {"epochs": 1, "batch_size": 0}, "epochs": {"epochs": 0}}.items():
-        with pytest.raises(ValueError, match=f"fit expected {name} as a whole number of at least 1, got 0"):
-            trainer().fit([[1.0, 2.0]], [1], **options)
+    with pytest.raises(ValueError, match="fit expected batch_size as a whole number of at least 1, got 0"):
+        trainer().fit([[1.0, 2.0]], [1], epochs=1, batch_size=0)
+    with pytest.raises(ValueError, match="fit expected epochs as a whole number of at least 0, got -1"):
+        trainer().fit([[1.0, 2.0]], [1], epochs=-1)
     for X, Y in (([], []), ([[1.0]], [1, 2])):
         with pytest.raises(ValueError, match="expected as many targets as examples, and at least one, got"):
             trainer().fit(X, Y, epochs=1)
@@ -336,7 +337,7 @@ def test_what_does_not_belong_together_is_refused():
     for name in ("patience", "validate_every"):
         with pytest.raises(ValueError, match=f"fit expected {name} as a whole number of at least 1, got 0"):
             trainer().fit(X, Y, epochs=1, validation=(X, Y), **{name: 0})
-    with pytest.raises(ValueError, match=r"fit expected epochs as a whole number of at least 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"fit expected epochs as a whole number of at least 0, got 1\.5"):
         trainer().fit(X, Y, epochs=1.5)
     for metrics in (["accuracy"], accuracy, "accuracy"):
         with pytest.raises(TypeError, match=r"expected metrics as a list of functions such as \[nn\.accuracy\], got"):
