@@ -120,7 +120,9 @@ class Monitor:
         if not first and explained:
             return []
         if not first:
-            return [f"no gradient reaches {name}: look for dead units, detach() or no_grad() between it and the loss"]
+            return [
+                f"no gradient reaches {name}: look for a learning rate that was too high, dead units, detach() or no_grad()"
+            ]
         factor = (last / first) ** (1.0 / (len(sizes) - 1))
         if last / first > FLOW and factor > FLOW_PER_LAYER:
             return [
