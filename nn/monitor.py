@@ -121,7 +121,8 @@ class Monitor:
             return []
         if not first:
             return [
-                f"no gradient reaches {name}: look for a learning rate that was too high, dead units, detach() or no_grad()"
+                f"no gradient reaches {name}: look for a learning rate that was too high, dead units, detach() or "
+                f"no_grad()"
             ]
         factor = (last / first) ** (1.0 / (len(sizes) - 1))
         if last / first > FLOW and factor > FLOW_PER_LAYER:
