@@ -20,6 +20,8 @@ SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 FLOW = 100.0
 """How many times smaller or larger the gradient of the first layer's outputs is than that of the last one's."""
 FLOW_PER_LAYER = 1.5
+HUGE = 1e6
+"""The size of a layer's outputs."""
 JUMPS = 0.3
 """All rises of the loss in the last six epochs together, of its usual size."""
 DEAD = SATURATED = 0.5
@@ -105,7 +107,7 @@ class Monitor:
         if not self.records:
             raise ValueError("diagnose expected at least one epoch; give the monitor to fit(..., callbacks=[monitor])")
         latest = self.records[-1]
-        rate, units = self._rate(latest), self._units(latest)
+        rate, units = self._exploded(latest) or self._rate(latest), self._units(latest)
         return [*rate, *self._flow(latest, bool(rate or units)), *units, *self._fit()]
 
     def _flow(self, latest: dict[str, LayerRecord], explained: bool) -> list[str]:
@@ -135,6 +137,15 @@ class Monitor:
                 f"gradients grow by {1.0 / factor:.2g}x per layer towards the input: exploding; try a smaller "
                 f"initialisation, normalisation or clip_grad_norm"
             ]
+        return []
+
+    def _exploded(self, latest: dict[str, LayerRecord]) -> list[str]:
+        for name, r in latest.items():
+            if not math.hypot(r.mean, r.spread) < HUGE and not math.isnan(r.mean):
+                return [
+                    f"outputs of {name} are of size {math.hypot(r.mean, r.spread):.0e}: they have exploded; lower the "
+                    f"learning rate, standardize the inputs"
+                ]
         return []
 
     def _units(self, latest: dict[str, LayerRecord]) -> list[str]:

@@ -255,6 +255,8 @@ class Trainer:
     def _validate(self, validation: Any, at: float) -> None:
         """Measures, and keeps the weights if they are the best so far."""
         loss, metrics = self.evaluate(*validation)
+        if math.isnan(loss):
+            raise FloatingPointError("the validation loss is nan; look for nan in the validation data")
         with uninterrupted():
             self.history.validation_at.append(at)
             self.history.validation_loss.append(loss)

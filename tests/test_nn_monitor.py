@@ -230,7 +230,7 @@ def test_a_loss_that_jumps_is_put_before_its_symptoms():
         monitor = watch(model, X, Y, epochs=8, optimizer=optimizer(model.parameters(), lr=100.0), loss=logits)
         found = monitor.diagnose()
         assert any(
-            f"{text}" in found[0] for text in ("rate too high", "a lower learning rate", "rate that was too high")
+            f"{text}" in found[0] for text in ("rate too high", "lower the learning rate", "a lower learning rate")
         )
 
 
@@ -315,3 +315,13 @@ def test_the_update_ratio_counts_clipping():
     monitor = Monitor(model, cross_entropy, X, Y)
     t.fit(X, Y, epochs=1, callbacks=[monitor], progress=False)
     assert max(r.update_ratio for r in monitor.records[0].values()) < 1e-2
+
+
+def test_what_has_exploded_is_said_so_after_one_epoch():
+    X, Y = [[i / 10, -i / 7] for i in range(-15, 15)], [i / 3 for i in range(-15, 15)]
+    model = MLP(2, [8, 1], rng=0)
+    monitor = Monitor(model, mse_loss, X, Y)
+    t = Trainer(model, mse_loss, SGD(model.parameters(), lr=5.0))
+    with pytest.raises(FloatingPointError):
+        t.fit(X, Y, epochs=500, batch_size=30, callbacks=[monitor], progress=False)
+    assert "they have exploded; lower the learning rate" in monitor.diagnose()[0]

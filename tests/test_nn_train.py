@@ -164,6 +164,8 @@ def test_nan_and_bad_data_are_named():
     with pytest.raises(FloatingPointError, match="the loss is 0, but its gradient is not finite; lower the learning"):
         t.step([[1.0]], [1.0])
     assert model.w.data == 0.0
+    with pytest.raises(FloatingPointError, match="the validation loss is nan; look for nan in the validation data"):
+        trainer().fit([[1.0, 2.0]], [1], epochs=1, validation=([[float("nan"), 1.0]], [0]), progress=False)
     with pytest.raises(ValueError, match="fit expected batch_size as a whole number of at least 1, got 0"):
         trainer().fit([[1.0, 2.0]], [1], epochs=1, batch_size=0)
     with pytest.raises(ValueError, match="fit expected epochs as a whole number of at least 0, got -1"):
