@@ -222,12 +222,18 @@ def test_the_monitor_s_picture(tmp_path):
 
 def test_a_loss_that_jumps_is_put_before_its_symptoms():
     X, Y = make_moons(100, noise=0.15, seed=2)
-    logits = lambda o, y: binary_cross_entropy_with_logits(o, y)  # noqa: E731
     for model, optimizer in (
         (MLP(2, [1], rng=0), SGD), (MLP(2, [8, 8, 1], activation="silu", rng=0), SGD),
         (MLP(2, [8, 8, 1], activation="tanh", rng=0), Adam), (MLP(2, [8, 8, 1], rng=0), SGD),
     ):  # fmt: skip
-        monitor = watch(model, X, Y, epochs=8, optimizer=optimizer(model.parameters(), lr=100.0), loss=logits)
+        monitor = watch(
+            model,
+            X,
+            Y,
+            epochs=8,
+            optimizer=optimizer(model.parameters(), lr=100.0),
+            loss=binary_cross_entropy_with_logits,
+        )
         found = monitor.diagnose()
         assert any(
             f"{text}" in found[0] for text in ("rate too high", "lower the learning rate", "a lower learning rate")
