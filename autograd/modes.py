@@ -148,7 +148,7 @@ def trace_source() -> _Switch:
 def line_of_user() -> str:
     """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("autograd", "nn"):
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("autograd", "nn", "contextlib"):
         frame = frame.f_back
     place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     return f"{place}: {linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()}".rstrip(": ")

@@ -227,7 +227,8 @@ class Monitor:
         axes[0].legend(fontsize="small")
         for axis, field in zip(axes[4:], ("outputs", "gradients"), strict=True):
             for name, record in (self.records[-1] if self.records else {}).items():
-                axis.hist(getattr(record, field), bins=40, histtype="step", label=name)
+                if numbers := getattr(record, field):  # a histogram of nothing would stretch the axis to 1
+                    axis.hist(numbers, bins=40, histtype="step", label=name)
             axis.set(title=f"latest {field}", yscale="log")
         if path is not None:
             drawn.savefig(path, dpi=120)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from autograd import gradients, mean
+from autograd import detect_anomaly, gradients, mean
 from nn import (
     MLP,
     SGD,
@@ -331,3 +331,10 @@ def test_what_has_exploded_is_said_so_after_one_epoch():
     with pytest.raises(FloatingPointError):
         t.fit(X, Y, epochs=500, batch_size=30, callbacks=[monitor], progress=False)
     assert "they have exploded; lower the learning rate" in monitor.diagnose()[0]
+
+
+def test_an_anomaly_in_training_names_the_user_s_line():
+    model = MLP(1, [1], rng=0)
+    t = Trainer(model, mse_loss, SGD(model.parameters(), lr=0.1))
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"made nan.* at .*test_nn_monitor\.py"):
+        t.fit([[math.nan]], [1.0], epochs=1, progress=False)
