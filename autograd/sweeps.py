@@ -135,22 +135,38 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     active, path = active_path([root for root, _ in seeds], inputs)
     guard = _Guard(path) if is_symbolic() else None
     pending: dict[Node, Any] = {}
+    products: dict[Node, list[tuple[Any, Any]]] = {}  # what flows through `dot`s, to become one of its own
     with recording():
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
+            if node in products:
+                pending[node] = _total(products.pop(node), pending.get(node))
             if node in pending:
                 adjoint = pending[node]
                 guarded = guard is not None and guard.needed(node)
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
-                        part = ops.flow(adjoint, partial, guarded)
                         if guard is not None:
-                            guard.flows(node, x, partial, x in pending)
+                            guard.flows(node, x, partial, x in pending or x in products)
+                            if node.primitive is ops.dot:
+                                products.setdefault(x, []).append((partial, adjoint))
+                                continue
+                        part = ops.flow(adjoint, partial, guarded)
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
+        for x, pairs in products.items():
+            pending[x] = _total(pairs, pending.get(x))
     return [pending.get(x) for x in inputs]
+
+
+def _total(pairs: list[tuple[Any, Any]], rest: Any) -> Any:
+    """The sum of the products, and of what else there is."""
+    if len(pairs) > 1:
+        return ops.dot(*zip(*pairs, strict=True), -0.0 if rest is None else rest)
+    product = ops.mul(pairs[0][1], pairs[0][0])
+    return product if rest is None else ops.add(rest, product)
 
 
 class _Guard:
