@@ -1,6 +1,7 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
+from .compiler.trace import ask, assume
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
@@ -18,7 +19,9 @@ __all__ = [
     "SnapshotEdge",
     "SnapshotNode",
     "as_float",
+    "ask",
     "assign",
+    "assume",
     "find",
     "is_recording",
     "is_symbolic",

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autograd import Value, dot, gather, linear
+from autograd import Value, dot, gather, linear, where
+from autograd.extend import assume
 
 from .activations import Activation, activation_function
 from .module import Module, flat, is_list, nested, rows, shape
@@ -180,10 +181,18 @@ class Dropout(Module):
         self.seed = seed
 
     def forward(self, x: Any) -> Any:
-        if not self.training or self.p == 0:
+        training, p = assume(lambda: (self.training, self.p))
+        if not training or p == 0:
             return x
         counters = draws()
-        return nested(lambda v: v / (1.0 - self.p) if counters.uniform(self.seed) >= self.p else v * 0.0, x)
+
+        def dropped(v: Any) -> Any:
+            u = counters.uniform(self.seed)
+            if isinstance(u, Value):
+                return where(u >= p, v / (1.0 - p), v * 0.0)
+            return v / (1.0 - p) if u >= p else v * 0.0
+
+        return nested(dropped, x)
 
     def extra_repr(self) -> str:
         return f"p={self.p}" + f", seed={self.seed}" * (self.seed != 0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from autograd import Value, dot, mean
-from autograd.extend import is_symbolic
+from autograd.extend import assume, is_symbolic
 
 from .layers import check_sizes, wrong_input
 from .module import Module, is_list, rows
@@ -31,7 +31,7 @@ class BatchNorm1d(Module):
         self.running_mean, self.running_var = [0.0] * num_features, [1.0] * num_features
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
-        if self.training:
+        if assume(lambda: (self.training, *self.running_mean, *self.running_var))[0]:
             raise RuntimeError(
                 "BatchNorm1d in training mode needs a whole batch: write model.batch(xs) with the layer in a "
                 "Sequential, or model.eval() first, or use LayerNorm, which looks at one example"
@@ -41,7 +41,7 @@ class BatchNorm1d(Module):
         return _scaled([a - m for a, m in zip(x, self.running_mean, strict=True)], scales, self.weight, self.bias)
 
     def batch(self, xs: Any) -> list[Any]:
-        if not self.training:
+        if not assume(lambda: self.training):
             return super().batch(xs)
         self._name_once()
         if is_symbolic():

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from autograd.extend import is_symbolic
+from autograd.extend import ask, is_symbolic
 
 Rng = random.Random | int | None
 MASK = 2**64 - 1
@@ -48,15 +48,13 @@ class Draws:
         self.drawn: dict[tuple[int, int], int] = {}
         self._counting = False
 
-    def uniform(self, seed: int) -> float:
-        """The next number in [0, 1) of this seed in this example."""
-        if is_symbolic():
-            raise TypeError(
-                "what is drawn anew for each example cannot be drawn while a graph is recorded for any numbers; call "
-                "model.eval() first, which leaves dropout out"
-            )
+    def uniform(self, seed: int) -> Any:
+        """The next number in [0, 1) of this seed in this example; where a graph is recorded for any numbers, a Value
+        that stands for it."""
         unit = self.drawn.get((seed, self.example), 0)
         self.drawn[seed, self.example] = unit + 1
+        if is_symbolic():
+            return ask(("uniform", seed, unit))
         return counter_uniform(seed, self.step, self.example, unit)
 
     def each(self, examples: Iterable[Any]) -> Iterator[Any]:

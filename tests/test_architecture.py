@@ -25,12 +25,14 @@ ROOMS = [
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     "autograd.compiler.program", "autograd.compiler.passes", "autograd.compiler.kernels", "autograd.compiler.nests",
     "autograd.compiler.scalars", "autograd.compiler.source", "autograd.compiler.vectors", "autograd.compiler.emit",
-    "autograd.compiler.native", "autograd.compiler.interpret", "autograd.compiler.trace", "autograd.compiler.compiled",
+    "autograd.compiler.straight", "autograd.compiler.steps", "autograd.compiler.native", "autograd.compiler.interpret",
+    "autograd.compiler.trace", "autograd.compiler.arguments", "autograd.compiler.made", "autograd.compiler.training",
+    "autograd.compiler.compiled",
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
     "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers", "nn.regularizers", "nn.data",
-    "nn.metrics", "nn.history", "nn.train", "nn.monitor", "nn.saving", "nn",
+    "nn.metrics", "nn.history", "nn.native", "nn.train", "nn.monitor", "nn.saving", "nn",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""

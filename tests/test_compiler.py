@@ -33,8 +33,7 @@ def close(native, interpreted, bound):
 
 
 def made(compiled):
-    (found,) = compiled._made.values()
-    return found
+    return compiled._latest
 
 
 def held_against_each_other(f, columns):
@@ -93,7 +92,7 @@ def test_every_layer(name):
     make, x = SAMPLES[name]
     module = make()
     if name in ("BatchNorm1d", "Dropout", "TransformerBlock"):
-        with pytest.raises((TypeError, RuntimeError), match=r"while a graph is recorded for any numbers|LayerNorm"):
+        with pytest.raises((TypeError, RuntimeError), match=r"compile=True\)|LayerNorm"):
             compile(lambda x: flat(module(x))[0])([x])
         module.eval()
     parameters, rng = module.parameters(), random.Random(2)
@@ -151,7 +150,7 @@ def test_arrays_of_any_layout_and_type():
     for x in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], frozen, X.astype(np.float32), X.astype(int)):
         assert (f(x, np.ones(6)) == expected).all()
     assert f(X.tolist(), [1.0] * 6) == list(expected)
-    assert len(f._made) == 2  # for integers of their own
+    assert len(f._made.made) == 2  # for integers of their own
 
 
 def test_results_have_the_shape_of_what_the_function_returns():
@@ -244,7 +243,6 @@ def test_custom_operations_compile_through_what_they_are_made_of():
         ),
         (lambda: compile(tanh)(), TypeError, "expected a batch for each argument"),
         (lambda: compile(tanh)(["a"]), TypeError, "expected numbers, or lists of them, got 'a'"),
-        (lambda: compile(lambda x: x[0])([[1.0], [1.0, 2.0]]), ValueError, "expected examples of one shape"),
         (lambda: compile(tanh)(np.array(["a"])), TypeError, "expected an array of numbers with an axis of examples"),
         (lambda: compile(tanh, [tanh(Value(1.0))]), TypeError, "compile expected params as leaf Values"),
         (lambda: compile(tanh).program, ValueError, "nothing is compiled yet"),

@@ -49,7 +49,11 @@ class Function:
         function = ir.Function(module, KERNEL, name)
         self.record, self.memory, self.examples = function.args
         self.b = ir.IRBuilder(function.append_basic_block())
-        self.vector = ir.VectorType(F64, blocks.lanes)
+        self.vector = self.vector_of(blocks.lanes)
+
+    @staticmethod
+    def vector_of(lanes: int) -> ir.VectorType:
+        return ir.VectorType(F64, lanes)
 
     def whole(self, x: int) -> ir.Constant:
         return ir.Constant(I64, x)
@@ -67,9 +71,9 @@ class Function:
     def at(self, place: ir.Value) -> ir.Value:
         return self.b.gep(self.memory, [place], source_etype=F64)
 
-    def load(self, place: ir.Value) -> ir.Value:
+    def load(self, place: ir.Value, kind: ir.VectorType | None = None) -> ir.Value:
         """The numbers of several examples."""
-        found = self.b.load(self.at(place), typ=self.vector)
+        found = self.b.load(self.at(place), typ=kind or self.vector)
         found.align = 8
         return found
 
@@ -84,6 +88,21 @@ class Function:
 
     def store(self, x: ir.Value, place: ir.Value) -> None:
         self.b.store(x, self.at(place)).align = 8
+
+    def mask(self, count: ir.Value) -> ir.Value:
+        """True in the first `count` lanes."""
+        lanes = range(self.blocks.lanes)
+        numbers = ir.Constant(ir.VectorType(I64, self.blocks.lanes), list(lanes))
+        undefined, zero = ir.Constant(numbers.type, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        spread = self.b.insert_element(undefined, count, zero)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.blocks.lanes), [0 for _ in lanes])
+        return self.b.icmp_signed("<", numbers, self.b.shuffle_vector(spread, undefined, zeros))
+
+    def store_some(self, x: ir.Value, place: ir.Value, mask: ir.Value) -> None:
+        name = f"llvm.masked.store.v{self.blocks.lanes}f64.p0"
+        kind = ir.FunctionType(VOID, [self.vector, POINTER, ir.IntType(32), mask.type])
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        self.b.call(function, [x, self.at(place), ir.Constant(ir.IntType(32), 8), mask])
 
     def plus(self, a: ir.Value, *bs: ir.Value | int) -> ir.Value:
         for b in bs:
@@ -220,11 +239,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
     grid = f.b.and_(f.b.icmp_signed("==", inner[0], f.whole(0)), f.b.icmp_signed("==", outer[1], f.whole(0)))
     full = f.times(f.b.sdiv(f.examples, f.whole(blocks.lanes)), blocks.lanes)
     tail = f.b.icmp_signed("<", full, f.examples)
-    left = f.b.sub(f.examples, full)
-    numbers = ir.Constant(ir.VectorType(I64, blocks.lanes), list(range(blocks.lanes)))
-    spread = f.b.insert_element(ir.Constant(numbers.type, ir.Undefined), left, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), blocks.lanes), [0] * blocks.lanes)
-    mask = f.b.icmp_signed("<", numbers, f.b.shuffle_vector(spread, ir.Constant(numbers.type, ir.Undefined), zeros))
+    mask = f.mask(f.b.sub(f.examples, full))
     nothing = ir.Constant(f.vector, [0.0] * blocks.lanes)
 
     def block(i: ir.Value, j: ir.Value, height: int, width: int) -> None:
@@ -258,13 +273,9 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
             return phis
 
         sums = f.loop(f.whole(0), terms, 1, term, [nothing] * (height * width))
-        add = ir.FunctionType(F64, [F64, f.vector])
-        name = f"llvm.vector.reduce.fadd.v{blocks.lanes}f64"
-        reduce = f.module.globals.get(name) or ir.Function(f.module, add, name)
         for (r, c), x in zip(itertools.product(range(height), range(width)), sums, strict=True):
             out = place(2, r, c)
-            one = f.b.call(reduce, [ir.Constant(F64, -0.0), x], fastmath=("reassoc",))
-            f.b.store(f.b.fadd(f.scalar(out), one), f.at(out))
+            f.b.store(f.b.fadd(f.scalar(out), reduced(f, x)), f.at(out))
 
     def rows(i: ir.Value, height: int, step: int) -> None:
         f.rows(step, f.entry(INNER), lambda j, width: block(i, j, height, width))
@@ -275,6 +286,13 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
         with alone:
             f.rows(1, f.entry(OUTER), lambda i, _: rows(i, 1, 1))
     f.done()
+
+
+def reduced(f: Function, x: ir.Value) -> ir.Value:
+    """The sum of a vector's numbers."""
+    name = f"llvm.vector.reduce.fadd.v{x.type.count}f64"
+    reduce = f.module.globals.get(name) or ir.Function(f.module, ir.FunctionType(F64, [F64, x.type]), name)
+    return f.b.call(reduce, [ir.Constant(F64, -0.0), x], fastmath=("reassoc",))
 
 
 def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, own: Sequence[bool]) -> None:

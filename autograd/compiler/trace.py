@@ -5,11 +5,14 @@ freeze a number into the program raises an error that says what to write instead
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ..modes import plainly, symbolic
 from ..value import Value
 
+T = TypeVar("T")
 Structure = Any
 """How an argument looks: `float`, `int` for an index, or a list of structures."""
 
@@ -26,11 +29,19 @@ class Index(Value):
         )
 
 
-class Trace(NamedTuple):
+@dataclass
+class Trace:
     """What a call recorded: the inputs, laid out flat, and what the function returned."""
 
     inputs: list[Value]
-    result: Any
+    result: Any = None
+    assumed: list[tuple[Callable[[], Any], Any]] = field(default_factory=list)
+    """What was read during the trace, and has to be the same for the program to hold."""
+    asked: list[Any] = field(default_factory=list)
+    """Keys of further inputs, which come after those of the arguments; whoever runs the program knows them."""
+
+
+_CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
@@ -38,12 +49,37 @@ def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
 
     Raises TypeError, with a remedy, where it tries to.
     """
-    inputs: list[Value] = []
+    found = Trace([])
     names = "xyzuvw" if len(structures) <= 6 else ""
-    arguments = [_argument(s, inputs, names[i] if names else f"x{i}") for i, s in enumerate(structures)]
-    with plainly(), symbolic():
-        result = f(*arguments)
-    return Trace(inputs, result)
+    arguments = [_argument(s, found.inputs, names[i] if names else f"x{i}") for i, s in enumerate(structures)]
+    token = _CURRENT.set(found)
+    try:
+        with plainly(), symbolic():
+            found.result = f(*arguments)
+    finally:
+        _CURRENT.reset(token)
+    return found
+
+
+def assume(read: Callable[[], T]) -> T:
+    """What `read` returns; a trace that is under way holds only as long as that stays the same.
+
+    For what is no number but decides what is recorded, such as whether a module is in training mode.
+    """
+    found = read()
+    if (current := _CURRENT.get()) is not None:
+        current.assumed.append((read, found))
+    return found
+
+
+def ask(key: Any) -> Value:
+    """A further input of the trace that is under way, for each example, which whoever runs the program knows by its
+    key. TypeError if there is none."""
+    if (current := _CURRENT.get()) is None:
+        raise TypeError("what is drawn anew for each example cannot be drawn while a graph is recorded for any numbers")
+    current.asked.append(key)
+    current.inputs.append(Value(0.5, label=" ".join(map(str, key))))
+    return current.inputs[-1]
 
 
 def _argument(structure: Structure, inputs: list[Value], name: str) -> Any:
@@ -58,3 +94,8 @@ def flat(result: Any) -> list[Any]:
     if isinstance(result, list | tuple):
         return [y for x in result for y in flat(x)]
     return [result if isinstance(result, Value) else float(result)]
+
+
+def shaped(numbers: Any, structure: Any) -> Any:
+    """The opposite: the next numbers in nested lists like those."""
+    return [shaped(numbers, x) if isinstance(x, list | tuple) else next(numbers) for x in structure]

@@ -1,0 +1,127 @@
+"""Batches: arrays and nested lists as the numbers of all examples, one after the other, sorted by structure."""
+
+import itertools
+import math
+from array import array
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..value import Value
+from .trace import Structure
+
+
+class Argument(NamedTuple):
+    """A batch for one argument: the structure of an example, and the numbers of all, example after example."""
+
+    structure: Structure
+    numbers: Any
+    """Something with a buffer of doubles."""
+    columns: int
+    examples: int
+
+    def doubles(self) -> Any:
+        return memoryview(self.numbers).cast("B").cast("d")
+
+    def check(self, column: int, limit: int) -> None:
+        """IndexError if a number of this column is no index below the limit."""
+        if hasattr(self.numbers, "min"):
+            numbers = self.numbers.reshape(self.examples, self.columns)[:, column]
+            least, most = numbers.min(), numbers.max()
+        else:
+            numbers = self.doubles()[column :: self.columns]
+            least, most = min(numbers), max(numbers)
+        if least < 0 or most >= limit:
+            raise IndexError(f"expected an index from 0 to {limit - 1}, got {least if least < 0 else most:g}")
+
+
+class Part(NamedTuple):
+    """The examples of one structure: which ones, in order, and their numbers."""
+
+    rows: Sequence[int]
+    arguments: list[Argument]
+
+
+def parts_of(batch: Sequence[Any]) -> tuple[list[Part], bool]:
+    """The examples sorted by their structure, and whether some came as arrays, so that results are arrays too.
+
+    Raises TypeError and ValueError for what is no batch.
+    """
+    if not batch:
+        raise TypeError("expected a batch for each argument of the function, got none")
+    for x in batch:
+        if not isinstance(x, list | tuple) and not hasattr(x, "__array_interface__"):
+            raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
+    sizes = [len(x) if isinstance(x, list | tuple) or x.ndim else 0 for x in batch]
+    as_array = any(hasattr(x, "__array_interface__") for x in batch)
+    found = [_of_array(x) if hasattr(x, "__array_interface__") else _of_list(x) for x in batch]
+    if len({*sizes}) > 1 or not sizes[0]:
+        raise ValueError(f"expected as many examples for each argument, and at least one, got {sizes}")
+    if None not in found:
+        return [Part(range(sizes[0]), [a for a in found if a is not None])], as_array
+    return _sorted([x.tolist() if hasattr(x, "tolist") else x for x in batch]), as_array
+
+
+def _of_array(x: Any) -> Argument:
+    import numpy
+
+    if x.dtype.kind not in "fiub" or x.ndim < 1:
+        raise TypeError(f"expected an array of numbers with an axis of examples, got {x.dtype} of shape {x.shape}")
+    structure: Structure = int if x.dtype.kind in "iub" else float
+    for size in reversed(x.shape[1:]):
+        structure = [structure] * size
+    return Argument(structure, numpy.ascontiguousarray(x, numpy.float64), math.prod(x.shape[1:]), x.shape[0])
+
+
+def _of_list(x: Sequence[Any]) -> Argument | None:
+    """None if the examples are not of one shape."""
+    sizes, level = list[int](), [y.tolist() if hasattr(y, "tolist") else y for y in x]
+    while any(isinstance(y, list | tuple) for y in level):
+        lengths = {len(y) if isinstance(y, list | tuple) else -1 for y in level}
+        if len(lengths) > 1:
+            return None
+        sizes += lengths
+        level = list(itertools.chain.from_iterable(level))
+    structure: Structure = int if _are_whole(level) else float
+    for size in reversed(sizes):
+        structure = [structure] * size
+    return Argument(structure, array("d", level), math.prod(sizes), len(x))
+
+
+def _are_whole(numbers: Sequence[Any]) -> bool:
+    """Whether all are whole numbers. TypeError if some are no numbers."""
+    kinds = {type(x): x for x in numbers}
+    for kind, x in kinds.items():
+        if not hasattr(kind, "__float__") or issubclass(kind, Value):
+            raise TypeError(f"expected numbers, or lists of them, got {x!r} ({kind.__name__})")
+    return bool(kinds) and all(hasattr(kind, "__index__") for kind in kinds)
+
+
+def _sorted(columns: Sequence[Sequence[Any]]) -> list[Part]:
+    """The examples of arguments whose structures differ, by structure."""
+    kinds = [int if _are_whole(_flat(x)) else float for x in columns]
+    rows: dict[str, list[int]] = {}
+    structures: dict[str, list[Structure]] = {}
+    for i, example in enumerate(zip(*columns, strict=True)):
+        found = [_structure(x, kind) for x, kind in zip(example, kinds, strict=True)]
+        rows.setdefault(key := str(found), []).append(i)
+        structures[key] = found
+    parts = []
+    for key, chosen in rows.items():
+        arguments = []
+        for column, structure in zip(columns, structures[key], strict=True):
+            numbers = array("d", [y for i in chosen for y in _flat(column[i])])
+            arguments.append(Argument(structure, numbers, len(numbers) // len(chosen), len(chosen)))
+        parts.append(Part(chosen, arguments))
+    return parts
+
+
+def _flat(x: Any) -> list[Any]:
+    if isinstance(x, list | tuple) or hasattr(x, "tolist"):
+        return [z for y in (x.tolist() if hasattr(x, "tolist") else x) for z in _flat(y)]
+    return [x]
+
+
+def _structure(x: Any, kind: type) -> Structure:
+    if isinstance(x, list | tuple) or hasattr(x, "tolist"):
+        return [_structure(y, kind) for y in x]
+    return kind

@@ -1,0 +1,139 @@
+"""What is made of a function for one structure of its arguments: program, kernels, and memory to run them in."""
+
+import itertools
+import math
+import warnings
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .. import ops
+from ..modes import paused_collector
+from ..sweeps import pull
+from ..value import Value
+from .arguments import Argument
+from .interpret import interpret
+from .kernels import Rolled, roll
+from .passes import run
+from .program import Program, program_of
+from .trace import Structure, flat, shaped, trace
+
+LARGEST_CHUNK, CACHE = 256, 2**17
+"""So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
+
+
+class Cache:
+    """What was made of a function, by purpose and the structure of its arguments."""
+
+    VARIANTS = 4
+    """So many of one structure are kept, for other answers to what was assumed, such as whether a module trains."""
+
+    def __init__(self, f: Callable[..., Any], params: list[Value]) -> None:
+        self.f, self.params = f, params
+        self.made: dict[Any, list[Made]] = {}
+
+    def get(self, arguments: Sequence[Argument], purpose: str) -> "Made":
+        structures = [a.structure for a in arguments]
+        variants = self.made.setdefault((purpose, str(structures)), [])
+        for made in variants:
+            if made.holds():
+                return made
+        made = Made(self.f, structures, purpose, self.params)
+        variants[:] = [made, *variants[: self.VARIANTS - 1]]
+        return made
+
+
+class Made:
+    """What was made for one structure of the arguments."""
+
+    @paused_collector()
+    def __init__(self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value]) -> None:
+        self.shape: Any = None
+
+        def traced(*arguments: Any) -> Any:
+            result = f(*arguments)
+            if purpose == "values":
+                return result
+            if not isinstance(result, Value | float | int):
+                raise TypeError(f"the function has to return one number, got {type(result).__name__}")
+            wanted = params if purpose == "training" else flat(list(arguments))
+            root = result if isinstance(result, Value) else Value(result)
+            slopes = iter(pull([(root, 1.0)], wanted, True))
+            numbers = [0.0 if slope is None else slope for slope in slopes]
+            return [result, *numbers] if purpose == "training" else [result, *shaped(iter(numbers), arguments)]
+
+        found = trace(traced, structures)
+        self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
+        outputs = flat(found.result)
+        program, self.leaves = program_of(outputs, found.inputs, params)
+        limits: dict[int, int] = {}
+        for primitive, operands in program.instructions:
+            if primitive is ops.gather and operands[0] < len(found.inputs):
+                limits[operands[0]] = min(len(operands[1]), limits.get(operands[0], len(operands[1])))
+        self.limits = limits
+        self.stages: list[Program] = run(program)
+        self.total = purpose == "training"
+        self.rolled: Rolled = roll(self.stages[-1], [self.total] * len(outputs))
+        self.plan: Any = None
+
+    def holds(self) -> bool:
+        """Whether what was assumed in the trace is still so."""
+        return all(read() == answer for read, answer in self.assumed)
+
+    def _native(self, examples: int) -> Any:
+        """The plan for so many examples; None without llvmlite."""
+        examples = min(examples, LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
+        if self.plan is None or self.plan.capacity < examples:
+            try:
+                from .native import Plan, machine
+            except ImportError:
+                warnings.warn(
+                    "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",
+                    stacklevel=4,
+                )
+                return None
+            totals = len(self.rolled.outputs) if self.total else 0
+            self.plan = Plan(self.rolled, totals, examples, machine())
+        return self.plan
+
+    def check(self, arguments: Sequence[Argument]) -> None:
+        """IndexError for an index that is none."""
+        start = 0
+        for argument in arguments:
+            for slot, limit in self.limits.items():
+                if start <= slot < start + argument.columns:
+                    argument.check(slot - start, limit)
+            start += argument.columns
+
+    def totals(self, arguments: Sequence[Argument]) -> list[float]:
+        """The sums over the examples."""
+        self.check(arguments)
+        shared = [leaf._data for leaf in self.leaves]
+        examples = arguments[0].examples
+        if (plan := self._native(examples)) is not None:
+            result: list[float] = plan(arguments, shared, examples)
+            return result
+        rows = [interpret(self.stages[-1], row, shared) for row in _rows(arguments)]
+        return [math.fsum(column) for column in zip(*rows, strict=True)]
+
+    def each(self, arguments: Sequence[Argument]) -> tuple["array[float]", int]:
+        """The outputs, example after example, and how many there are of each."""
+        self.check(arguments)
+        shared = [leaf._data for leaf in self.leaves]
+        if (plan := self._native(arguments[0].examples)) is not None:
+            found: array[float] = plan.each_output(arguments, shared, arguments[0].examples)
+        else:
+            rows = (interpret(self.stages[-1], row, shared) for row in _rows(arguments))
+            found = array("d", itertools.chain.from_iterable(rows))
+        return found, len(self.rolled.outputs)
+
+    def llvm_ir(self) -> str:
+        if self.plan is None:
+            raise ValueError("nothing was compiled natively: pip install 'scalar-autograd[compile]'")
+        return "\n".join(self.plan.code())
+
+
+def _rows(arguments: Sequence[Argument]) -> Iterable[list[float]]:
+    """The numbers of each example."""
+    for i in range(arguments[0].examples):
+        yield [x for a in arguments for x in a.doubles()[i * a.columns : (i + 1) * a.columns]]
