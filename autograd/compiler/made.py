@@ -16,7 +16,7 @@ from .interpret import interpret
 from .kernels import Rolled, roll
 from .passes import run
 from .program import Program, program_of
-from .trace import Structure, flat, shaped, trace
+from .trace import Structure, count, flat, shaped, trace
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
@@ -63,6 +63,7 @@ class Made:
             return [result, *numbers] if purpose == "training" else [result, *shaped(iter(numbers), arguments)]
 
         found = trace(traced, structures)
+        self.columns = list(map(count, structures))
         self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
         outputs = flat(found.result)
         program, self.leaves = program_of(outputs, found.inputs, params)
@@ -80,9 +81,13 @@ class Made:
         """Whether what was assumed in the trace is still so."""
         return all(read() == answer for read, answer in self.assumed)
 
+    def most(self) -> int:
+        """How many examples to compute side by side at most."""
+        return min(LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
+
     def _native(self, examples: int) -> Any:
         """The plan for so many examples; None without llvmlite."""
-        examples = min(examples, LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
+        examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
             try:
                 from .native import Plan, machine

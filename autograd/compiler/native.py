@@ -95,16 +95,20 @@ def address_of(numbers: Any) -> int:
 
 
 class Plan:
-    """The records of a program for `capacity` examples at a time, and its memory."""
+    """The records of a program for `capacity` examples at a time, and its memory. totals_at: the address of the totals,
+    if they are to be somewhere else."""
 
-    def __init__(self, rolled: Rolled, totals: int, capacity: int, machine: Machine) -> None:
+    def __init__(
+        self, rolled: Rolled, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
+    ) -> None:
         width = machine.blocks.width
         self.machine, self.rolled = machine, rolled
         self.capacity = -(-capacity // width) * width
-        self.first_total, self.totals = rolled.shared, totals
+        self.totals = totals
         self.first_own = -(-(rolled.shared + totals) // 8) * 8
         self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity))()
         self.address = ctypes.addressof(self.memory)
+        self.first_total = rolled.shared if totals_at is None else (totals_at - self.address) // 8
         taken = rolled.shared_inputs
         self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
         self._tables: list[array[int]] = []

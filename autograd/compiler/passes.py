@@ -302,11 +302,9 @@ def separate(program: Program) -> Program:
     shared numbers, of a shared one and one of the example, or of two of the example. The constant 1 is there."""
     work = _Rewriter(program)
     work.constant(1.0)
-    before = [True] * len(program.inputs) + [False] * len(program.shared)
-    own = program.slots(before, [False] * len(program.constants))
-    for slot, (primitive, operands) in enumerate(program.instructions, program.first):
+    own = program.depends()
+    for primitive, operands in program.instructions:
         xs = work.moved(operands)
-        own[slot] = any(own[y] for x in operands for y in (x if type(x) is tuple else (x,)))
         if primitive is not ops.dot and primitive is not ops.mul:
             work.take(work.new.append(primitive, xs))
             continue

@@ -60,6 +60,14 @@ class Program:
         """The slot of the first instruction."""
         return len(self.inputs) + len(self.shared)
 
+    def depends(self) -> list[bool]:
+        """For each slot whether it depends on the inputs, so that each example has its own."""
+        before = [True] * len(self.inputs) + [False] * len(self.shared)
+        own = self.slots(before, [False] * len(self.constants))
+        for slot, (_, operands) in enumerate(self.instructions, self.first):
+            own[slot] = any(own[y] for x in operands for y in (x if type(x) is tuple else (x,)))
+        return own
+
     def slots(self, before: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
         """Something for each slot, so that what belongs to a constant is found by its negative number: what there is
         for inputs and shared numbers, room for what instructions give, what there is for constants."""

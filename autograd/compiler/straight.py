@@ -37,11 +37,8 @@ def straight(
     table = f.table(TABLE_X)
     count = program.first + len(program.outputs)
     at = [f.element(table, f.whole(i)) if places is None else f.whole(places[i]) for i in range(count)]
-    inputs = len(program.inputs)
     once, each = f.vector_of(1), f.vector
-    own = program.slots([True] * inputs + [False] * len(program.shared), [False] * len(program.constants))
-    for slot, (_, operands) in enumerate(program.instructions, program.first):
-        own[slot] = any(own[y] for x in operands for y in (x if type(x) is tuple else (x,)))
+    own = program.depends()
 
     fixed: dict[int, Any] = {}  # what is the same for all examples: vectors of one number
 

@@ -89,6 +89,11 @@ def _argument(structure: Structure, inputs: list[Value], name: str) -> Any:
     return inputs[-1]
 
 
+def count(structure: Structure) -> int:
+    """How many numbers an example has."""
+    return sum(map(count, structure)) if isinstance(structure, list) else 1
+
+
 def flat(result: Any) -> list[Any]:
     """The Values and floats of nested lists and tuples, from left to right."""
     if isinstance(result, list | tuple):

@@ -1,0 +1,213 @@
+"""What a training step needs besides kernels, as native functions of the same form: a record, the memory, for how many
+examples. So a step is a table of calls, and so are all steps of an epoch.
+
+Some whole numbers stand in cells of their own, whose addresses the records hold: the position in the order of examples,
+the number of the step, and whether something went wrong.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from .emit import F64, I64, KERNEL, POINTER, SIZE, VOID, Blocks, Function, intrinsic, reduced
+
+POSITION, STEP, FAILED, LOGGED, LOG, ORDER, NUMBERS, CELLS = range(8)
+"""The cells, and how many there are. Those from LOG on are addresses."""
+JOB = 4
+"""Numbers of a job: the addresses of records, how many, the memory, for how many examples."""
+GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""SplitMix64's constants."""
+
+
+class Step(Function):
+    """A function of a record whose entries have other meanings."""
+
+    def cell(self, i: int, which: int) -> ir.Value:
+        """The address of a cell; the record has that of all at i."""
+        return self.b.gep(self.table(i), [self.whole(which)], source_etype=I64)
+
+    def listed(self, i: int, which: int) -> ir.Value:
+        """What a cell has the address of."""
+        return self.b.inttoptr(self.read(self.cell(i, which)), POINTER)
+
+    def read(self, address: ir.Value) -> ir.Value:
+        return self.b.load(address, typ=I64)
+
+    def call(self, records: ir.Value, count: ir.Value, memory: ir.Value, examples: ir.Value) -> None:
+        """Calls the function of each record in turn."""
+
+        def one(i: ir.Value, _: Sequence[ir.Value]) -> None:
+            record = self.b.gep(records, [self.times(i, SIZE)], source_etype=I64)
+            target = self.b.inttoptr(self.read(record), KERNEL.as_pointer())
+            self.b.call(target, [record, memory, examples])
+
+        self.loop(self.whole(0), count, 1, one)
+
+    def over(self, count: ir.Value, body: Callable[[ir.Value, ir.VectorType], None]) -> None:
+        """body(i, vectors of how many) for numbers that lie side by side."""
+        lanes = self.blocks.lanes
+        full = self.times(self.b.sdiv(count, self.whole(lanes)), lanes)
+        self.loop(self.whole(0), full, lanes, lambda i, _: body(i, self.vector))
+        self.loop(full, count, 1, lambda i, _: body(i, self.vector_of(1)))
+
+
+def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Runs the records at 1, so many as stand at 2, for at most as many examples at a time as stand at 3; for all that
+    are asked for or, if that is not 0, for those at 4. If 5 has cells, their position goes on."""
+    f = Step(module, name, blocks)
+    records, count, most, cells = f.table(1), f.entry(2), f.entry(3), f.entry(5)
+    examples = f.b.select(f.b.icmp_signed("==", f.entry(4), f.whole(0)), f.examples, f.entry(4))
+    chunks = f.b.sdiv(f.plus(examples, most, -1), most)
+
+    def chunk(i: ir.Value, _: Sequence[ir.Value]) -> None:
+        left = f.b.sub(examples, f.b.mul(i, most))
+        now = f.b.select(f.b.icmp_signed("<", left, most), left, most)
+        f.call(records, count, f.memory, now)
+        with f.b.if_then(f.b.icmp_signed("!=", cells, f.whole(0))):
+            position = f.cell(5, POSITION)
+            f.b.store(f.plus(f.read(position), now), position)
+
+    f.loop(f.whole(0), chunks, 1, chunk)
+    f.done()
+
+
+def take(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Examples out of rows of numbers: those at 1, so many columns as stand at 2; to the place at 3, columns as far
+    from each other as stands at 4. The cells, at 5, have the order of the examples."""
+    f = Step(module, name, blocks)
+    source, columns, target, apart, order = f.table(1), f.entry(2), f.entry(3), f.entry(4), f.listed(5, ORDER)
+    position, last = f.read(f.cell(5, POSITION)), f.plus(f.examples, -1)
+
+    def some(e: ir.Value, _: Sequence[ir.Value]) -> None:
+        rows = []
+        for lane in range(blocks.lanes):  # beyond the last example it stands again, so that all are numbers
+            example = f.plus(e, lane)
+            example = f.b.select(f.b.icmp_signed("<", example, last), example, last)
+            row = f.element(order, f.plus(position, example))
+            rows.append(f.b.gep(source, [f.b.mul(row, columns)], source_etype=F64))
+
+        def column(c: ir.Value, _: Sequence[ir.Value]) -> None:
+            x = ir.Constant(f.vector, ir.Undefined)
+            for lane, row in enumerate(rows):
+                number = f.b.load(f.b.gep(row, [c], source_etype=F64), typ=F64)
+                x = f.b.insert_element(x, number, ir.Constant(ir.IntType(32), lane))
+            f.store(x, f.plus(target, f.b.mul(c, apart), e))
+
+        f.loop(f.whole(0), columns, 1, column)
+
+    f.loop(f.whole(0), f.examples, blocks.lanes, some)
+    f.done()
+
+
+def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Numbers in [0, 1) as `nn.randomness.counter_uniform` has them, of (seed, step, example, unit). The seed is at 1,
+    units begin at 2, so many as stand at 3; to the place at 4, units as far from each other as stands at 5. The
+    cells, at 6, have which example of its batch each is."""
+    f = Step(module, name, blocks)
+    units, target, apart, numbers = f.entry(3), f.entry(4), f.entry(5), f.listed(6, NUMBERS)
+    position = f.read(f.cell(6, POSITION))
+
+    def mixed(z: ir.Value, counter: ir.Value) -> ir.Value:
+        z = f.plus(z, counter, GOLDEN)
+        for shift, factor in ((30, FIRST), (27, SECOND)):
+            z = f.times(f.b.xor(z, f.b.lshr(z, f.whole(shift))), factor)
+        return f.b.xor(z, f.b.lshr(z, f.whole(31)))
+
+    start = mixed(mixed(f.whole(0), f.entry(1)), f.read(f.cell(6, STEP)))
+
+    def example(e: ir.Value, _: Sequence[ir.Value]) -> None:
+        z = mixed(start, f.element(numbers, f.plus(position, e)))
+
+        def unit(u: ir.Value, _: Sequence[ir.Value]) -> None:
+            bits = f.b.lshr(mixed(z, f.plus(f.entry(2), u)), f.whole(11))
+            x = f.b.fmul(f.b.sitofp(bits, F64), ir.Constant(F64, 2.0**-53))
+            f.b.store(x, f.at(f.plus(target, f.b.mul(u, apart), e)))
+
+        f.loop(f.whole(0), units, 1, unit)
+
+    f.loop(f.whole(0), f.examples, 1, example)
+    f.done()
+
+
+def move(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Numbers from the place at 1 to that at 2, so many as stand at 3."""
+    f = Step(module, name, blocks)
+    source, target = f.entry(1), f.entry(2)
+    f.over(f.entry(3), lambda i, kind: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
+    f.done()
+
+
+def clear(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Zeros from the place at 1 on, so many as stand at 2."""
+    f = Step(module, name, blocks)
+    target = f.entry(1)
+    f.over(f.entry(2), lambda i, kind: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
+    f.done()
+
+
+def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """Sums over the examples become means: the loss at 1, and after it the gradients, so many as stand at 2; what is at
+    3 is added: a penalty, and its gradients. From the length of the gradient and the limit at 4 comes the factor that
+    goes to the place after it. Loss, loss with penalty, and length are logged; cells are at 5. If the loss is nan or
+    the length not finite, that is noted, else the step is counted."""
+    f = Step(module, name, blocks)
+    first, penalty, limit = f.entry(1), f.entry(3), f.entry(4)
+    share = f.b.fdiv(ir.Constant(F64, 1.0), f.b.sitofp(f.examples, F64))
+    single = f.vector_of(1)
+    shares = {f.vector: f.spread(share), single: f.b.bitcast(share, single)}
+    squares = {kind: f.b.alloca(kind) for kind in shares}
+    for kind, cell in squares.items():
+        f.b.store(ir.Constant(kind, [0.0] * kind.count), cell)
+
+    def some(i: ir.Value, kind: ir.VectorType) -> None:
+        place = f.plus(first, i, 1)
+        x = f.b.fmul(f.load(place, kind), shares[kind])
+        x = f.b.fadd(x, f.load(f.plus(penalty, i, 1), kind))
+        f.store(x, place)
+        f.b.store(f.b.fadd(f.b.load(squares[kind], typ=kind), f.b.fmul(x, x)), squares[kind])
+
+    f.over(f.entry(2), some)
+    loss = f.b.fmul(f.scalar(first), share)
+    whole = f.b.fadd(loss, f.scalar(penalty))
+    total = f.b.fadd(*[reduced(f, f.b.load(cell, typ=kind)) for kind, cell in squares.items()])
+    length = f.b.call(intrinsic(module, "sqrt", F64, 1), [total])
+    factor = f.b.fdiv(f.scalar(limit), f.b.fadd(length, ir.Constant(F64, 1e-6)))
+    one = ir.Constant(F64, 1.0)
+    f.b.store(f.b.select(f.b.fcmp_ordered("<", factor, one), factor, one), f.at(f.plus(limit, 1)))
+    logged = f.cell(5, LOGGED)
+    log = f.b.gep(f.b.inttoptr(f.read(f.cell(5, LOG)), POINTER), [f.times(f.read(logged), 3)], source_etype=F64)
+    for i, x in enumerate((loss, whole, length)):
+        f.b.store(x, f.b.gep(log, [f.whole(i)], source_etype=F64))
+    finite = f.b.fcmp_ordered("<", length, ir.Constant(F64, math.inf))
+    with f.b.if_else(f.b.and_(finite, f.b.fcmp_ordered("ord", whole, whole))) as (well, ill):
+        with well:
+            for address in (logged, f.cell(5, STEP)):
+                f.b.store(f.plus(f.read(address), 1), address)
+        with ill:
+            f.b.store(f.whole(1), f.cell(5, FAILED))
+    f.done()
+
+
+class _Work(Step):
+    """The outermost function: jobs, how many, the cells."""
+
+    def __init__(self, module: ir.Module, name: str, blocks: Blocks) -> None:
+        self.module, self.blocks = module, blocks
+        function = ir.Function(module, ir.FunctionType(VOID, [POINTER, I64, POINTER]), name)
+        self.jobs, self.count, self.cells = function.args
+        self.b = ir.IRBuilder(function.append_basic_block())
+
+
+def work(module: ir.Module, name: str, blocks: Blocks) -> None:
+    """(jobs, how many, cells): does one after the other, until something went wrong."""
+    f = _Work(module, name, blocks)
+    failed = f.b.gep(f.cells, [f.whole(FAILED)], source_etype=I64)
+
+    def job(i: ir.Value, _: Sequence[ir.Value]) -> None:
+        with f.b.if_then(f.b.icmp_signed("==", f.read(failed), f.whole(0))):
+            entry = [f.element(f.jobs, f.plus(f.times(i, JOB), k)) for k in range(JOB)]
+            f.call(f.b.inttoptr(entry[0], POINTER), entry[1], f.b.inttoptr(entry[2], POINTER), entry[3])
+
+    f.loop(f.whole(0), f.count, 1, job)
+    f.b.ret_void()
