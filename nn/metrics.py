@@ -5,12 +5,13 @@ class 1 is predicted above 0, and else class 0, or -1 where the targets are -1 a
 Precision, recall and F1 of more than two classes are the mean over the classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .module import is_list
 
 Numbers = Sequence[Any]
+Metric = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
 def accuracy(outputs: Numbers, targets: Numbers) -> float:
@@ -81,3 +82,20 @@ def _sklearn() -> Any:
     except ImportError:
         raise ImportError("metrics are scikit-learn's: pip install 'scalar-autograd[data]'") from None
     return metrics
+
+
+def by_name(metrics: Any) -> dict[str, Metric]:
+    """Metrics in a list under the names of their functions."""
+    if isinstance(metrics, Mapping):
+        entries = list(metrics.items())
+    else:
+        entries = [(name_of(f), f) for f in (metrics if isinstance(metrics, list | tuple) else [None])]
+    if not all(callable(f) for _, f in entries):
+        raise TypeError(f"Trainer expected metrics as a list of functions such as [nn.accuracy], got {metrics!r}")
+    if len(dict(entries)) < len(entries):
+        raise ValueError('Trainer expected metrics of different names; give them as {"name": function, ...}')
+    return dict(entries)
+
+
+def name_of(f: Any) -> str:
+    return getattr(f, "__name__", repr(f))

@@ -95,7 +95,7 @@ class Optimizer(Formula):
 
     def proposals(self, gradients: Sequence[float]) -> list[Moved]:
         """What a step by these gradients would make of each parameter and its state; nothing is changed."""
-        inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self._besides())], list[Moved]()
+        inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self.besides())], list[Moved]()
         for group in self.param_groups:
             rule = self.with_options({name: group[name] for name in self.defaults})
             found = list(map(rule, [p.data for p in group["params"]], *inputs))
@@ -107,15 +107,19 @@ class Optimizer(Formula):
             moved += found
         return moved
 
-    def _besides(self) -> list[Sequence[Any]]:
-        """What else the rule gets, for each parameter."""
+    def besides(self) -> list[Sequence[Any]]:
+        """What else the rule gets at the next step: for each parameter."""
         return []
+
+    def forget(self) -> None:
+        """Forgets that, after a step."""
 
     def step(self) -> None:
         """Moves every parameter once, by its `.grad`. All new numbers are computed before the first is written."""
         moved, states = zip(*self.proposals([p.grad for p in self.parameters]), strict=True)
         assign(self.parameters, moved)
         self.state = list(states)
+        self.forget()
 
     def zero_grad(self) -> None:
         """Sets every parameter's `.grad` to 0."""
@@ -316,24 +320,27 @@ class Sophia(Optimizer):
         self._diagonal: list[float] | None = None
 
     def estimate(self, loss: Value) -> None:
-        signs = self._signs()
+        signs = self.signs()
         slopes = gradients(loss, self.parameters, create_graph=True)
-        products = gradients(dot(slopes, signs), self.parameters)
+        self.estimated(signs, gradients(dot(slopes, signs), self.parameters))
+
+    def estimated(self, signs: Sequence[float], products: Sequence[float]) -> None:
+        """Takes over H u for these signs u."""
         diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
         if not all(map(math.isfinite, diagonal)):
             raise FloatingPointError("the estimate of the Hessian is not finite; is the loss smooth at these weights?")
         self._diagonal = diagonal
         self.estimates += 1
 
-    def _signs(self) -> list[float]:
+    def signs(self) -> list[float]:
+        """The signs u of the next estimate."""
         draws = [counter_uniform(self.seed, self.estimates, i) for i in range(len(self.parameters))]
         return [1.0 if x < 0.5 else -1.0 for x in draws]
 
-    def _besides(self) -> list[Sequence[Any]]:
-        return [self._diagonal or [None] * len(self.parameters)]
+    def besides(self) -> list[Sequence[Any]]:
+        return [] if self._diagonal is None else [self._diagonal]
 
-    def step(self) -> None:
-        super().step()
+    def forget(self) -> None:
         self._diagonal = None
 
     def rule(

@@ -4,27 +4,26 @@ import contextlib
 import math
 import platform
 import random
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tqdm import tqdm
 
-from autograd import Value, mean, no_grad
+from autograd import mean, no_grad
 from autograd.extend import as_float, paused_collector
 
 from .data import as_lists, batches, paired
+from .eager import Task
 from .history import History
-from .module import Module, nested
+from .interrupts import uninterrupted
+from .metrics import Metric, by_name, name_of
+from .module import Module
+from .native import engine
 from .optim import Optimizer
-from .randomness import Draws, drawing
-from .regularizers import clip_grad_norm_, clip_grad_value_
 from .schedulers import ReduceLROnPlateau, Scheduler
 
 Loss = Callable[[Any, Any], Any]
-Metric = Callable[[Sequence[Any], Sequence[Any]], float]
 COUNTS = ("epoch", "batch", "steps", "waited", "told")
 COUNTERS = (*COUNTS, "finished", "sums", "best_loss", "best_state")
 
@@ -36,7 +35,9 @@ class Trainer:
     reported. metrics: functions (outputs, targets) -> float of validation data such as `nn.accuracy`, in a list or by
     name. scheduler: stepped after each epoch, or with scheduler_interval="batch" after each batch; `ReduceLROnPlateau`
     gets the validation loss of epochs that have one, or without validation the training loss. clip_grad_norm,
-    clip_grad_value: limits. seed: decides the order of the examples.
+    clip_grad_value: limits. seed: decides the order of the examples. compile: whether steps and evaluation run
+    natively; loss, model and penalty are then called once for each structure of the examples, on Values whose numbers
+    cannot be read, and hooks with them. The numbers are the same but for rounding.
     What training goes on with is in `state_dict()`; `nn.save(trainer, path)` writes it.
 
     >>> from nn import MLP, SGD, mse_loss
@@ -60,6 +61,7 @@ class Trainer:
         clip_grad_norm: float | None = None,
         clip_grad_value: float | None = None,
         seed: int = 0,
+        compile: bool = False,
     ) -> None:
         if scheduler_interval not in ("epoch", "batch"):
             raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
@@ -80,7 +82,7 @@ class Trainer:
             raise ValueError("the scheduler belongs to another optimizer; make it with the one that the Trainer gets")
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.scheduler, self.scheduler_interval = scheduler, scheduler_interval
-        self.metrics = _by_name(metrics)
+        self.metrics = by_name(metrics)
         self.clip_grad_norm, self.clip_grad_value, self.seed = clip_grad_norm, clip_grad_value, seed
         self.history = History()
         self.epoch = self.batch = self.steps = 0  # whole epochs, batches of the one that is under way, batches in all
@@ -89,56 +91,67 @@ class Trainer:
         self.sums = [0.0, 0.0]  # of that epoch: loss x examples, length of the gradient
         self.grad_norm = 0.0
         self.best_loss, self.best_state = math.inf, dict[str, float]()
+        self.compile = compile
+        self._engine_in_use: Any = None
         self._stopping = False
-        self._buffers = [buffer for _, buffer in model.named_buffers()]
 
-    @paused_collector()
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
         """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the mean loss before the
         update, without the penalty, and leaves the length of the gradient before clipping in `grad_norm`.
 
         Raises FloatingPointError, and updates nothing, if the loss is nan or its gradient not finite.
         """
-        before = list(map(list, self._buffers))
-        try:
-            return self._step(Xb, yb)
-        except BaseException:
-            for buffer, numbers in zip(self._buffers, before, strict=True):
-                buffer[:] = numbers
-            raise
+        with self.stepping() as step:
+            return step(Xb, yb)
 
-    def _step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
-        if len(Xb) != len(yb):
-            raise ValueError(f"step expected as many targets as examples, got {len(Xb)} examples and {len(yb)} targets")
-        self.optimizer.zero_grad()
-        with drawing(Draws(self.steps)):
-            fit = mean([self.loss(output, y) for output, y in zip(self.model.batch(Xb), yb, strict=True)])
-        loss = fit if self.penalty is None else fit + self.penalty()
-        if not isinstance(loss, Value) or not loss.inputs:
-            raise RuntimeError(
-                "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
-            )
-        if math.isnan(loss.data):
-            raise FloatingPointError(
-                "the loss became nan; look for nan in the data, lower the learning rate, or find the operation with "
-                "autograd.detect_anomaly()"
-            )
-        loss.backward()
-        self.grad_norm = clip_grad_norm_(self.optimizer.parameters, self.clip_grad_norm or math.inf)
-        if not math.isfinite(self.grad_norm):
-            raise FloatingPointError(
-                f"the loss is {loss.data:.4g}, but its gradient is not finite; lower the learning rate or the initial "
-                f"weights, or look for the cause with autograd.detect_anomaly()"
-            )
-        if self.clip_grad_value is not None:
-            clip_grad_value_(self.optimizer.parameters, self.clip_grad_value)
-        if self.optimizer.estimate_every and self.steps % self.optimizer.estimate_every == 0:
-            self.optimizer.estimate(loss)
-        self.optimizer.step()
-        self.steps += 1
-        if self.scheduler is not None and self.scheduler_interval == "batch":
-            self.scheduler.step()
-        return fit.data if isinstance(fit, Value) else fit
+    @contextlib.contextmanager
+    def stepping(self) -> Iterator[Callable[[Sequence[Any], Sequence[Any]], float]]:
+        """Within the block what it gives is like `step`, for a loop of one's own: faster if the trainer compiles, since
+        parameters and the optimizer's state are brought up to date only at the end of the block."""
+        engine = self._engine()
+
+        def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
+            if len(Xb) != len(yb):
+                raise ValueError(
+                    f"step expected as many targets as examples, got {len(Xb)} examples and {len(yb)} targets"
+                )
+            (loss,) = self._steps(engine, engine.prepare(Xb, yb), [range(len(Xb))])
+            return loss
+
+        try:
+            yield step
+        finally:
+            engine.store()
+
+    def _steps(self, engine: Any, data: Any, parts: Sequence[Sequence[int]]) -> Iterator[float]:
+        """A step for each part of the examples; gives the mean loss of each, once it is done and counted."""
+        for found in engine.steps(data, parts, self.steps):
+            if not found.is_well():
+                raise FloatingPointError(
+                    "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
+                    "with autograd.detect_anomaly()"
+                    if math.isnan(found.whole)
+                    else f"the loss is {found.whole:.4g}, but its gradient is not finite; lower the learning rate or "
+                    f"the initial weights, or look for the cause with autograd.detect_anomaly()"
+                )
+            self.grad_norm = found.norm
+            self.steps += 1
+            if self.scheduler is not None and self.scheduler_interval == "batch":
+                self.scheduler.step()
+            yield found.loss
+
+    def _engine(self) -> Any:
+        """What makes steps: natively, if the trainer compiles."""
+        task = Task(self.model, self.loss, self.optimizer, self.penalty, self.clip_grad_norm, self.clip_grad_value)
+        if self._engine_in_use is None or self._engine_in_use.task != task:
+            self._settle()
+            self._engine_in_use = engine(task, self.compile)
+        return self._engine_in_use
+
+    def _settle(self) -> None:
+        """Brings parameters and the optimizer's state up to date, before Python looks at them."""
+        if self._engine_in_use is not None:
+            self._engine_in_use.store()
 
     def fit(
         self,
@@ -183,6 +196,7 @@ class Trainer:
         settings = self._settings(
             X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
         )
+        data = self._engine().prepare(X, Y)
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
         if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
             self.batch, self.sums = 0, [0.0, 0.0]
@@ -196,14 +210,17 @@ class Trainer:
                 self._tell(callbacks)
                 while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")
-                    self._epoch(X, Y, batch_size, validation, validate_every or steps, bar)
+                    self._epoch(data, len(X), batch_size, validation, validate_every or steps, bar)
                     self._tell(callbacks)
+                self._settle()
                 with uninterrupted():
                     if patience is not None:
                         self.restore_best()
                     self.finished, self.history.stopped_early = True, self._waited_enough(patience)
             except KeyboardInterrupt:
                 self.history.interrupted = not self.finished
+            finally:
+                self._settle()
         return self.history
 
     def _waited_enough(self, patience: int | None) -> bool:
@@ -212,6 +229,7 @@ class Trainer:
     def _tell(self, callbacks: Sequence[Callable[["Trainer"], Any]]) -> None:
         """Calls the callbacks, unless they have been called for this epoch."""
         before, self.told = self.told, self.epoch
+        self._settle()
         try:
             for callback in callbacks if before < self.epoch else ():
                 callback(self)
@@ -219,10 +237,10 @@ class Trainer:
             self.told = before
             raise
 
-    def _epoch(self, X: list[Any], Y: list[Any], batch_size: int, validation: Any, every: int, bar: Any) -> None:
+    def _epoch(self, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
         self.model.train()
-        parts = list(batches(len(X), batch_size, random.Random(self.seed + 1_000_003 * self.epoch)))
+        parts = list(batches(size, batch_size, random.Random(self.seed + 1_000_003 * self.epoch)))
         while True:
             done = self.epoch * len(parts) + self.batch
             at = done / len(parts)
@@ -230,16 +248,17 @@ class Trainer:
                 self._validate(validation, at)
             if self.batch == len(parts):
                 break
-            indices = parts[self.batch]
+            ahead = parts[self.batch : self.batch + self._ahead(every - done % every)]
             with uninterrupted():
-                loss = self.step([X[i] for i in indices], [Y[i] for i in indices])
-                self.batch += 1
-                self.sums = [self.sums[0] + loss * len(indices), self.sums[1] + self.grad_norm]
-            bar.update()
-            bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
+                for loss, part in zip(self._steps(self._engine(), data, ahead), ahead, strict=True):
+                    self.batch += 1
+                    self.sums = [self.sums[0] + loss * len(part), self.sums[1] + self.grad_norm]
+                    latest = loss
+            bar.update(len(ahead))
+            bar.set_postfix({"loss": f"{latest:.4f}", **self._latest()}, refresh=False)
         with uninterrupted():
             self.epoch, self.batch = self.epoch + 1, 0
-            self.history.train_loss.append(self.sums[0] / len(X))
+            self.history.train_loss.append(self.sums[0] / size)
             self.history.grad_norm.append(self.sums[1] / len(parts))
             self.history.learning_rate.append(self.optimizer.lr)
             self.sums = [0.0, 0.0]
@@ -251,6 +270,15 @@ class Trainer:
             elif self.scheduler is not None and self.scheduler_interval == "epoch":
                 self.scheduler.step()
         bar.set_postfix({"loss": f"{self.history.train_loss[-1]:.4f}", **self._latest()})
+
+    def _ahead(self, most: int) -> int:
+        """How many batches to compute before Python looks again."""
+        if self.scheduler_interval == "batch":
+            return 1
+        if every := self.optimizer.estimate_every:
+            most = min(most, every - self.steps % every)
+        ahead: int = self._engine().ahead
+        return min(most, ahead)
 
     def _validate(self, validation: Any, at: float) -> None:
         """Measures, and keeps the weights if they are the best so far."""
@@ -286,22 +314,26 @@ class Trainer:
     def evaluate(self, X: Sequence[Any], Y: Sequence[Any]) -> tuple[float, dict[str, float]]:
         """The mean loss and each metric, in evaluation mode and without recording."""
         X, Y = paired(X, Y)
-        with no_grad():
-            outputs = self._outputs(X)
-            losses = [_numbers(self.loss(output, y)) for output, y in zip(outputs, Y, strict=True)]
-        found = [_numbers(output) for output in outputs]
-        return mean(losses), {name: metric(found, Y) for name, metric in self.metrics.items()}
+        with self._evaluating() as engine:
+            losses, found = zip(*engine.losses(X, Y), strict=True)
+        return mean(losses), {name: metric(list(found), Y) for name, metric in self.metrics.items()}
 
     def predict(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""
-        with no_grad():
-            return [_numbers(output) for output in self._outputs(as_lists(X))]
+        with self._evaluating() as engine:
+            outputs: list[Any] = engine.outputs(as_lists(X)) if len(X) else []
+            return outputs
 
-    def _outputs(self, X: Sequence[Any]) -> list[Any]:
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[Any]:
+        """Within the block the model is in evaluation mode, and nothing is recorded; gives what evaluates."""
+        engine = self._engine()
+        engine.store()
         modes = [(module, module.training) for _, module in self.model.named_modules()]
         self.model.eval()
         try:
-            return self.model.batch(X)
+            with no_grad():
+                yield engine
         finally:
             for module, training in modes:
                 module.training = training
@@ -344,7 +376,7 @@ class Trainer:
         except PackageNotFoundError:
             ours = "unknown"
         parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
-        parts |= {name: _name(getattr(self, name)) for name in ("loss", "penalty")}
+        parts |= {name: name_of(getattr(self, name)) for name in ("loss", "penalty")}
         parts["metrics"] = list(self.metrics)
         chosen = {
             name: getattr(self, name) for name in ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed")
@@ -353,46 +385,7 @@ class Trainer:
         return {**sizes, **chosen, **parts, **versions}
 
 
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Within the block Ctrl-C waits until its end, and is then handled as before. Other threads than the main one never
-    get it."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-    caught: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *call: caught.append(call))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if caught:
-            before(*caught[-1])
-
-
 def _check(what: str, x: Any, kind: type) -> None:
     if not isinstance(x, kind):
         hint = "; write () behind its name" * isinstance(x, type)
         raise TypeError(f"Trainer expected {what}, got {x!r}{hint}")
-
-
-def _name(f: Any) -> str:
-    return getattr(f, "__name__", repr(f))
-
-
-def _by_name(metrics: Any) -> dict[str, Metric]:
-    """Metrics in a list under the names of their functions."""
-    if isinstance(metrics, Mapping):
-        entries = list(metrics.items())
-    else:
-        entries = [(_name(f), f) for f in (metrics if isinstance(metrics, list | tuple) else [None])]
-    if not all(callable(f) for _, f in entries):
-        raise TypeError(f"Trainer expected metrics as a list of functions such as [nn.accuracy], got {metrics!r}")
-    if len(dict(entries)) < len(entries):
-        raise ValueError('Trainer expected metrics of different names; give them as {"name": function, ...}')
-    return dict(entries)
-
-
-def _numbers(x: Any) -> Any:
-    return nested(lambda v: v.data if isinstance(v, Value) else float(v), x)

@@ -32,7 +32,7 @@ ROOMS = [
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
     "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers", "nn.regularizers", "nn.data",
-    "nn.metrics", "nn.history", "nn.native", "nn.train", "nn.monitor", "nn.saving", "nn",
+    "nn.metrics", "nn.history", "nn.interrupts", "nn.eager", "nn.native", "nn.train", "nn.monitor", "nn.saving", "nn",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""
@@ -106,7 +106,8 @@ def test_a_room_imports_only_rooms_above_it(path):
         assert other in above, f"{room} imports {other}"
         assert other in ALLOWED.get(room, above), f"{room} imports {other}"
         if room.startswith("nn"):
-            assert other.startswith("nn") or other in ("autograd", "autograd.extend"), f"{room} imports {other}"
+            doors = ("autograd", "autograd.extend", *["autograd.compiler.training"] * (room == "nn.native"))
+            assert other.startswith("nn") or other in doors, f"{room} imports {other}"
 
 
 @pytest.mark.parametrize("path", files(), ids=name_of)
@@ -129,7 +130,7 @@ def lines_of_code(path):
 
 
 def test_nn_stays_thin():
-    assert sum(lines_of_code(path) for path in (ROOT / "nn").glob("*.py")) < 2500
+    assert sum(lines_of_code(path) for path in (ROOT / "nn").glob("*.py")) < 2650
 
 
 def test_the_top_level():

@@ -104,7 +104,7 @@ def test_sophia_equals_its_paper_written_out_in_pytorch():
     class Given(Sophia):
         """With the stored signs."""
 
-        def _signs(self):
+        def signs(self):
             return row["signs"][self.estimates][: len(self.parameters)]
 
     xy = [Value(-1.2), Value(1.0)]

@@ -124,6 +124,10 @@ class Training:
             states += zip(*listed, strict=True) if listed else [()] * size
         return states
 
+    def gradients(self) -> list[float]:
+        """The mean gradient of the latest step, before clipping."""
+        return self.home[1 : 1 + len(self.params)]
+
     def give(self, besides: Sequence[Sequence[float]]) -> None:
         """What else the rule gets of each parameter in the steps to come."""
         self.besides = [_column(x) for x in besides]

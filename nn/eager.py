@@ -1,0 +1,108 @@
+"""Steps and evaluation as the engine makes them: a graph for each batch. `nn.native` makes the same ones natively."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from autograd import Value, mean
+from autograd.extend import paused_collector
+
+from .module import Module, nested
+from .optim import Optimizer
+from .randomness import Draws, drawing
+from .regularizers import clip_grad_norm_, clip_grad_value_
+
+
+class Task(NamedTuple):
+    """What is minimised, and by what."""
+
+    model: Module
+    loss: Callable[[Any, Any], Any]
+    """Of an output and its target."""
+    optimizer: Optimizer
+    penalty: Callable[[], Any] | None
+    max_norm: float | None
+    max_value: float | None
+
+
+class Step(NamedTuple):
+    """What a step found. If one of the last two is not finite, nothing was updated."""
+
+    loss: float
+    whole: float
+    """The loss with the penalty."""
+    norm: float
+    """The length of the gradient, before clipping."""
+
+    def is_well(self) -> bool:
+        return math.isfinite(self.norm) and not math.isnan(self.whole)
+
+
+class Eager:
+    """Makes steps one by one."""
+
+    ahead = 1
+    """How many batches to compute at a time."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._buffers = [buffer for _, buffer in task.model.named_buffers()]
+
+    def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
+        """Examples to make steps with."""
+        return X, Y
+
+    def store(self) -> None:
+        """Brings Values and state up to date; here they always are."""
+
+    def steps(self, data: Any, parts: Sequence[Sequence[int]], step: int) -> Iterator[Step]:
+        """A step for each part of the examples, until one is not well; step: how many were made before."""
+        for i, part in enumerate(parts):
+            X, Y = data
+            found = self._step([X[k] for k in part], [Y[k] for k in part], step + i)
+            yield found
+            if not found.is_well():
+                return
+
+    @paused_collector()
+    def _step(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Step:
+        task, before = self.task, list(map(list, self._buffers))
+        well = False
+        try:
+            task.optimizer.zero_grad()
+            with drawing(Draws(step)):
+                fit = mean([task.loss(output, y) for output, y in zip(task.model.batch(Xb), yb, strict=True)])
+            loss = fit if task.penalty is None else fit + task.penalty()
+            if not isinstance(loss, Value) or not loss.inputs:
+                raise RuntimeError(
+                    "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
+                )
+            found = Step(fit.data if isinstance(fit, Value) else fit, loss.data, 0.0)
+            if found.is_well():
+                loss.backward()
+                found = found._replace(norm=clip_grad_norm_(task.optimizer.parameters, task.max_norm or math.inf))
+            if found.is_well():
+                if task.max_value is not None:
+                    clip_grad_value_(task.optimizer.parameters, task.max_value)
+                if task.optimizer.estimate_every and step % task.optimizer.estimate_every == 0:
+                    task.optimizer.estimate(loss)
+                task.optimizer.step()
+                well = True
+        finally:
+            if not well:
+                for buffer, numbers in zip(self._buffers, before, strict=True):
+                    buffer[:] = numbers
+        return found
+
+    def losses(self, X: Sequence[Any], Y: Sequence[Any]) -> list[tuple[float, Any]]:
+        """The loss of each example, and the output."""
+        pairs = zip(self.task.model.batch(X), Y, strict=True)
+        return [(as_numbers(self.task.loss(output, y)), as_numbers(output)) for output, y in pairs]
+
+    def outputs(self, X: Sequence[Any]) -> list[Any]:
+        """The output for each example."""
+        return [as_numbers(output) for output in self.task.model.batch(X)]
+
+
+def as_numbers(x: Any) -> Any:
+    return nested(lambda v: v.data if isinstance(v, Value) else float(v), x)

@@ -1,0 +1,134 @@
+"""What `Trainer(..., compile=True)` asks of the compiler: whole training steps as native code, and compiled evaluation.
+
+While steps are made, parameters and the optimizer's state live in flat arrays; `store` brings the Values up to date.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from autograd import Value, compile, dot, gradients
+
+from .eager import Eager, Step, Task
+from .optim import Optimizer, Sophia
+from .randomness import Draws, drawing
+
+STRETCH = 0.05
+"""So many seconds of steps are made at a time, in which Ctrl-C waits."""
+
+
+class Native:
+    """Steps and evaluation for a model, a loss of (output, target), and an optimizer.
+
+    Raises ImportError without llvmlite, and TypeError for an optimizer that is more than its rule.
+    """
+
+    def __init__(self, task: Task) -> None:
+        from autograd.compiler.training import Training  # llvmlite is imported only where it is needed
+
+        self.task = task
+        model, loss, optimizer, penalty, max_norm, max_value = task
+        kind = type(optimizer)
+        if kind.proposals is not Optimizer.proposals or (kind.step, kind.estimate) not in (
+            (Optimizer.step, Optimizer.estimate), (Optimizer.step, Sophia.estimate),
+        ):  # fmt: skip
+            raise TypeError(
+                f"{kind.__name__} does more at a step than its rule says, and only that is compiled; train it with "
+                f"compile=False"
+            )
+        self.optimizer, self._loaded, self.ahead = optimizer, False, 1
+
+        def of_example(x: Any, y: Any) -> Any:
+            with drawing(Draws()):
+                return loss(model.batch([x])[0], y)
+
+        self._training = Training(of_example, optimizer.parameters, penalty, max_norm=max_norm, max_value=max_value)
+        self._curvature: Any = None
+        if isinstance(optimizer, Sophia):
+            parameters, self._signs = optimizer.parameters, [Value(1.0) for _ in optimizer.parameters]
+
+            def curved(value: Any) -> Any:
+                """Its gradient is H u, for the signs u."""
+                slopes = gradients(value, parameters, create_graph=True) if isinstance(value, Value) else [0.0]
+                return dot(slopes, self._signs[: len(slopes)])
+
+            self._curvature = Training(
+                lambda x, y: curved(of_example(x, y)), parameters, penalty and (lambda: curved(penalty()))
+            )
+        self.outputs = compile(lambda x: model.batch([x])[0])
+        """In evaluation mode."""
+        self.losses = compile(lambda x, y: _with_loss(loss, model.batch([x])[0], y))
+        """The loss and the output."""
+
+    def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
+        """Examples to make steps with."""
+        return self._training.prepare(X, Y)
+
+    def steps(self, data: Any, parts: Sequence[Sequence[int]], step: int) -> Iterator[Step]:
+        """A step for each part of the examples, all but the last as long as each other, until one is not well."""
+        if not self._loaded:
+            self._training.load(self.optimizer.state, self._counts())
+            self._loaded = True
+        order = [i for part in parts for i in part]
+        every = self.optimizer.estimate_every
+        if every and step % every == 0 and isinstance(self.optimizer, Sophia):
+            self._estimate(self.optimizer, data, order, step)
+        self._training.give(self.optimizer.besides())
+        begin = time.perf_counter()
+        log, done = self._training.run(data, order, len(parts[0]), step, self._rules())
+        taken = time.perf_counter() - begin
+        self.ahead = max(1, min(2 * len(parts), int(len(parts) * STRETCH / max(taken, 1e-9))))
+        if done:
+            self.optimizer.forget()
+        numbers = iter(log[: 3 * min(done + 1, len(parts))])
+        return map(Step, numbers, numbers, numbers)
+
+    def _estimate(self, optimizer: Sophia, data: Any, order: Sequence[int], step: int) -> None:
+        self.store()
+        for leaf, sign in zip(self._signs, signs := optimizer.signs(), strict=True):
+            leaf.data = sign
+        self._curvature.load([()] * len(signs), self._counts())
+        self._curvature.run(data, order, len(order), step, [])
+        optimizer.estimated(signs, self._curvature.gradients())
+        self._training.load(optimizer.state, self._counts())
+        self._loaded = True
+
+    def store(self) -> None:
+        """Brings Values and state up to date."""
+        if self._loaded:
+            self.optimizer.state = self._training.store(self._counts())
+            self._loaded = False
+
+    def _counts(self) -> list[int]:
+        return [len(group["params"]) for group in self.optimizer.param_groups]
+
+    def _rules(self) -> list[Any]:
+        from autograd.compiler.training import Rule
+
+        rules = []
+        for group in self.optimizer.param_groups:
+            options = {name: group[name] for name in self.optimizer.defaults}
+
+            def apply(p: Any, g: Any, state: Any, lr: Any, *besides: Any, options: Any = options) -> Any:
+                return self.optimizer.with_options({**options, "lr": lr})(p, g, state, *besides)
+
+            key = repr({name: x for name, x in options.items() if name != "lr"})
+            rules.append(Rule(apply, len(group["params"]), key, group["lr"]))
+        return rules
+
+
+def _with_loss(loss: Callable[[Any, Any], Any], output: Any, y: Any) -> tuple[Any, Any]:
+    return loss(output, y), output
+
+
+def engine(task: Task, compiled: bool) -> Any:
+    """What makes steps for a task: natively, if that is wanted and llvmlite is there."""
+    if not compiled:
+        return Eager(task)
+    try:
+        return Native(task)
+    except ImportError:
+        message = "llvmlite is missing, so nothing is compiled: pip install 'scalar-autograd[compile]'"
+        warnings.warn(message, stacklevel=4)
+        return Eager(task)
