@@ -73,10 +73,7 @@ class Eager:
             with drawing(Draws(step)):
                 fit = mean([task.loss(output, y) for output, y in zip(task.model.batch(Xb), yb, strict=True)])
             loss = fit if task.penalty is None else fit + task.penalty()
-            if not isinstance(loss, Value) or not loss.inputs:
-                raise RuntimeError(
-                    "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
-                )
+            loss = recorded(loss)
             found = Step(fit.data if isinstance(fit, Value) else fit, loss.data, 0.0)
             if found.is_well():
                 loss.backward()
@@ -102,6 +99,15 @@ class Eager:
     def outputs(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example."""
         return [as_numbers(output) for output in self.task.model.batch(X)]
+
+
+def recorded(loss: Any) -> Any:
+    """The loss. RuntimeError if it is the same whatever the parameters are."""
+    if not isinstance(loss, Value) or not loss.inputs:
+        raise RuntimeError(
+            "nothing was recorded, so nothing can be learned; train outside of no_grad(), with a loss of Values"
+        )
+    return loss
 
 
 def as_numbers(x: Any) -> Any:

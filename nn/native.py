@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd import Value, compile, dot, gradients
 
-from .eager import Eager, Step, Task
+from .eager import Eager, Step, Task, recorded
 from .optim import Optimizer, Sophia
 from .randomness import Draws, drawing
 
@@ -41,7 +41,8 @@ class Native:
 
         def of_example(x: Any, y: Any) -> Any:
             with drawing(Draws()):
-                return loss(model.batch([x])[0], y)
+                found = loss(model.batch([x])[0], y)
+            return found if penalty or isinstance(found, list | tuple) else recorded(found)
 
         self._training = Training(of_example, optimizer.parameters, penalty, max_norm=max_norm, max_value=max_value)
         self._curvature: Any = None
@@ -89,7 +90,7 @@ class Native:
         for leaf, sign in zip(self._signs, signs := optimizer.signs(), strict=True):
             leaf.data = sign
         self._curvature.load([()] * len(signs), self._counts())
-        self._curvature.run(data, order, len(order), step, [])
+        self._curvature.run(self._curvature.compiled(data), order, len(order), step, [])
         optimizer.estimated(signs, self._curvature.gradients())
         self._training.load(optimizer.state, self._counts())
         self._loaded = True

@@ -276,7 +276,7 @@ class Trainer:
         if self.scheduler_interval == "batch":
             return 1
         if every := self.optimizer.estimate_every:
-            most = min(most, every - self.steps % every)
+            most = min(most, (-self.steps) % every or 1)  # a step that begins with an estimate is on its own
         ahead: int = self._engine().ahead
         return min(most, ahead)
 

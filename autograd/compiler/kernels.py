@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from .. import ops
 from .program import Program
 
-EACH = 1 << 40
-"""The first place of what each example has of its own."""
+EACH = 1 << 60
+"""The first place of what each example has of its own; farther away than any memory."""
 LARGEST, OPERANDS = 12, 14
 """So many operations at most are put together into one expression, and so many operands it has."""
 

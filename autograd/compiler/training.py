@@ -137,21 +137,21 @@ class Training:
     @paused_collector()
     def prepare(self, X: Any, Y: Any) -> Data:
         """Examples to take batches of. Raises IndexError for an index that is out of range."""
-        data = self.sort(X, Y)
-        for part, made in zip(data.parts, data.made, strict=True):
-            made.check(part.arguments)
-        return data
-
-    def sort(self, X: Any, Y: Any) -> Data:
         parts, _ = parts_of((X, Y))
-        made = [self.cache.get(part.arguments, "training") for part in parts]
         where = None
         if len(parts) > 1:
             where = [(0, 0)] * sum(len(part.rows) for part in parts)
             for k, part in enumerate(parts):
                 for row, i in enumerate(part.rows):
                     where[i] = k, row
-        return Data(parts, made, where)
+        data = self.compiled(Data(parts, [], where))
+        for part, made in zip(data.parts, data.made, strict=True):
+            made.check(part.arguments)
+        return data
+
+    def compiled(self, data: Data) -> Data:
+        """The same examples, those of another training perhaps."""
+        return data._replace(made=[self.cache.get(part.arguments, "training") for part in data.parts])
 
     # Steps
 
@@ -201,7 +201,7 @@ class Training:
         self._do(jobs, step, log, taken, numbers)
         done = self.cells[steps.LOGGED]
         if done:
-            self._states = updates[min(done, len(updates)) - 1].states
+            self._states[: len(rules)] = updates[min(done, len(updates)) - 1].states
         return log.tolist(), done
 
     def _do(
@@ -238,6 +238,7 @@ class Training:
         states = self._states
         for i, rule in enumerate(rules):
             self.home[self._rates + i] = rule.lr
+        states = states[: len(rules)]  # none, if there are no rules
         while len(found) < most:
             records, after, start = list[int](), list[list[_Entry]](), 0
             tables: list[array[int]] = []
@@ -292,11 +293,9 @@ class _Steps:
         self._inner = training.table(records)
         self._inner.extend(plan.each)
         outer: list[tuple[str, list[int]]] = [("move", [(training.params_at - plan.address) // 8, 0, self._first])]
-        for records_of, most, fixed, cells in (
-            (plan.once, 1, 1, 0),
-            (self._inner, plan.capacity, 0, training.cells_at),
-        ):
-            address, length = records_of.buffer_info()
+        cells_at = training.cells_at * bool(made.columns)  # a penalty takes no examples
+        for table, most, fixed, cells in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells_at)):
+            address, length = table.buffer_info()
             outer.append(("repeat", [address, length // SIZE, most, fixed, cells]))
         self._outer = training.table(outer)
         self._part: Part | None = None
