@@ -39,6 +39,13 @@ def batches(size: int, batch_size: int, rng: Rng = None) -> Iterator[list[int]]:
     return (order[i : i + batch_size] for i in range(0, size, batch_size))
 
 
+def shuffled(size: int, seed: int) -> list[int]:
+    """The indices 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
+    order = list(range(size))
+    random.Random(seed).shuffle(order)
+    return order
+
+
 def train_validation_test_split(
     X: Sequence[Any],
     Y: Sequence[Any],

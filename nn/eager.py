@@ -55,17 +55,20 @@ class Eager:
     def store(self) -> None:
         """Brings Values and state up to date; here they always are."""
 
-    def steps(self, data: Any, parts: Sequence[Sequence[int]], step: int) -> Iterator[Step]:
-        """A step for each part of the examples, until one is not well; step: how many were made before."""
-        for i, part in enumerate(parts):
-            X, Y = data
-            found = self._step([X[k] for k in part], [Y[k] for k in part], step + i)
+    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Iterator[Step]:
+        """A step for each batch of the examples in this order, until one is not well; step: how many were made
+        before."""
+        X, Y = data
+        for i, start in enumerate(range(0, len(order), batch_size)):
+            batch = order[start : start + batch_size]
+            found = self.once([X[k] for k in batch], [Y[k] for k in batch], step + i)
             yield found
             if not found.is_well():
                 return
 
     @paused_collector()
-    def _step(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Step:
+    def once(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Step:
+        """A step on these examples."""
         task, before = self.task, list(map(list, self._buffers))
         well = False
         try:

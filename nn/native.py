@@ -38,6 +38,7 @@ class Native:
                 f"compile=False"
             )
         self.optimizer, self._loaded, self.ahead = optimizer, False, 1
+        self._latest_rules: dict[int, tuple[list[Any], Any]] = {}
 
         def of_example(x: Any, y: Any) -> Any:
             with drawing(Draws()):
@@ -66,31 +67,44 @@ class Native:
         """Examples to make steps with."""
         return self._training.prepare(X, Y)
 
-    def steps(self, data: Any, parts: Sequence[Sequence[int]], step: int) -> Iterator[Step]:
-        """A step for each part of the examples, all but the last as long as each other, until one is not well."""
+    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Iterator[Step]:
+        """A step for each batch of the examples in this order, until one is not well; step: how many were made
+        before."""
+        begin = time.perf_counter()
+        log = self._training.run(data, order, batch_size, step, self._prepared(data, order, step))
+        taken, made = time.perf_counter() - begin, len(log) // 3
+        self.ahead = max(1, min(2 * made, int(made * STRETCH / max(taken, 1e-9))))
+        return self._found(log)
+
+    def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Step:
+        """A step on these examples."""
+        if self.optimizer.estimate_every and step % self.optimizer.estimate_every == 0:
+            (found,) = self.steps(self.prepare(X, Y), range(len(X)), len(X), step)
+            return found
+        return next(self._found(self._training.once(X, Y, step, self._prepared(None, (), step))))
+
+    def _found(self, log: list[float]) -> Iterator[Step]:
+        self.optimizer.forget()
+        numbers = iter(log)
+        return map(Step, numbers, numbers, numbers)
+
+    def _prepared(self, data: Any, order: Sequence[int], step: int) -> list[Any]:
+        """Loads what steps need, and returns the rules."""
         if not self._loaded:
             self._training.load(self.optimizer.state, self._counts())
             self._loaded = True
-        order = [i for part in parts for i in part]
         every = self.optimizer.estimate_every
         if every and step % every == 0 and isinstance(self.optimizer, Sophia):
             self._estimate(self.optimizer, data, order, step)
         self._training.give(self.optimizer.besides())
-        begin = time.perf_counter()
-        log, done = self._training.run(data, order, len(parts[0]), step, self._rules())
-        taken = time.perf_counter() - begin
-        self.ahead = max(1, min(2 * len(parts), int(len(parts) * STRETCH / max(taken, 1e-9))))
-        if done:
-            self.optimizer.forget()
-        numbers = iter(log[: 3 * min(done + 1, len(parts))])
-        return map(Step, numbers, numbers, numbers)
+        return self._rules()
 
     def _estimate(self, optimizer: Sophia, data: Any, order: Sequence[int], step: int) -> None:
         self.store()
         for leaf, sign in zip(self._signs, signs := optimizer.signs(), strict=True):
             leaf.data = sign
         self._curvature.load([()] * len(signs), self._counts())
-        self._curvature.run(self._curvature.compiled(data), order, len(order), step, [])
+        self._curvature.run(self._curvature.sorted(data.parts), order, len(order), step, [])
         optimizer.estimated(signs, self._curvature.gradients())
         self._training.load(optimizer.state, self._counts())
         self._loaded = True
@@ -105,17 +119,23 @@ class Native:
         return [len(group["params"]) for group in self.optimizer.param_groups]
 
     def _rules(self) -> list[Any]:
-        from autograd.compiler.training import Rule
+        from autograd.compiler.rules import Rule
 
-        rules = []
-        for group in self.optimizer.param_groups:
-            options = {name: group[name] for name in self.optimizer.defaults}
+        rules, before = [], self._latest_rules
+        self._latest_rules = {}
+        for i, group in enumerate(self.optimizer.param_groups):
+            options = [group[name] for name in self.optimizer.defaults if name != "lr"]
+            if i in before and before[i][0] == options:
+                rule = before[i][1]._replace(lr=group["lr"])
+            else:
+                fixed = {name: group[name] for name in self.optimizer.defaults}
 
-            def apply(p: Any, g: Any, state: Any, lr: Any, *besides: Any, options: Any = options) -> Any:
-                return self.optimizer.with_options({**options, "lr": lr})(p, g, state, *besides)
+                def apply(p: Any, g: Any, state: Any, lr: Any, *besides: Any, fixed: Any = fixed) -> Any:
+                    return self.optimizer.with_options({**fixed, "lr": lr})(p, g, state, *besides)
 
-            key = repr({name: x for name, x in options.items() if name != "lr"})
-            rules.append(Rule(apply, len(group["params"]), key, group["lr"]))
+                rule = Rule(apply, len(group["params"]), (i, repr(options)), group["lr"])
+            self._latest_rules[i] = options, rule
+            rules.append(rule)
         return rules
 
 

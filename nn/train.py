@@ -3,7 +3,6 @@
 import contextlib
 import math
 import platform
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,8 +12,8 @@ from tqdm import tqdm
 from autograd import mean, no_grad
 from autograd.extend import as_float, paused_collector
 
-from .data import as_lists, batches, paired
-from .eager import Task
+from .data import as_lists, paired, shuffled
+from .eager import Step, Task
 from .history import History
 from .interrupts import uninterrupted
 from .metrics import Metric, by_name, name_of
@@ -115,30 +114,28 @@ class Trainer:
                 raise ValueError(
                     f"step expected as many targets as examples, got {len(Xb)} examples and {len(yb)} targets"
                 )
-            (loss,) = self._steps(engine, engine.prepare(Xb, yb), [range(len(Xb))])
-            return loss
+            return self._counted(engine.once(Xb, yb, self.steps))
 
         try:
             yield step
         finally:
             engine.store()
 
-    def _steps(self, engine: Any, data: Any, parts: Sequence[Sequence[int]]) -> Iterator[float]:
-        """A step for each part of the examples; gives the mean loss of each, once it is done and counted."""
-        for found in engine.steps(data, parts, self.steps):
-            if not found.is_well():
-                raise FloatingPointError(
-                    "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
-                    "with autograd.detect_anomaly()"
-                    if math.isnan(found.whole)
-                    else f"the loss is {found.whole:.4g}, but its gradient is not finite; lower the learning rate or "
-                    f"the initial weights, or look for the cause with autograd.detect_anomaly()"
-                )
-            self.grad_norm = found.norm
-            self.steps += 1
-            if self.scheduler is not None and self.scheduler_interval == "batch":
-                self.scheduler.step()
-            yield found.loss
+    def _counted(self, found: Step) -> float:
+        """Notes that a step was made, and gives its loss. FloatingPointError if it was none."""
+        if not found.is_well():
+            raise FloatingPointError(
+                "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
+                "with autograd.detect_anomaly()"
+                if math.isnan(found.whole)
+                else f"the loss is {found.whole:.4g}, but its gradient is not finite; lower the learning rate or "
+                f"the initial weights, or look for the cause with autograd.detect_anomaly()"
+            )
+        self.grad_norm = found.norm
+        self.steps += 1
+        if self.scheduler is not None and self.scheduler_interval == "batch":
+            self.scheduler.step()
+        return found.loss
 
     def _engine(self) -> Any:
         """What makes steps: natively, if the trainer compiles."""
@@ -229,7 +226,8 @@ class Trainer:
     def _tell(self, callbacks: Sequence[Callable[["Trainer"], Any]]) -> None:
         """Calls the callbacks, unless they have been called for this epoch."""
         before, self.told = self.told, self.epoch
-        self._settle()
+        if callbacks:
+            self._settle()
         try:
             for callback in callbacks if before < self.epoch else ():
                 callback(self)
@@ -240,26 +238,28 @@ class Trainer:
     def _epoch(self, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
         self.model.train()
-        parts = list(batches(size, batch_size, random.Random(self.seed + 1_000_003 * self.epoch)))
+        order, count = shuffled(size, self.seed + 1_000_003 * self.epoch), math.ceil(size / batch_size)
         while True:
-            done = self.epoch * len(parts) + self.batch
-            at = done / len(parts)
+            done = self.epoch * count + self.batch
+            at = done / count
             if validation and self.batch and done % every == 0 and at not in self.history.validation_at[-1:]:
                 self._validate(validation, at)
-            if self.batch == len(parts):
+            if self.batch == count:
                 break
-            ahead = parts[self.batch : self.batch + self._ahead(every - done % every)]
+            before = self.batch
+            ahead = order[before * batch_size : (before + self._ahead(every - done % every)) * batch_size]
             with uninterrupted():
-                for loss, part in zip(self._steps(self._engine(), data, ahead), ahead, strict=True):
+                for found in self._engine().steps(data, ahead, batch_size, self.steps):
+                    loss = self._counted(found)
+                    examples = min(batch_size, size - self.batch * batch_size)
                     self.batch += 1
-                    self.sums = [self.sums[0] + loss * len(part), self.sums[1] + self.grad_norm]
-                    latest = loss
-            bar.update(len(ahead))
-            bar.set_postfix({"loss": f"{latest:.4f}", **self._latest()}, refresh=False)
+                    self.sums = [self.sums[0] + loss * examples, self.sums[1] + self.grad_norm]
+            bar.update(self.batch - before)
+            bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
         with uninterrupted():
             self.epoch, self.batch = self.epoch + 1, 0
             self.history.train_loss.append(self.sums[0] / size)
-            self.history.grad_norm.append(self.sums[1] / len(parts))
+            self.history.grad_norm.append(self.sums[1] / count)
             self.history.learning_rate.append(self.optimizer.lr)
             self.sums = [0.0, 0.0]
             if isinstance(self.scheduler, ReduceLROnPlateau):

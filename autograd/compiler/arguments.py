@@ -1,5 +1,6 @@
 """Batches: arrays and nested lists as the numbers of all examples, one after the other, sorted by structure."""
 
+import functools
 import itertools
 import math
 from array import array
@@ -14,6 +15,8 @@ class Argument(NamedTuple):
     """A batch for one argument: the structure of an example, and the numbers of all, example after example."""
 
     structure: Structure
+    key: Any
+    """What tells structures apart."""
     numbers: Any
     """Something with a buffer of doubles."""
     columns: int
@@ -66,10 +69,21 @@ def _of_array(x: Any) -> Argument:
 
     if x.dtype.kind not in "fiub" or x.ndim < 1:
         raise TypeError(f"expected an array of numbers with an axis of examples, got {x.dtype} of shape {x.shape}")
-    structure: Structure = int if x.dtype.kind in "iub" else float
-    for size in reversed(x.shape[1:]):
+    return _regular(
+        int if x.dtype.kind in "iub" else float, x.shape[1:], numpy.ascontiguousarray(x, numpy.float64), len(x)
+    )
+
+
+def _regular(kind: type, sizes: tuple[int, ...], numbers: Any, examples: int) -> Argument:
+    return Argument(*_known(kind, sizes), numbers, math.prod(sizes), examples)
+
+
+@functools.cache
+def _known(kind: type, sizes: tuple[int, ...]) -> tuple[Structure, Any]:
+    structure: Structure = kind
+    for size in reversed(sizes):
         structure = [structure] * size
-    return Argument(structure, numpy.ascontiguousarray(x, numpy.float64), math.prod(x.shape[1:]), x.shape[0])
+    return structure, (kind, sizes)
 
 
 def _of_list(x: Sequence[Any]) -> Argument | None:
@@ -81,10 +95,7 @@ def _of_list(x: Sequence[Any]) -> Argument | None:
             return None
         sizes += lengths
         level = list(itertools.chain.from_iterable(level))
-    structure: Structure = int if _are_whole(level) else float
-    for size in reversed(sizes):
-        structure = [structure] * size
-    return Argument(structure, array("d", level), math.prod(sizes), len(x))
+    return _regular(int if _are_whole(level) else float, tuple(sizes), array("d", level), len(x))
 
 
 def _are_whole(numbers: Sequence[Any]) -> bool:
@@ -110,7 +121,7 @@ def _sorted(columns: Sequence[Sequence[Any]]) -> list[Part]:
         arguments = []
         for column, structure in zip(columns, structures[key], strict=True):
             numbers = array("d", [y for i in chosen for y in _flat(column[i])])
-            arguments.append(Argument(structure, numbers, len(numbers) // len(chosen), len(chosen)))
+            arguments.append(Argument(structure, str(structure), numbers, len(numbers) // len(chosen), len(chosen)))
         parts.append(Part(chosen, arguments))
     return parts
 

@@ -33,12 +33,11 @@ class Cache:
         self.made: dict[Any, list[Made]] = {}
 
     def get(self, arguments: Sequence[Argument], purpose: str) -> "Made":
-        structures = [a.structure for a in arguments]
-        variants = self.made.setdefault((purpose, str(structures)), [])
+        variants = self.made.setdefault((purpose, *[a.key for a in arguments]), [])
         for made in variants:
             if made.holds():
                 return made
-        made = Made(self.f, structures, purpose, self.params)
+        made = Made(self.f, [a.structure for a in arguments], purpose, self.params)
         variants[:] = [made, *variants[: self.VARIANTS - 1]]
         return made
 

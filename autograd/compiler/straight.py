@@ -25,18 +25,16 @@ def fits(program: Program) -> bool:
     return size(program) <= LARGEST_STRAIGHT and all(p in SCALARS or p is ops.dot for p, _ in program.instructions)
 
 
-def straight(
-    module: ir.Module, name: str, blocks: Blocks, program: Program, places: Sequence[int] | None, totals: Sequence[bool]
-) -> None:
+def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, totals: Sequence[bool]) -> None:
     """The program, example by example.
 
-    places: of the inputs, the shared numbers and the outputs, one after the other; None if a table has them. totals:
-    for each output whether its sum over the examples is added to what is there.
+    A table has the places of the inputs, the shared numbers and the outputs, one after the other. totals: for each
+    output whether its sum over the examples is added to what is there.
     """
     f = Function(module, name, blocks)
     table = f.table(TABLE_X)
     count = program.first + len(program.outputs)
-    at = [f.element(table, f.whole(i)) if places is None else f.whole(places[i]) for i in range(count)]
+    at = [f.element(table, f.whole(i)) for i in range(count)]
     once, each = f.vector_of(1), f.vector
     own = program.depends()
 

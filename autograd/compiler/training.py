@@ -7,36 +7,18 @@ remembers of each in memory of its own; `load` fills it from the Values, `store`
 import ctypes
 import math
 from array import array
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from .. import ops
 from ..modes import paused_collector
 from ..value import Value, assign
-from . import steps, straight
+from . import steps
 from .arguments import Part, parts_of
-from .emit import INNER, SIZE, TABLE_X
+from .emit import SIZE
 from .kernels import EACH
 from .made import Cache, Made
 from .native import Plan, address_of, machine
-from .passes import fold, lower, merge, powers, prune, run
-from .program import bits, program_of
-from .trace import flat, trace
-
-Column = ctypes.Array[ctypes.c_double]
-UPDATE = (lower, fold, powers, merge, prune)
-"""Passes for rules: products are added as they are written."""
-
-
-class Rule(NamedTuple):
-    """How an optimizer moves the parameters of one group."""
-
-    apply: Callable[..., Any]
-    """(parameter, gradient, state, learning rate, what else there is of each) -> (new parameter, new state)"""
-    size: int
-    key: Hashable
-    """Whatever else decides what the rule records, such as its other options."""
-    lr: float
+from .rules import Column, Entry, Move, Rule, column_of, entry_of
 
 
 class Data(NamedTuple):
@@ -78,8 +60,11 @@ class Training:
         self.cells_at = self.cells.buffer_info()[0]
         self.besides: list[Column] = []
         self._plans: dict[Made, _Steps] = {}
-        self._states: list[list[_Entry]] = []  # of each group
-        self._moves: dict[Any, _Move] = {}
+        self._states: list[list[Entry]] = []  # of each group
+        self._moves: dict[Any, Move] = {}
+        self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
+        self._ready: dict[Any, _Ready] = {}
+        self._log = array("d", bytes(24))
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
         self._begin = self.table([("clear", [0, cleared])])
@@ -101,12 +86,14 @@ class Training:
         """Takes over the parameters' numbers and their states, those of groups of so many."""
         first = self._first
         self.home[first : first + len(self.params)] = [p._data for p in self.params]
+        self._settled = None
+        self._ready.clear()
         self._states, start = [], 0
         for count in counts:
             own = states[start : start + count]
             if len({*map(len, own)}) > 1:
                 raise ValueError("expected states of one length for all parameters of a group")
-            self._states.append([_entry(x) for x in zip(*own, strict=True)])
+            self._states.append([entry_of(x) for x in zip(*own, strict=True)])
             start += count
         for plan in self._plans.values():
             plan.load()
@@ -130,59 +117,48 @@ class Training:
 
     def give(self, besides: Sequence[Sequence[float]]) -> None:
         """What else the rule gets of each parameter in the steps to come."""
-        self.besides = [_column(x) for x in besides]
+        self.besides = [column_of(x) for x in besides]
 
     # Data
 
     @paused_collector()
     def prepare(self, X: Any, Y: Any) -> Data:
         """Examples to take batches of. Raises IndexError for an index that is out of range."""
-        parts, _ = parts_of((X, Y))
+        data = self.sorted(parts_of((X, Y))[0])
+        for part, made in zip(data.parts, data.made, strict=True):
+            made.check(part.arguments)
+        return data
+
+    def sorted(self, parts: list[Part]) -> Data:
         where = None
         if len(parts) > 1:
             where = [(0, 0)] * sum(len(part.rows) for part in parts)
             for k, part in enumerate(parts):
                 for row, i in enumerate(part.rows):
                     where[i] = k, row
-        data = self.compiled(Data(parts, [], where))
-        for part, made in zip(data.parts, data.made, strict=True):
-            made.check(part.arguments)
-        return data
-
-    def compiled(self, data: Data) -> Data:
-        """The same examples, those of another training perhaps."""
-        return data._replace(made=[self.cache.get(part.arguments, "training") for part in data.parts])
+        return Data(parts, [self.cache.get(part.arguments, "training") for part in parts], where)
 
     # Steps
 
     @paused_collector()
-    def run(
-        self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]
-    ) -> tuple[list[float], int]:
+    def run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
         """A step for each batch of the examples in this order. Returns for each step loss, loss with penalty, and
-        length of the gradient, and how many steps were made: if those are fewer, the next one had a loss of nan or a
-        gradient that is not finite, and changed nothing."""
-        penalty, updates = self._penalty(), self._updates(rules, -(-len(order) // batch_size))
+        length of the gradient: of all steps, or until one had a loss of nan or a gradient that is not finite, which
+        changed nothing."""
+        updates = self._updates(rules, -(-len(order) // batch_size))
         plans = [
             self._plan(made, part, min(batch_size, len(part.rows)))
             for made, part in zip(data.made, data.parts, strict=True)
         ]
         jobs, taken, numbers = array("q"), array("q"), array("q")
-        begin = [*_job(self._begin, self.address, 1), *penalty]
-
-        def batch(i: int, examples: int) -> list[int]:
-            finish = _job(self._finish, self.address, examples)
-            return [*begin, *middle, *finish, *updates[min(i, len(updates) - 1)].job]
-
         full, rest = divmod(len(order), batch_size)
         if data.where is None:
             middle = plans[0].job(batch_size)
-            for i in range(min(full, len(updates))):
-                jobs.extend(batch(i, batch_size))
-            jobs.extend(array("q", batch(full, batch_size)) * max(full - len(updates), 0))
+            for update in updates[:full]:
+                jobs.extend(self._batch(middle, batch_size, update))
+            jobs.extend(array("q", self._batch(middle, batch_size, updates[-1])) * max(full - len(updates), 0))
             if rest:
-                middle = plans[0].job(rest)
-                jobs.extend(batch(full, rest))
+                jobs.extend(self._batch(plans[0].job(rest), rest, updates[min(full, len(updates) - 1)]))
             taken.extend(order)
             if plans[0].draws:
                 numbers = array("q", range(batch_size)) * (full + 1)
@@ -193,30 +169,61 @@ class Training:
                     k, row = data.where[example]
                     rows.setdefault(k, []).append((row, number))
                 middle = [x for k, chosen in rows.items() for x in plans[k].job(len(chosen))]
-                jobs.extend(batch(i, min(batch_size, len(order) - start)))
+                update = updates[min(i, len(updates) - 1)]
+                jobs.extend(self._batch(middle, min(batch_size, len(order) - start), update))
                 for chosen in rows.values():
                     taken.extend([row for row, _ in chosen])
                     numbers.extend([number for _, number in chosen])
-        log = array("d", bytes(24 * -(-len(order) // batch_size)))
-        self._do(jobs, step, log, taken, numbers)
-        done = self.cells[steps.LOGGED]
+        log = array("d", bytes(24 * (full + (rest > 0))))
+        done = self._do(jobs, step, log, taken, numbers)
         if done:
             self._states[: len(rules)] = updates[min(done, len(updates)) - 1].states
-        return log.tolist(), done
+        return log.tolist()[: 3 * (done + 1)]
+
+    def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
+        """The same for one batch, of these examples; quickly, if there was one of the same form before."""
+        parts, _ = parts_of((X, Y))
+        (rows, arguments), *others = parts
+        key = len(rows), *[a.key for a in arguments]
+        ready = self._ready.get(key)
+        if ready is None or others or not self._is_settled(rules) or not ready.plan.made.holds():
+            data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
+            log = self.run(data, range(count), count, step, rules)
+            if not others and self._settled is not None and self._is_settled(rules):
+                plan, order = self._plans[data.made[0]], array("q", rows)
+                self._ready[key] = _Ready(
+                    plan, array("q", self._batch(plan.job(len(rows)), len(rows), self._settled[1])), order
+                )
+        else:
+            ready.plan.take(parts[0])
+            self._do(ready.jobs, step, self._log, ready.order, ready.order)
+            log = self._log.tolist()
+        if math.isnan(log[1]):
+            for part, made in zip(parts, self.sorted(parts).made, strict=True):
+                made.check(part.arguments)
+        return log
+
+    def _batch(self, middle: list[int], examples: int, update: "_Update") -> list[int]:
+        """The jobs of a step."""
+        begin, finish = _job(self._begin, self.address, 1), _job(self._finish, self.address, examples)
+        return [*begin, *self._penalty(), *middle, *finish, *update.job]
 
     def _do(
         self, jobs: "array[int]", step: int, log: "array[float]", taken: "array[int]", numbers: "array[int]"
-    ) -> None:
+    ) -> int:
+        """Returns how many steps were made."""
         cells = self.cells
         cells[steps.POSITION] = cells[steps.FAILED] = cells[steps.LOGGED] = 0
         cells[steps.STEP], cells[steps.LOG] = step, log.buffer_info()[0]
         cells[steps.ORDER], cells[steps.NUMBERS] = taken.buffer_info()[0], numbers.buffer_info()[0]
         self._work(jobs.buffer_info()[0], len(jobs) // steps.JOB, self.cells_at)
+        return cells[steps.LOGGED]
 
     def _plan(self, made: Made, part: Part, examples: int) -> "_Steps":
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
             self._plans[made] = plan = _Steps(self, made, examples)
+            self._ready.clear()
         plan.take(part)
         return plan
 
@@ -228,49 +235,65 @@ class Training:
             self._plans[made] = plan = _Steps(self, made, 1, self._first_penalty)
         return plan.job(1)
 
-    def factor_and_rate(self, group: int) -> tuple[int, int]:
-        """The addresses of what gradients are multiplied with, and of a group's learning rate."""
-        return self.address + 8 * (self._limit + 1), self.address + 8 * (self._rates + group)
+    def _is_settled(self, rules: Sequence[Rule]) -> bool:
+        """Whether the rules are those of before, and states have the form that they keep."""
+        if self._settled is None or self.besides or self._settled[0] != [rule.key for rule in rules]:
+            return False
+        for i, rule in enumerate(rules, self._rates):
+            self.home[i] = rule.lr
+        return True
 
     def _updates(self, rules: Sequence[Rule], most: int) -> "list[_Update]":
         """The jobs that move the parameters: of the first step, of the second, until one is like that before."""
+        if self._settled is not None and self._is_settled(rules):
+            return [self._settled[1]]
+        for i, rule in enumerate(rules, self._rates):
+            self.home[i] = rule.lr
         found: list[_Update] = []
-        states = self._states
-        for i, rule in enumerate(rules):
-            self.home[self._rates + i] = rule.lr
-        states = states[: len(rules)]  # none, if there are no rules
+        states = self._states[: len(rules)]  # none, if there are no rules
         while len(found) < most:
-            records, after, start = list[int](), list[list[_Entry]](), 0
-            tables: list[array[int]] = []
-            for i, (rule, entries) in enumerate(zip(rules, states, strict=True)):
-                forms = tuple([x.own for x in entries])
-                key = i, rule.key, forms, len(self.besides)
-                if (move := self._moves.get(key)) is None:
-                    self._moves[key] = move = _Move(rule, forms, len(self.besides), self.max_value)
-                after.append(move.after(entries, rule.size))
-                record, places = move.record(self, i, start, rule.size, entries, after[-1])
-                records += record
-                tables.append(places)
-                start += rule.size
-            tables.append(table := array("q", records))
-            found.append(_Update(tables, after, _job(table, self.address, 1)))
-            if [[x.own for x in entries] for entries in after] == [[x.own for x in entries] for entries in states]:
+            update = self._update(rules, states)
+            found.append(update)
+            if all([x.own for x in a] == [x.own for x in b] for a, b in zip(update.states, states, strict=True)):
+                if not self.besides:
+                    self._settled = [rule.key for rule in rules], update
                 break
-            states = after
+            states = update.states
         return found
 
+    def _update(self, rules: Sequence[Rule], states: list[list[Entry]]) -> "_Update":
+        records, after, start = list[int](), list[list[Entry]](), 0
+        tables: list[array[int]] = []
+        for i, (rule, entries) in enumerate(zip(rules, states, strict=True)):
+            forms = tuple([x.own for x in entries])
+            key = rule.key, forms, len(self.besides)
+            if (move := self._moves.get(key)) is None:
+                self._moves[key] = move = Move(rule, forms, len(self.besides), self.max_value)
+            after.append(move.after(entries, rule.size))
+            numbers = [self.params_at, self.address + 8, *map(ctypes.addressof, self.besides)]
+            shared = [self.address + 8 * (self._limit + 1), self.address + 8 * (self._rates + i)]
+            record, places = move.record(
+                self.machine, self.address, [x + 8 * start for x in numbers], shared, entries, after[-1], rule.size
+            )
+            records += record
+            tables.append(places)
+            start += rule.size
+        tables.append(table := array("q", records))
+        return _Update(tables, after, _job(table, self.address, 1))
 
-class _Entry(NamedTuple):
-    """A number of the state: one for all parameters of a group, or of each its own."""
 
-    column: Column
-    own: bool
+class _Ready(NamedTuple):
+    """A step that can be repeated on other examples."""
+
+    plan: "_Steps"
+    jobs: "array[int]"
+    order: "array[int]"
 
 
 class _Update(NamedTuple):
     tables: "list[array[int]]"
     """What the job points to."""
-    states: list[list[_Entry]]
+    states: list[list[Entry]]
     """What is remembered afterwards."""
     job: list[int]
 
@@ -282,6 +305,7 @@ class _Steps:
         totals, at = len(made.rolled.outputs), training.address + 8 * first_total
         self.plan = plan = Plan(made.rolled, totals, examples, training.machine, at)
         self.capacity, self.draws = examples, bool(made.asked)
+        self.made = made
         self._leaves, self._first = made.leaves[len(training.params) :], len(training.params)
         place, records = EACH, list[tuple[str, list[int]]]()
         for columns in made.columns:
@@ -298,7 +322,6 @@ class _Steps:
             address, length = table.buffer_info()
             outer.append(("repeat", [address, length // SIZE, most, fixed, cells]))
         self._outer = training.table(outer)
-        self._part: Part | None = None
         self.load()
 
     def load(self) -> None:
@@ -307,77 +330,12 @@ class _Steps:
 
     def take(self, part: Part) -> None:
         """These are the examples from now on."""
-        if part is not self._part:
-            self._part = part
-            for i, argument in enumerate(part.arguments):
-                self._inner[i * SIZE + 1] = address_of(argument.numbers)
+        self._part = part  # so that its numbers are not freed
+        for i, argument in enumerate(part.arguments):
+            self._inner[i * SIZE + 1] = address_of(argument.numbers)
 
     def job(self, examples: int) -> list[int]:
         return _job(self._outer, self.plan.address, examples)
-
-
-class _Move:
-    """The rule of a group for states of this form, as one function."""
-
-    def __init__(self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None) -> None:
-        factor, lr, leaves = Value(1.0), Value(rule.lr), [Value(0.5) for _ in forms]
-
-        def traced(p: Value, g: Any, *others: Value) -> list[Any]:
-            numbers = iter(others)
-            state = tuple([next(numbers) if own else leaf for own, leaf in zip(forms, leaves, strict=True)])
-            g = g * factor
-            if max_value is not None:
-                g = ops.clamp(g, -max_value, max_value)
-            moved, after = rule.apply(p, g, state, lr, *numbers)
-            return [moved, *after]
-
-        found = trace(traced, [float] * (2 + sum(forms) + besides))
-        shared = [factor, lr, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
-        program, known = program_of(flat(found.result), found.inputs, shared)
-        if len(known) > len(shared):
-            raise TypeError("the rule of an optimizer can be compiled if it uses no Values but those that it gets")
-        self.program = run(program, UPDATE)[-1]
-        moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
-        if not moves or not straight.fits(self.program):
-            raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
-
-    def after(self, entries: Sequence[_Entry], count: int) -> list[_Entry]:
-        """What is remembered after a step: in the same memory, if it has the same form."""
-        kept = [*entries, *[None] * (len(self.own) - len(entries))]
-        return [
-            x if x is not None and x.own == own else _Entry(_column([0.0] * (count if own else 1)), own)
-            for x, own in zip(kept, self.own, strict=True)
-        ]
-
-    def record(
-        self, training: Training, group: int, start: int, count: int, before: list[_Entry], after: list[_Entry]
-    ) -> tuple[list[int], "array[int]"]:
-        """The call for a group, and the table of places that it reads."""
-        p = training.params_at + 8 * start
-        own = [p, training.address + 8 * (1 + start), *[ctypes.addressof(x.column) for x in before if x.own]]
-        besides = [ctypes.addressof(x) + 8 * start for x in training.besides]
-        shared = [*training.factor_and_rate(group), *[ctypes.addressof(x.column) for x in before if not x.own]]
-        results = [p, *[ctypes.addressof(x.column) for x in after]]
-        places = array("q", [(y - training.address) // 8 for y in (*own, *besides, *shared, *results)])
-        name = "straight", self.program
-        totals = [False] * len(self.program.outputs)
-        function = training.machine.function(
-            name, straight.straight, training.machine.blocks, self.program, None, totals
-        )
-        record = [function, *[0] * (SIZE - 1)]
-        record[INNER], record[TABLE_X] = count, places.buffer_info()[0]
-        return record, places
-
-
-def _column(numbers: Sequence[float]) -> Column:
-    """Room for a few more, since vectors are read whole."""
-    return (ctypes.c_double * (len(numbers) + 8))(*numbers)
-
-
-def _entry(numbers: Sequence[float]) -> _Entry:
-    """One number for all, if they are the same to the bit."""
-    same = len({*map(bits, numbers)}) == 1
-    return _Entry(_column(numbers[:1] if same else numbers), not same)
 
 
 def _runs(asked: Sequence[Any]) -> list[tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """Whole training steps of small nets, by ourselves and by peers: batch in, mean gradient, SGD update, loss out.
 
-Each contender gets the weights, as nested lists, and batches, and returns two functions: a step on the i-th batch, which
-gives the loss before the update, and what there is to close. All use double precision and one core.
+Each contender gets a task, with weights and batches, and returns a function: a step on the i-th batch, which gives the
+loss before the update. All use double precision and one core.
 """
 
 import random
@@ -35,7 +35,9 @@ class Task:
         if self.loss == "ce":
             self.Y = [source.integers(0, self.sizes[-1], self.batch) for _ in range(BATCHES)]
         else:
-            self.Y = [source.integers(0, 2, self.batch) * (2.0 if self.loss == "hinge" else 1.0) for _ in range(BATCHES)]
+            self.Y = [
+                source.integers(0, 2, self.batch) * (2.0 if self.loss == "hinge" else 1.0) for _ in range(BATCHES)
+            ]
             self.Y = [y - 1.0 if self.loss == "hinge" else y for y in self.Y]
 
     @property

@@ -1,0 +1,102 @@
+"""Optimizers' rules as native code: one function for all parameters of a group, straight through."""
+
+import ctypes
+from array import array
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+from .. import ops
+from ..value import Value
+from . import straight
+from .emit import INNER, SIZE, TABLE_X
+from .native import Machine
+from .passes import fold, lower, merge, powers, prune, run
+from .program import bits, program_of
+from .trace import flat, trace
+
+Column = ctypes.Array[ctypes.c_double]
+UPDATE = (lower, fold, powers, merge, prune)
+"""Passes for rules: products are added as they are written."""
+
+
+class Rule(NamedTuple):
+    """How an optimizer moves the parameters of one group."""
+
+    apply: Callable[..., Any]
+    """(parameter, gradient, state, learning rate, what else there is of each) -> (new parameter, new state)"""
+    size: int
+    key: Hashable
+    """Whatever else decides what the rule records, such as its other options."""
+    lr: float
+
+
+class Entry(NamedTuple):
+    """A number of the state: one for all parameters of a group, or of each its own."""
+
+    column: Column
+    own: bool
+
+
+class Move:
+    """The rule of a group for states of this form, as one function."""
+
+    def __init__(self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None) -> None:
+        factor, lr, leaves = Value(1.0), Value(rule.lr), [Value(0.5) for _ in forms]
+
+        def traced(p: Value, g: Any, *others: Value) -> list[Any]:
+            numbers = iter(others)
+            state = tuple([next(numbers) if own else leaf for own, leaf in zip(forms, leaves, strict=True)])
+            g = g * factor
+            if max_value is not None:
+                g = ops.clamp(g, -max_value, max_value)
+            moved, after = rule.apply(p, g, state, lr, *numbers)
+            return [moved, *after]
+
+        found = trace(traced, [float] * (2 + sum(forms) + besides))
+        shared = [factor, lr, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
+        program, known = program_of(flat(found.result), found.inputs, shared)
+        if len(known) > len(shared):
+            raise TypeError("the rule of an optimizer can be compiled if it uses no Values but those that it gets")
+        self.program = run(program, UPDATE)[-1]
+        moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
+        if not moves or not straight.fits(self.program):
+            raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
+
+    def after(self, entries: Sequence[Entry], count: int) -> list[Entry]:
+        """What is remembered after a step: in the same memory, if it has the same form."""
+        kept = [*entries, *[None] * (len(self.own) - len(entries))]
+        return [
+            x if x is not None and x.own == own else Entry(column_of([0.0] * (count if own else 1)), own)
+            for x, own in zip(kept, self.own, strict=True)
+        ]
+
+    def record(
+        self, machine: Machine, base: int, numbers: Sequence[int], shared: Sequence[int], before: list[Entry],
+        after: list[Entry], count: int,
+    ) -> tuple[list[int], "array[int]"]:  # fmt: skip
+        """The call for a group, and the table of places that it reads, counted from the address `base`.
+
+        numbers: the addresses of parameters and gradients, and of what else there is of each. shared: of the factor
+        for gradients, and the learning rate.
+        """
+        p, g, *besides = numbers
+        own = [p, g, *[ctypes.addressof(x.column) for x in before if x.own], *besides]
+        same = [*shared, *[ctypes.addressof(x.column) for x in before if not x.own]]
+        results = [p, *[ctypes.addressof(x.column) for x in after]]
+        places = array("q", [(y - base) // 8 for y in (*own, *same, *results)])
+        totals = [False] * len(self.program.outputs)
+        function = machine.function(("straight", self.program), straight.straight, machine.blocks, self.program, totals)
+        record = [function, *[0] * (SIZE - 1)]
+        record[INNER], record[TABLE_X] = count, places.buffer_info()[0]
+        return record, places
+
+
+def column_of(numbers: Sequence[float]) -> Column:
+    """Room for a few more, since vectors are read whole."""
+    return (ctypes.c_double * (len(numbers) + 8))(*numbers)
+
+
+def entry_of(numbers: Sequence[float]) -> Entry:
+    """One number for all, if they are the same to the bit."""
+    same = len({*map(bits, numbers)}) == 1
+    return Entry(column_of(numbers[:1] if same else numbers), not same)
