@@ -91,13 +91,17 @@ def train_validation_test_split(
 
 def paired(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Examples and targets as lists. ValueError if they are not as many as each other, or none."""
+    check_paired(X, Y)
+    return as_lists(X), as_lists(Y)
+
+
+def check_paired(X: Sequence[Any], Y: Sequence[Any]) -> None:
     if not is_list(X) or not is_list(Y):
         raise TypeError(f"expected lists of examples and of targets, got {shape(X)} and {shape(Y)}")
     if len(X) != len(Y) or not len(X):
         raise ValueError(
             f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
         )
-    return as_lists(X), as_lists(Y)
 
 
 def as_lists(X: Any) -> list[Any]:

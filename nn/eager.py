@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from autograd import Value, mean
 from autograd.extend import paused_collector
 
+from .data import as_lists, shuffled
 from .module import Module, nested
 from .optim import Optimizer
 from .randomness import Draws, drawing
@@ -50,7 +51,11 @@ class Eager:
 
     def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
         """Examples to make steps with."""
-        return X, Y
+        return as_lists(X), as_lists(Y)
+
+    def order(self, size: int, seed: int) -> Sequence[int]:
+        """In which the examples come."""
+        return shuffled(size, seed)
 
     def store(self) -> None:
         """Brings Values and state up to date; here they always are."""

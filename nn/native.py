@@ -38,6 +38,7 @@ class Native:
                 f"compile=False"
             )
         self.optimizer, self._loaded, self.ahead = optimizer, False, 1
+        self._values, self._latest = list[Any](), list[Any]()
         self._latest_rules: dict[int, tuple[list[Any], Any]] = {}
 
         def of_example(x: Any, y: Any) -> Any:
@@ -66,6 +67,10 @@ class Native:
     def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
         """Examples to make steps with."""
         return self._training.prepare(X, Y)
+
+    def order(self, size: int, seed: int) -> Sequence[int]:
+        """As `shuffled` has it."""
+        return self._training.order(size, seed)
 
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Iterator[Step]:
         """A step for each batch of the examples in this order, until one is not well; step: how many were made
@@ -121,6 +126,9 @@ class Native:
     def _rules(self) -> list[Any]:
         from autograd.compiler.rules import Rule
 
+        values = [list(group.values()) for group in self.optimizer.param_groups]
+        if values == self._values:
+            return self._latest
         rules, before = [], self._latest_rules
         self._latest_rules = {}
         for i, group in enumerate(self.optimizer.param_groups):
@@ -136,6 +144,7 @@ class Native:
                 rule = Rule(apply, len(group["params"]), (i, repr(options)), group["lr"])
             self._latest_rules[i] = options, rule
             rules.append(rule)
+        self._values, self._latest = values, rules
         return rules
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from autograd import mean, no_grad
 from autograd.extend import as_float, paused_collector
 
-from .data import as_lists, paired, shuffled
+from .data import as_lists, check_paired, paired
 from .eager import Step, Task
 from .history import History
 from .interrupts import uninterrupted
@@ -175,7 +175,7 @@ class Trainer:
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
         its gradient not finite.
         """
-        X, Y = paired(X, Y)
+        check_paired(X, Y)
         if not isinstance(callbacks, list | tuple):
             raise TypeError(f"fit expected callbacks in a list, such as [monitor], got {callbacks!r}")
         for name, number in {
@@ -238,7 +238,8 @@ class Trainer:
     def _epoch(self, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
         self.model.train()
-        order, count = shuffled(size, self.seed + 1_000_003 * self.epoch), math.ceil(size / batch_size)
+        count = math.ceil(size / batch_size)
+        order = self._engine().order(size, self.seed + 1_000_003 * self.epoch)
         while True:
             done = self.epoch * count + self.batch
             at = done / count

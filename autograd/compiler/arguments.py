@@ -52,11 +52,11 @@ def parts_of(batch: Sequence[Any]) -> tuple[list[Part], bool]:
     if not batch:
         raise TypeError("expected a batch for each argument of the function, got none")
     for x in batch:
-        if not isinstance(x, list | tuple) and not hasattr(x, "__array_interface__"):
+        if not isinstance(x, list | tuple) and not hasattr(x, "dtype"):
             raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
     sizes = [len(x) if isinstance(x, list | tuple) or x.ndim else 0 for x in batch]
-    as_array = any(hasattr(x, "__array_interface__") for x in batch)
-    found = [_of_array(x) if hasattr(x, "__array_interface__") else _of_list(x) for x in batch]
+    as_array = any(hasattr(x, "dtype") for x in batch)
+    found = [_of_array(x) if hasattr(x, "dtype") else _of_list(x) for x in batch]
     if len({*sizes}) > 1 or not sizes[0]:
         raise ValueError(f"expected as many examples for each argument, and at least one, got {sizes}")
     if None not in found:

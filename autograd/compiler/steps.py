@@ -72,10 +72,11 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
     f.done()
 
 
-def take(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Examples out of rows of numbers: those at 1, so many columns as stand at 2; to the place at 3, columns as far
-    from each other as stands at 4. The cells, at 5, have the order of the examples."""
+def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False) -> None:
+    """Examples out of rows of numbers, whole ones or doubles: those at 1, so many columns as stand at 2; to the place
+    at 3, columns as far from each other as stands at 4. The cells, at 5, have the order of the examples."""
     f = Step(module, name, blocks)
+    kind = I64 if whole else F64
     source, columns, target, apart, order = f.table(1), f.entry(2), f.entry(3), f.entry(4), f.listed(5, ORDER)
     position, last = f.read(f.cell(5, POSITION)), f.plus(f.examples, -1)
 
@@ -85,12 +86,13 @@ def take(module: ir.Module, name: str, blocks: Blocks) -> None:
             example = f.plus(e, lane)
             example = f.b.select(f.b.icmp_signed("<", example, last), example, last)
             row = f.element(order, f.plus(position, example))
-            rows.append(f.b.gep(source, [f.b.mul(row, columns)], source_etype=F64))
+            rows.append(f.b.gep(source, [f.b.mul(row, columns)], source_etype=kind))
 
         def column(c: ir.Value, _: Sequence[ir.Value]) -> None:
             x = ir.Constant(f.vector, ir.Undefined)
             for lane, row in enumerate(rows):
-                number = f.b.load(f.b.gep(row, [c], source_etype=F64), typ=F64)
+                number = f.b.load(f.b.gep(row, [c], source_etype=kind), typ=kind)
+                number = f.b.sitofp(number, F64) if whole else number
                 x = f.b.insert_element(x, number, ir.Constant(ir.IntType(32), lane))
             f.store(x, f.plus(target, f.b.mul(c, apart), e))
 
@@ -211,3 +213,45 @@ def work(module: ir.Module, name: str, blocks: Blocks) -> None:
 
     f.loop(f.whole(0), f.count, 1, job)
     f.b.ret_void()
+
+
+def shuffle(module: ir.Module, name: str) -> None:
+    """(order, how many, words, how many of those): swaps as Python's `random.shuffle` does, which for each number
+    counted down takes 32 random bits until enough of the first of them are no larger. Returns how many words are left,
+    or -1 if they did not suffice."""
+    function = ir.Function(module, ir.FunctionType(I64, [POINTER, I64, POINTER, I64]), name)
+    order, count, words, given = function.args
+    b = ir.IRBuilder(function.append_basic_block())
+    start, (head, draw, swap, done, short) = b.block, [b.append_basic_block() for _ in range(5)]
+    zero, one = ir.Constant(I64, 0), ir.Constant(I64, 1)
+    b.branch(head)
+    b.position_at_end(head)
+    n, used = b.phi(I64), b.phi(I64)  # of the first n numbers one is chosen
+    n.add_incoming(count, start)
+    used.add_incoming(zero, start)
+    leading = ir.Function(module, ir.FunctionType(I64, [I64, ir.IntType(1)]), "llvm.ctlz.i64")
+    drop = b.sub(b.call(leading, [n, ir.Constant(ir.IntType(1), 0)]), ir.Constant(I64, 32))
+    b.cbranch(b.icmp_signed(">", n, one), draw, done)
+    b.position_at_end(draw)
+    at = b.phi(I64)
+    at.add_incoming(used, head)
+    inside = b.append_basic_block()
+    b.cbranch(b.icmp_signed("<", at, given), inside, short)
+    b.position_at_end(inside)
+    word = b.zext(b.load(b.gep(words, [at], source_etype=ir.IntType(32)), typ=ir.IntType(32)), I64)
+    chosen, following = b.lshr(word, drop), b.add(at, one)
+    at.add_incoming(following, inside)
+    b.cbranch(b.icmp_signed("<", chosen, n), swap, draw)
+    b.position_at_end(swap)
+    last = b.sub(n, one)
+    places = [b.gep(order, [i], source_etype=I64) for i in (last, chosen)]
+    numbers = [b.load(place, typ=I64) for place in places]
+    for place, x in zip(places, reversed(numbers), strict=True):
+        b.store(x, place)
+    n.add_incoming(last, swap)
+    used.add_incoming(following, swap)
+    b.branch(head)
+    b.position_at_end(done)
+    b.ret(b.sub(given, used))
+    b.position_at_end(short)
+    b.ret(ir.Constant(I64, -1))
