@@ -135,37 +135,39 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     active, path = active_path([root for root, _ in seeds], inputs)
     guard = _Guard(path) if is_symbolic() else None
     pending: dict[Node, Any] = {}
-    products: dict[Node, list[tuple[Any, Any]]] = {}  # what flows through `dot`s, to become one of its own
+    products: dict[Node, tuple[list[Any], list[Any]]] = {}  # what flows through `dot`s, to become one of its own
+    vectors: dict[Any, Any] = {}
     with recording():
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
             if node in products:
-                pending[node] = _total(products.pop(node), pending.get(node))
+                pending[node] = _total(products.pop(node), pending.get(node), vectors)
             if node in pending:
                 adjoint = pending[node]
+                if guard is not None and node.primitive is ops.dot:
+                    guard.through(node, adjoint, active, pending, products)
+                    continue
                 guarded = guard is not None and guard.needed(node)
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
                         if guard is not None:
                             guard.flows(node, x, partial, x in pending or x in products)
-                            if node.primitive is ops.dot:
-                                products.setdefault(x, []).append((partial, adjoint))
-                                continue
                         part = ops.flow(adjoint, partial, guarded)
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
         for x, pairs in products.items():
-            pending[x] = _total(pairs, pending.get(x))
+            pending[x] = _total(pairs, pending.get(x), vectors)
     return [pending.get(x) for x in inputs]
 
 
-def _total(pairs: list[tuple[Any, Any]], rest: Any) -> Any:
-    """The sum of the products, and of what else there is."""
-    if len(pairs) > 1:
-        return ops.dot(*zip(*pairs, strict=True), -0.0 if rest is None else rest)
-    product = ops.mul(pairs[0][1], pairs[0][0])
+def _total(pairs: tuple[list[Any], list[Any]], rest: Any, vectors: dict[Any, Any]) -> Any:
+    """The sum of the products, and of what else there is. Vectors of the same nodes become one, as in a layer."""
+    ws, xs = (vectors.setdefault(v := tuple(side), v) for side in pairs)
+    if len(ws) > 1:
+        return ops.dot(ws, xs, -0.0 if rest is None else rest)
+    product = ops.mul(xs[0], ws[0])
     return product if rest is None else ops.add(rest, product)
 
 
@@ -183,6 +185,24 @@ class _Guard:
 
     def needed(self, node: Node) -> bool:
         return node in self._unbounded and node.primitive not in ops.LINEAR and not self._always.get(node, True)
+
+    def through(
+        self, node: Node, adjoint: Any, active: set[Node], pending: Any, products: dict[Node, Any]
+    ) -> None:
+        """What flows through a `dot`: of each product the other factor, times the adjoint."""
+        ws, xs, bias = node._a
+        always = self._always.get(node, True)
+        for these, others in ((ws, xs), (xs, ws)):
+            for x, other in zip(these, others, strict=True):
+                if x in active and type(x) is not float:
+                    self._always[x] = always or ((x in pending or x in products) and self._always[x])
+                    if (pairs := products.get(x)) is None:
+                        products[x] = pairs = [], []
+                    pairs[0].append(other)
+                    pairs[1].append(adjoint)
+        if bias in active and type(bias) is not float:
+            self._always[bias] = always or ((bias in pending or bias in products) and self._always[bias])
+            pending[bias] = ops.add(pending[bias], adjoint) if bias in pending else adjoint
 
     def flows(self, node: Node, x: Node, partial: Any, again: bool) -> None:
         """Notes that something flows from a node to an operand."""

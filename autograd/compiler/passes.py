@@ -10,7 +10,7 @@ from ..graph import topological_order
 from ..modes import plainly, symbolic
 from ..primitives import TABLE, Primitive
 from ..value import Value
-from .program import Builder, Operands, Program, bits
+from .program import Builder, Operands, Program, bits, by_identity
 
 Pass = Callable[[Program], Program]
 
@@ -62,13 +62,14 @@ class _Rewriter:
 def fold(program: Program) -> Program:
     """What depends on constants alone becomes a constant; x * 1, x / 1, x ** 1, x - 0 and x + -0.0 become x."""
     work = _Rewriter(program)
+    largest = by_identity(max)
     for primitive, operands in program.instructions:
         xs = work.moved(operands)
-        work.take(_folded(work, primitive, xs))
+        work.take(_folded(work, primitive, xs, largest))
     return work.program()
 
 
-def _folded(work: _Rewriter, primitive: Any, xs: Operands) -> Any:
+def _folded(work: _Rewriter, primitive: Any, xs: Operands, largest: Callable[[Any], int]) -> Any:
     if primitive is ops.identity:
         return xs[0]
     if len(xs) == 2 and not primitive.vectors:
@@ -76,7 +77,7 @@ def _folded(work: _Rewriter, primitive: Any, xs: Operands) -> Any:
             number = work.number(x)
             if number is not None and (primitive, i, bits(number)) in NEUTRAL:
                 return xs[1 - i]
-    if all((max(x) if type(x) is tuple else x) < 0 for x in xs):
+    if all([(largest(x) if type(x) is tuple else x) < 0 for x in xs]):
         numbers = [[work.number(y) for y in x] if type(x) is tuple else work.number(x) for x in xs]
         return work.constant(primitive.forward(*numbers))
     if primitive is ops.where and (condition := work.number(xs[0])) is not None:
@@ -120,7 +121,12 @@ def merge(program: Program) -> Program:
     work, seen = _Rewriter(program), dict[Any, int]()
     for primitive, operands in program.instructions:
         xs = work.moved(operands)
-        key = (primitive, tuple(sorted(xs)) if primitive in COMMUTATIVE else xs)
+        if primitive in COMMUTATIVE:
+            key = primitive, *sorted(xs)
+        elif primitive.vectors:
+            key = primitive, *[work.new.vector(x) if type(x) is tuple else x for x in xs]
+        else:
+            key = primitive, *xs
         slot = seen.get(key)
         if slot is None:
             seen[key] = slot = work.new.append(primitive, xs)
@@ -135,11 +141,16 @@ def prune(program: Program) -> Program:
     needed = [False] * (total + len(program.constants))
     for y in program.outputs:
         needed[y] = True
+    done = set[int]()
     for slot in range(total - 1, first - 1, -1):
         if needed[slot]:
             for x in program.instructions[slot - first].operands:
-                for y in x if type(x) is tuple else (x,):
-                    needed[y] = True
+                if type(x) is not tuple:
+                    needed[x] = True
+                elif id(x) not in done:
+                    done.add(id(x))
+                    for y in x:
+                        needed[y] = True
     work = _Rewriter(program)
     for slot, (primitive, operands) in enumerate(program.instructions, first):
         work.take(work.new.append(primitive, work.moved(operands)) if needed[slot] else -1)
@@ -154,11 +165,7 @@ def sums_to_dots(program: Program) -> Program:
     """
     first, instructions = program.first, program.instructions
     total = first + len(instructions)
-    uses = [0] * (total + len(program.constants))
-    for _, operands in instructions:
-        for x in operands:
-            for y in x if type(x) is tuple else (x,):
-                uses[y] += 1
+    uses = program.uses()
     for y in program.outputs:
         uses[y] += 1
 
@@ -302,7 +309,21 @@ def separate(program: Program) -> Program:
     shared numbers, of a shared one and one of the example, or of two of the example. The constant 1 is there."""
     work = _Rewriter(program)
     work.constant(1.0)
-    own = program.depends()
+    own, known = program.depends(), dict[tuple[int, int], Any]()
+
+    def split(operands: Operands, xs: Operands) -> Any:
+        """The products of a `dot` by kind, the factors in order."""
+        if (found := known.get(key := (id(operands[0]), id(operands[1])))) is None:
+            kinds: tuple[Any, ...] = (([], []), ([], []), ([], []))
+            for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True):
+                if own[old_w] and not own[old_x]:
+                    w, x = x, w
+                left, right = kinds[own[old_w] + own[old_x]]
+                left.append(w)
+                right.append(x)
+            known[key] = found = [(tuple(left), tuple(right)) for left, right in kinds]
+        return found
+
     for primitive, operands in program.instructions:
         xs = work.moved(operands)
         if primitive is not ops.dot and primitive is not ops.mul:
@@ -312,21 +333,15 @@ def separate(program: Program) -> Program:
             a, b = operands
             work.take(work.new.append(primitive, xs[::-1] if own[a] and not own[b] else xs))
             continue
-        kinds: tuple[Any, ...] = (([], []), ([], []), ([], []))
-        for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True):
-            if own[old_w] and not own[old_x]:
-                w, x = x, w
-            left, right = kinds[own[old_w] + own[old_x]]
-            left.append(w)
-            right.append(x)
+        kinds = split(operands, xs)
         result = xs[2]
         if kinds[0][0] and own[operands[2]]:  # what is shared is computed once, and added
-            shared = work.new.append(ops.dot, (tuple(kinds[0][0]), tuple(kinds[0][1]), work.constant(-0.0)))
+            shared = work.new.append(ops.dot, (*kinds[0], work.constant(-0.0)))
             result = work.new.append(ops.add, (result, shared))
             kinds = kinds[1:]
         for left, right in kinds:
             if left:
-                result = work.new.append(ops.dot, (tuple(left), tuple(right), result))
+                result = work.new.append(ops.dot, (left, right, result))
         work.take(result)
     return work.program()
 

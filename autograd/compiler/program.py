@@ -6,7 +6,7 @@ its result, and reads only slots before its own. Constants are counted from the 
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ class Program:
 
     def __post_init__(self) -> None:
         lowest = -len(self.constants)
+        ends: dict[int, tuple[int, int]] = {}  # of a vector, which many instructions may share
         for slot, (primitive, operands) in enumerate(self.instructions, start=self.first):
             if len(operands) != primitive.arity:
                 raise ValueError(f"%{slot}: {primitive.name} takes {primitive.arity} operands, got {len(operands)}")
@@ -47,7 +48,9 @@ class Program:
                 if type(x) is tuple:
                     if i not in primitive.vectors:
                         raise ValueError(f"%{slot}: operand {i} of {primitive.name} is no vector, got {x}")
-                    last, least = (max(x), min(x)) if x else (0, 0)
+                    if (found := ends.get(id(x))) is None:
+                        ends[id(x)] = found = (max(x), min(x)) if x else (0, 0)
+                    last, least = found
                 else:
                     last = least = x
                 if last >= slot or least < lowest:
@@ -64,9 +67,28 @@ class Program:
         """For each slot whether it depends on the inputs, so that each example has its own."""
         before = [True] * len(self.inputs) + [False] * len(self.shared)
         own = self.slots(before, [False] * len(self.constants))
+        of_vector = by_identity(lambda x: any([own[y] for y in x]))
         for slot, (_, operands) in enumerate(self.instructions, self.first):
-            own[slot] = any(own[y] for x in operands for y in (x if type(x) is tuple else (x,)))
+            own[slot] = any([of_vector(x) if type(x) is tuple else own[x] for x in operands])
         return own
+
+    def uses(self) -> list[int]:
+        """For each slot how many operands it is."""
+        uses = self.slots([0] * self.first, [0] * len(self.constants))
+        uses[self.first : self.first + len(self.instructions)] = [0] * len(self.instructions)
+        vectors: dict[int, list[Any]] = {}  # one and how often it stands
+        for _, operands in self.instructions:
+            for x in operands:
+                if type(x) is not tuple:
+                    uses[x] += 1
+                elif (found := vectors.get(id(x))) is None:
+                    vectors[id(x)] = [x, 1]
+                else:
+                    found[1] += 1
+        for vector, times in vectors.values():
+            for y in vector:
+                uses[y] += times
+        return uses
 
     def slots(self, before: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
         """Something for each slot, so that what belongs to a constant is found by its negative number: what there is
@@ -93,6 +115,18 @@ class Program:
         yield "return " + ", ".join(map(text, self.outputs))
 
 
+def by_identity(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """f, which asks but once for each vector of a program: a layer's rows share one."""
+    known: dict[int, Any] = {}
+
+    def asked(x: Any) -> Any:
+        if (found := known.get(id(x), known)) is known:
+            known[id(x)] = found = f(x)
+        return found
+
+    return asked
+
+
 def bits(x: float) -> bytes:
     """What tells floats apart: -0.0 from 0.0, and one nan not from itself."""
     return struct.pack("d", x)
@@ -106,6 +140,9 @@ class Builder:
         self.instructions: list[Instruction] = []
         self.constants: list[float] = []
         self._constants: dict[bytes, int] = {}
+        self._vectors: dict[Any, Any] = {}
+        self.vector = by_identity(lambda x: self._vectors.setdefault(x, x))
+        self._kept: list[Any] = []  # vectors whose identity is known
         self._before = len(self.inputs) + len(self.shared)
 
     def constant(self, x: float) -> int:
@@ -115,6 +152,9 @@ class Builder:
         return slot
 
     def append(self, primitive: Primitive, operands: Operands) -> int:
+        if primitive.vectors:  # equal vectors become one
+            self._kept.append(operands)
+            operands = tuple([self.vector(x) if type(x) is tuple else x for x in operands])
         self.instructions.append(Instruction(primitive, operands))
         return self._before + len(self.instructions) - 1
 
