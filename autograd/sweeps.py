@@ -186,9 +186,7 @@ class _Guard:
     def needed(self, node: Node) -> bool:
         return node in self._unbounded and node.primitive not in ops.LINEAR and not self._always.get(node, True)
 
-    def through(
-        self, node: Node, adjoint: Any, active: set[Node], pending: Any, products: dict[Node, Any]
-    ) -> None:
+    def through(self, node: Node, adjoint: Any, active: set[Node], pending: Any, products: dict[Node, Any]) -> None:
         """What flows through a `dot`: of each product the other factor, times the adjoint."""
         ws, xs, bias = node._a
         always = self._always.get(node, True)

@@ -104,6 +104,14 @@ class Function:
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
         self.b.call(function, [x, self.at(place), ir.Constant(ir.IntType(32), 8), mask])
 
+    def load_some(self, place: ir.Value, mask: ir.Value) -> ir.Value:
+        """Zeros in the other lanes."""
+        name = f"llvm.masked.load.v{self.blocks.lanes}f64.p0"
+        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), mask.type, self.vector])
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        nothing = ir.Constant(self.vector, [0.0] * self.blocks.lanes)
+        return self.b.call(function, [self.at(place), ir.Constant(ir.IntType(32), 8), mask, nothing])
+
     def plus(self, a: ir.Value, *bs: ir.Value | int) -> ir.Value:
         for b in bs:
             if type(b) is int:

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from . import emit
+from . import emit, rows
 from .emit import Blocks
 from .kernels import EACH, Gather, Kernel, Map, Rolled, Total
 from .nests import Nest, nests
@@ -84,6 +84,8 @@ def _address(name: str) -> int:
 
 SCALAR = Blocks(1, 4, 1)
 """For what runs once: one number at a time."""
+LANES: dict[bool, Callable[[Machine], Blocks]] = {True: lambda machine: machine.blocks, False: lambda machine: SCALAR}
+"""For rows that lie side by side, and for others."""
 
 
 def address_of(numbers: Any) -> int:
@@ -103,19 +105,19 @@ class Plan:
     def __init__(
         self, rolled: Rolled, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
     ) -> None:
-        width = machine.blocks.width
+        width = machine.blocks.width if capacity > 1 else 1
         self.machine, self.rolled = machine, rolled
         self.capacity = -(-capacity // width) * width
         self.totals = totals
         self.first_own = -(-(rolled.shared + totals) // 8) * 8
-        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity))()
+        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity + 64))()  # vectors are read whole
         self.address = ctypes.addressof(self.memory)
         self.first_total = rolled.shared if totals_at is None else (totals_at - self.address) // 8
         taken = rolled.shared_inputs
         self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
         self._tables: list[array[int]] = []
         self._used: dict[Any, None] = {}
-        self.once, self.each = self._records(rolled.once, SCALAR), self._records(rolled.each, machine.blocks)
+        self.once, self.each = self._records(rolled.once, True), self._records(rolled.each, capacity == 1)
 
     def at(self, place: int) -> int:
         """Where a place is in the memory."""
@@ -124,34 +126,67 @@ class Plan:
     def _run(self, records: "array[int]", examples: int) -> None:
         self.machine.run(records.buffer_info()[0], len(records) // emit.SIZE, self.address, examples)
 
-    def _records(self, kernels: Sequence[Kernel], blocks: Blocks) -> "array[int]":
-        return array("q", [x for kernel in kernels for record in self._calls(kernel, blocks) for x in record])
+    def _records(self, kernels: Sequence[Kernel], single: bool) -> "array[int]":
+        calls = self._single if single else self._calls
+        return array("q", [x for kernel in kernels for record in calls(kernel) for x in record])
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         self._used[key] = None
         return self.machine.function(key, make, *args, **options)
 
-    def _calls(self, kernel: Kernel, blocks: Blocks) -> list[list[int]]:
+    def _single(self, kernel: Kernel) -> list[list[int]]:
+        """The records of a kernel for one example."""
+        if isinstance(kernel, Gather):
+            return self._calls(kernel, SCALAR)
+        found: list[tuple[int, ...]]
+        if isinstance(kernel, Total):
+            # added to what is there
+            found = [(*row, self.first_total + out, self.first_total + out)
+                     for row, out in zip(kernel.rows, kernel.out, strict=True)]  # fmt: skip
+        else:
+            found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
+        records = []
+        for piece in nests(found):
+            steps = rows.steps_of(piece)
+            blocks = LANES[piece.counts[1] > 1 and steps[-1] == rows.NEXT](self.machine)
+            if isinstance(kernel, Map):
+                key: Any = "map of rows", kernel.expression, steps, blocks
+                address = self._function(key, rows.mapped, blocks, kernel.expression, steps)
+                records.append(self._record(address, piece, 0, 0, 0))
+                continue
+            lines = [list(offsets) == list(range(len(offsets))) for offsets in (kernel.ws, kernel.xs)]
+            if rows.OTHER in steps[:2] and all(lines) and len(kernel.ws) >= self.machine.blocks.lanes:
+                blocks, same_x = self.machine.blocks, steps[1] == rows.STAYS
+                key = "dot of neighbours", same_x, blocks
+                address = self._function(key, rows.dot_of_neighbours, blocks, same_x=same_x)
+            else:
+                address = self._function(("dot of rows", steps, blocks), rows.dot, blocks, steps)
+            ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
+            records.append(self._record(address, piece, len(kernel.ws), ws, xs))
+        return records
+
+    def _calls(self, kernel: Kernel, blocks: Blocks | None = None) -> list[list[int]]:
         """The records of a kernel."""
+        blocks = blocks or self.machine.blocks
         first = self.first_total if isinstance(kernel, Total) else 0
         middle = (0,) if isinstance(kernel, Total) else ()
-        rows = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        own = tuple([blocks is SCALAR or place >= EACH for place in rows[0][:-1]])
+        found = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
+        own = tuple([blocks is SCALAR or place >= EACH for place in found[0][:-1]])
         if isinstance(kernel, Map):
             address = self._function(
                 ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
             )
-            return [self._record(address, piece, 0, 0, 0) for piece in nests(rows)]
+            return [self._record(address, piece, 0, 0, 0) for piece in nests(found)]
         if isinstance(kernel, Gather):
             address = self._function(("gather", own[1], blocks), emit.gather, blocks, own_x=own[1])
-            xs = self._table(kernel.xs, rows[0][1])
-            return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(rows)]
-        ws, xs = self._table(kernel.ws, rows[0][0]), self._table(kernel.xs, rows[0][1])
+            xs = self._table(kernel.xs, found[0][1])
+            return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(found)]
+        ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
         if isinstance(kernel, Total):
             address = self._function(("total", own[0], blocks), emit.total, blocks, own_w=own[0])
         else:
             address = self._function(("dot", own[0], own[2], blocks), emit.dot, blocks, own_w=own[0], own_bias=own[2])
-        return [self._record(address, piece, len(kernel.ws), ws, xs) for piece in nests(rows)]
+        return [self._record(address, piece, len(kernel.ws), ws, xs) for piece in nests(found)]
 
     def _table(self, offsets: Sequence[int], place: int) -> int:
         """The address of a table of offsets from a place."""

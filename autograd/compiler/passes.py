@@ -77,7 +77,7 @@ def _folded(work: _Rewriter, primitive: Any, xs: Operands, largest: Callable[[An
             number = work.number(x)
             if number is not None and (primitive, i, bits(number)) in NEUTRAL:
                 return xs[1 - i]
-    if all([(largest(x) if type(x) is tuple else x) < 0 for x in xs]):
+    if all((largest(x) if type(x) is tuple else x) < 0 for x in xs):
         numbers = [[work.number(y) for y in x] if type(x) is tuple else work.number(x) for x in xs]
         return work.constant(primitive.forward(*numbers))
     if primitive is ops.where and (condition := work.number(xs[0])) is not None:

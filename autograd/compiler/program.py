@@ -67,9 +67,9 @@ class Program:
         """For each slot whether it depends on the inputs, so that each example has its own."""
         before = [True] * len(self.inputs) + [False] * len(self.shared)
         own = self.slots(before, [False] * len(self.constants))
-        of_vector = by_identity(lambda x: any([own[y] for y in x]))
+        of_vector = by_identity(lambda x: any(own[y] for y in x))
         for slot, (_, operands) in enumerate(self.instructions, self.first):
-            own[slot] = any([of_vector(x) if type(x) is tuple else own[x] for x in operands])
+            own[slot] = any(of_vector(x) if type(x) is tuple else own[x] for x in operands)
         return own
 
     def uses(self) -> list[int]:

@@ -1,0 +1,151 @@
+"""Kernels for one example at a time, such as a document: rows of a kernel lie in the lanes of a vector, or the terms of
+a sum do.
+
+What all examples share and what is the example's own differ no longer: both lie number by number. So a place of a row
+stays where it is, goes on by one, or by some other stride, and functions are made for that.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from .emit import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, compute, reduced
+from .kernels import Expression
+from .nests import Nest
+
+STAYS, NEXT, OTHER = range(3)
+"""What happens to a place from row to row."""
+TOGETHER = 4
+"""So many rows, or vectors of them, share what they have in common."""
+
+
+def steps_of(piece: Nest) -> tuple[int, ...]:
+    """What happens to each place of a nest."""
+    return tuple([x if x in (STAYS, NEXT) else OTHER for x in piece.inner])
+
+
+class Rows(Function):
+    """A function over the rows of a nest, many at a time."""
+
+    def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, lanes: int) -> ir.Value:
+        """What stands at a place for the rows from the j-th on."""
+        kind = self.vector_of(lanes)
+        if how == NEXT:
+            return self.load(self.plus(place, j), kind)
+        if how == STAYS:
+            return self.spread(self.scalar(place))
+        x = ir.Constant(kind, ir.Undefined)
+        for lane in range(lanes):
+            one = self.scalar(self.plus(place, self.times(self.plus(j, lane), stride)))
+            x = self.b.insert_element(x, one, ir.Constant(ir.IntType(32), lane))
+        return x
+
+    def over_rows(self, body: Callable[[ir.Value, int, ir.Value | None], None], together: int) -> None:
+        """body(j, how many vectors, the mask of those rows that there are, if not all)."""
+        lanes, inner = self.blocks.lanes, self.entry(INNER)
+        start = self.whole(0)
+        for vectors in sorted({together, 1}, reverse=True):
+            step = lanes * vectors
+            stop = self.times(self.b.sdiv(inner, self.whole(step)), step)
+            self.loop(start, stop, step, functools.partial(self._whole, body, vectors))
+            start = stop
+        if lanes > 1:
+            with self.b.if_then(self.b.icmp_signed("<", start, inner)):
+                body(start, 1, self.mask(self.b.sub(inner, start)))
+
+    @staticmethod
+    def _whole(body: Callable[[ir.Value, int, ir.Value | None], None], vectors: int, j: ir.Value, _: object) -> None:
+        body(j, vectors, None)
+
+    def put(self, x: ir.Value, place: ir.Value, mask: ir.Value | None) -> None:
+        if mask is None:
+            self.store(x, place)
+        else:
+            self.store_some(x, place, mask)
+
+
+def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, steps: Sequence[int]) -> None:
+    """`Map`. The result goes on by one from row to row, unless one row is computed at a time."""
+    f = Rows(module, name, blocks)
+    count, lanes = len(steps) - 1, blocks.lanes
+    strides = [f.entry(STRIDES_INNER + k) for k in range(count + 1)]
+
+    def outer(_: ir.Value, places: list[ir.Value]) -> None:
+        def rows(j: ir.Value, _: int, mask: ir.Value | None) -> None:
+            operands = [f.number(steps[k], places[k], j, strides[k], lanes) for k in range(count)]
+            out = f.plus(places[count], j if steps[count] == NEXT else f.b.mul(j, strides[count]))
+            f.put(compute(f, expression, operands), out, mask)
+
+        f.over_rows(rows, 1)
+
+    f.walk(count + 1, outer)
+    f.done()
+
+
+def dot(module: ir.Module, name: str, blocks: Blocks, steps: Sequence[int]) -> None:
+    """`Dot`, rows in lanes: w, x, bias and out move as `steps` says; out by one, unless one row is computed at a time.
+    A sum that is added to what is there has that as its bias."""
+    f = Rows(module, name, blocks)
+    lanes = blocks.lanes
+    strides = [f.entry(STRIDES_INNER + k) for k in range(4)]
+    ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
+
+    def outer(_: ir.Value, places: list[ir.Value]) -> None:
+        def rows(j: ir.Value, vectors: int, mask: ir.Value | None) -> None:
+            def numbers(k: int, place: ir.Value) -> list[ir.Value]:
+                if steps[k] == STAYS:
+                    return [f.number(STAYS, place, j, strides[k], lanes)] * vectors
+                return [f.number(steps[k], place, f.plus(j, v * lanes), strides[k], lanes) for v in range(vectors)]
+
+            def term(k: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
+                left = numbers(0, f.plus(places[0], f.element(ws, k)))
+                right = numbers(1, f.plus(places[1], f.element(xs, k)))
+                return [f.fma(a, b, total) for a, b, total in zip(left, right, sums, strict=True)]
+
+            sums = f.loop(f.whole(0), terms, 1, term, numbers(2, places[2]))
+            for v, total in enumerate(sums):
+                row = f.plus(j, v * lanes)
+                f.put(total, f.plus(places[3], row if steps[3] == NEXT else f.b.mul(row, strides[3])), mask)
+
+        f.over_rows(rows, TOGETHER if lanes > 1 else 1)
+
+    f.walk(4, outer)
+    f.done()
+
+
+def dot_of_neighbours(module: ir.Module, name: str, blocks: Blocks, *, same_x: bool) -> None:
+    """`Dot`, terms in lanes: both factors of following terms lie side by side. same_x: all rows have the same x."""
+    f = Rows(module, name, blocks)
+    lanes, terms = blocks.lanes, f.entry(TERMS)
+    full = f.times(f.b.sdiv(terms, f.whole(lanes)), lanes)
+    mask, some = f.mask(f.b.sub(terms, full)), f.b.icmp_signed("<", full, terms)
+    nothing = ir.Constant(f.vector, [0.0] * lanes)
+    strides = [f.entry(STRIDES_INNER + k) for k in range(4)]
+
+    def outer(_: ir.Value, places: list[ir.Value]) -> None:
+        def rows(j: ir.Value, count: int) -> None:
+            at = [[f.plus(places[k], f.b.mul(f.plus(j, r), strides[k])) for r in range(count)] for k in range(4)]
+
+            def term(k: ir.Value, sums: Sequence[ir.Value], load: Callable[[ir.Value], ir.Value]) -> list[ir.Value]:
+                right = [load(f.plus(at[1][r], k)) for r in range(1 if same_x else count)]
+                left = [load(f.plus(at[0][r], k)) for r in range(count)]
+                return [f.fma(left[r], right[0 if same_x else r], sums[r]) for r in range(count)]
+
+            sums = f.loop(f.whole(0), full, lanes, lambda k, sums: term(k, sums, f.load), [nothing] * count)
+            before = f.b.block
+            with f.b.if_then(some):
+                rest = term(full, sums, lambda place: f.load_some(place, mask))
+                last = f.b.block
+            for r, (a, b) in enumerate(zip(sums, rest, strict=True)):
+                total = f.b.phi(f.vector)
+                total.add_incoming(a, before)
+                total.add_incoming(b, last)
+                sums[r] = total
+            for r, total in enumerate(sums):
+                f.b.store(f.b.fadd(f.scalar(at[2][r]), reduced(f, total)), f.at(at[3][r]))
+
+        f.rows(TOGETHER, f.entry(INNER), rows)
+
+    f.walk(4, outer)
+    f.done()
