@@ -23,7 +23,7 @@ ROOMS = [
     "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
-    "autograd.compiler.program", "autograd.compiler.passes", "autograd.compiler.kernels", "autograd.compiler.nests",
+    "autograd.compiler.program", "autograd.compiler.rewriting", "autograd.compiler.passes", "autograd.compiler.kernels", "autograd.compiler.nests",
     "autograd.compiler.scalars", "autograd.compiler.source", "autograd.compiler.vectors", "autograd.compiler.emit",
     "autograd.compiler.straight", "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.native",
     "autograd.compiler.interpret",

@@ -41,7 +41,7 @@ def held_against_each_other(f, columns):
     compiled = compile(f)
     value, slopes = compiled.value_and_grad(*columns)
     slopes = slopes if isinstance(slopes, tuple) else (slopes,)
-    program, shared = made(compiled).stages[-1], [leaf.data for leaf in made(compiled).leaves]
+    program, shared = made(compiled).program, [leaf.data for leaf in made(compiled).leaves]
     for i, xs in enumerate(zip(*columns, strict=True)):
         leaves = [Value(x) for x in xs]
         y = f(*leaves)

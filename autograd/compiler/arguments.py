@@ -88,28 +88,36 @@ def _known(kind: type, sizes: tuple[int, ...]) -> tuple[Structure, Any]:
 
 def _of_list(x: Sequence[Any]) -> Argument | None:
     """None if the examples are not of one shape."""
-    sizes, level = list[int](), [y.tolist() if hasattr(y, "tolist") else y for y in x]
-    while any(isinstance(y, list | tuple) for y in level):
-        lengths = {len(y) if isinstance(y, list | tuple) else -1 for y in level}
-        if len(lengths) > 1:
+    sizes, level = list[int](), x
+    while not (kinds := {*map(type, level)}).isdisjoint(NESTED) or any(hasattr(kind, "tolist") for kind in kinds):
+        if not kinds <= NESTED:
+            level = [y.tolist() if hasattr(y, "tolist") else y for y in level]
+            if (kinds := {*map(type, level)}).isdisjoint(NESTED):
+                break
+        if not kinds <= NESTED or len(lengths := {*map(len, level)}) > 1:
             return None
         sizes += lengths
         level = list(itertools.chain.from_iterable(level))
-    return _regular(int if _are_whole(level) else float, tuple(sizes), array("d", level), len(x))
+    kind = int if _are_whole(kinds, level) else float
+    return _regular(kind, tuple(sizes), array("d", level), len(x))
 
 
-def _are_whole(numbers: Sequence[Any]) -> bool:
+NESTED = {list, tuple}
+
+
+def _are_whole(kinds: set[type], numbers: Sequence[Any]) -> bool:
     """Whether all are whole numbers. TypeError if some are no numbers."""
-    kinds = {type(x): x for x in numbers}
-    for kind, x in kinds.items():
+    for kind in kinds:
         if not hasattr(kind, "__float__") or issubclass(kind, Value):
+            x = next(x for x in numbers if type(x) is kind)
             raise TypeError(f"expected numbers, or lists of them, got {x!r} ({kind.__name__})")
     return bool(kinds) and all(hasattr(kind, "__index__") for kind in kinds)
 
 
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[Part]:
     """The examples of arguments whose structures differ, by structure."""
-    kinds = [int if _are_whole(_flat(x)) else float for x in columns]
+    numbers_of = [_flat(x) for x in columns]
+    kinds = [int if _are_whole({*map(type, x)}, x) else float for x in numbers_of]
     rows: dict[str, list[int]] = {}
     structures: dict[str, list[Structure]] = {}
     for i, example in enumerate(zip(*columns, strict=True)):

@@ -10,7 +10,7 @@ from .arguments import Argument, Part, parts_of
 from .interpret import replay
 from .kernels import describe
 from .made import Cache, Made
-from .passes import PASSES
+from .passes import PASSES, run
 from .source import to_c
 from .trace import flat, shaped
 
@@ -88,7 +88,7 @@ class Compiled:
     @property
     def program(self) -> Text:
         """The program of the latest call, as it was traced and after each pass."""
-        stages = zip(("traced", *[step.__name__ for step in PASSES]), self._shown.stages, strict=True)
+        stages = zip(("traced", *[step.__name__ for step in PASSES]), run(self._shown.traced), strict=True)
         return Text("\n\n".join(f"# {name}\n{program}" for name, program in stages))
 
     @property
@@ -101,12 +101,12 @@ class Compiled:
         which can be drawn and stepped through; the first is the function's result."""
         made = self._shown
         numbers = [x for argument in parts_of([[x] for x in example])[0][0].arguments for x in argument.doubles()]
-        return replay(made.stages[-1], numbers, [leaf._data for leaf in made.leaves])
+        return replay(made.program, numbers, [leaf._data for leaf in made.leaves])
 
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
         made = self._shown
-        columns, totals = len(made.stages[-1].inputs), len(made.rolled.outputs) * made.total
+        columns, totals = len(made.traced.inputs), len(made.rolled.outputs) * made.total
         return Text(to_c(made.rolled, self.__name__, columns, totals))
 
     @property

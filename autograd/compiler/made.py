@@ -1,5 +1,6 @@
 """What is made of a function for one structure of its arguments: program, kernels, and memory to run them in."""
 
+import functools
 import itertools
 import math
 import warnings
@@ -14,7 +15,7 @@ from ..value import Value
 from .arguments import Argument
 from .interpret import interpret
 from .kernels import Rolled, roll
-from .passes import run
+from .passes import QUICK, run
 from .program import Program, program_of
 from .trace import Structure, count, flat, shaped, trace
 
@@ -71,10 +72,15 @@ class Made:
             if primitive is ops.gather and operands[0] < len(found.inputs):
                 limits[operands[0]] = min(len(operands[1]), limits.get(operands[0], len(operands[1])))
         self.limits = limits
-        self.stages: list[Program] = run(program)
+        self.traced: Program = program
         self.total = purpose == "training"
-        self.rolled: Rolled = roll(self.stages[-1], [self.total] * len(outputs))
+        self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))
         self.plan: Any = None
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """After the passes. Native code needs it no longer."""
+        return run(self.traced, QUICK)[-1]
 
     def holds(self) -> bool:
         """Whether what was assumed in the trace is still so."""
@@ -117,7 +123,7 @@ class Made:
         if (plan := self._native(examples)) is not None:
             result: list[float] = plan(arguments, shared, examples)
             return result
-        rows = [interpret(self.stages[-1], row, shared) for row in _rows(arguments)]
+        rows = [interpret(self.program, row, shared) for row in _rows(arguments)]
         return [math.fsum(column) for column in zip(*rows, strict=True)]
 
     def each(self, arguments: Sequence[Argument]) -> tuple["array[float]", int]:
@@ -127,7 +133,7 @@ class Made:
         if (plan := self._native(arguments[0].examples)) is not None:
             found: array[float] = plan.each_output(arguments, shared, arguments[0].examples)
         else:
-            rows = (interpret(self.stages[-1], row, shared) for row in _rows(arguments))
+            rows = (interpret(self.program, row, shared) for row in _rows(arguments))
             found = array("d", itertools.chain.from_iterable(rows))
         return found, len(self.rolled.outputs)
 

@@ -117,12 +117,12 @@ class Program:
 
 def by_identity(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """f, which asks but once for each vector of a program: a layer's rows share one."""
-    known: dict[int, Any] = {}
+    known: dict[int, tuple[Any, Any]] = {}  # with the vector itself, so that its identity stays its own
 
     def asked(x: Any) -> Any:
-        if (found := known.get(id(x), known)) is known:
-            known[id(x)] = found = f(x)
-        return found
+        if (found := known.get(id(x))) is None:
+            known[id(x)] = found = f(x), x
+        return found[0]
 
     return asked
 
@@ -142,7 +142,6 @@ class Builder:
         self._constants: dict[bytes, int] = {}
         self._vectors: dict[Any, Any] = {}
         self.vector = by_identity(lambda x: self._vectors.setdefault(x, x))
-        self._kept: list[Any] = []  # vectors whose identity is known
         self._before = len(self.inputs) + len(self.shared)
 
     def constant(self, x: float) -> int:
@@ -153,13 +152,48 @@ class Builder:
 
     def append(self, primitive: Primitive, operands: Operands) -> int:
         if primitive.vectors:  # equal vectors become one
-            self._kept.append(operands)
             operands = tuple([self.vector(x) if type(x) is tuple else x for x in operands])
         self.instructions.append(Instruction(primitive, operands))
         return self._before + len(self.instructions) - 1
 
     def program(self, outputs: Sequence[int]) -> Program:
         return Program(self.inputs, self.shared, tuple(self.constants), tuple(self.instructions), tuple(outputs))
+
+
+class Rewriter:
+    """Makes a new program of another one, instruction by instruction: `moved` gives an old instruction's operands, and
+    `take` says where its result is now."""
+
+    def __init__(self, program: Program) -> None:
+        self.old = program
+        self.new = Builder(program.inputs, program.shared)
+        self.constant, self.append = self.new.constant, self.new.append
+        self.slots = program.slots(range(program.first), [self.constant(x) for x in program.constants])
+        self._next = program.first
+        self._vectors: dict[int, tuple[int, ...]] = {}  # by the old one's identity: a layer's rows share one
+
+    def number(self, slot: int) -> float | None:
+        """The constant in a slot of the new program; None for other slots."""
+        return self.new.constants[-1 - slot] if slot < 0 else None
+
+    def moved(self, operands: Operands) -> Operands:
+        slots, vectors = self.slots, self._vectors
+        result: list[Any] = []
+        for x in operands:
+            if type(x) is not tuple:
+                result.append(slots[x])
+            else:
+                if (found := vectors.get(id(x))) is None:
+                    vectors[id(x)] = found = tuple([slots[y] for y in x])
+                result.append(found)
+        return tuple(result)
+
+    def take(self, slot: int) -> None:
+        self.slots[self._next] = slot
+        self._next += 1
+
+    def program(self) -> Program:
+        return self.new.program([self.slots[y] for y in self.old.outputs])
 
 
 def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[Node]) -> tuple[Program, list[Node]]:

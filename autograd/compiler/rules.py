@@ -10,12 +10,12 @@ from ..value import Value
 from . import straight
 from .emit import INNER, SIZE, TABLE_X
 from .native import Machine
-from .passes import fold, lower, merge, powers, prune, run
+from .passes import prune, run, simplify
 from .program import bits, program_of
 from .trace import flat, trace
 
 Column = ctypes.Array[ctypes.c_double]
-UPDATE = (lower, fold, powers, merge, prune)
+UPDATE = (simplify, prune)
 """Passes for rules: products are added as they are written."""
 
 

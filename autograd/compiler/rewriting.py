@@ -1,0 +1,198 @@
+"""Passes that look at one instruction at a time, so that several of them can be done in one go.
+
+Such a pass is a rule: for an instruction it writes what stands in its place, with what writes for the pass after it.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .. import ops
+from ..graph import arguments as arguments_of
+from ..graph import topological_order
+from ..modes import plainly, symbolic
+from ..primitives import TABLE, Primitive
+from ..value import Value
+from .program import Operands, Program, Rewriter, bits, by_identity
+
+Pass = Callable[[Program], Program]
+
+
+class Out(Protocol):
+    """What a rule writes with."""
+
+    def append(self, primitive: Primitive, operands: Operands) -> int: ...
+    def constant(self, x: float) -> int: ...
+    def number(self, slot: int) -> float | None:
+        """The constant in a slot; None for other slots."""
+
+
+Rule = Callable[[Out, Primitive, Operands], int]
+
+
+class _Stage:
+    """Writes by a rule, whose results go on to the next stage."""
+
+    def __init__(self, rule: Rule, out: Out) -> None:
+        self.append: Callable[[Primitive, Operands], int] = functools.partial(rule, out)
+        self.constant, self.number = out.constant, out.number
+
+
+def together(*rules: Callable[[], Rule]) -> Pass:
+    """A pass that does what these do one after the other. Rules may remember; they are made anew for each program."""
+
+    def apply(program: Program) -> Program:
+        work = Rewriter(program)
+        out: Out = work
+        for make in reversed(rules):
+            out = _Stage(make(), out)
+        for primitive, operands in program.instructions:
+            work.take(out.append(primitive, work.moved(operands)))
+        return work.program()
+
+    return apply
+
+
+def folded() -> Rule:
+    largest = by_identity(max)
+
+    def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
+        if primitive is ops.identity:
+            return int(xs[0])
+        if len(xs) == 2 and not primitive.vectors:
+            for i, x in enumerate(xs):
+                if x < 0 and (primitive, i, bits(out.number(x))) in NEUTRAL:  # type: ignore[arg-type]  # below 0 is one
+                    return int(xs[1 - i])
+        if all((largest(x) if type(x) is tuple else x) < 0 for x in xs):
+            numbers = [[out.number(y) for y in x] if type(x) is tuple else out.number(x) for x in xs]
+            return out.constant(primitive.forward(*numbers))
+        if primitive is ops.where and (condition := out.number(xs[0])) is not None:
+            return int(xs[1] if condition else xs[2])
+        return out.append(primitive, xs)
+
+    return rule
+
+
+ONE, NOTHING, ZERO = bits(1.0), bits(-0.0), bits(0.0)
+NEUTRAL = {
+    (ops.mul, 0, ONE), (ops.mul, 1, ONE), (ops.div, 1, ONE), (ops.pow, 1, ONE),
+    (ops.add, 0, NOTHING), (ops.add, 1, NOTHING), (ops.sub, 1, ZERO),
+}  # fmt: skip
+"""A primitive, which of its two operands, and the number there that makes the result the other operand, exactly."""
+COMMUTATIVE = (ops.add, ops.mul)
+
+
+def powered() -> Rule:
+    def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
+        exponent = out.number(xs[1]) if primitive is ops.pow else None
+        return POWERS[exponent](out, xs[0]) if exponent in POWERS else out.append(primitive, xs)
+
+    return rule
+
+
+def _root(out: Out, x: int) -> int:
+    """x ** 0.5, which differs from the root of x at -inf and -0."""
+    append = out.append
+    root = append(ops.add, (append(ops.sqrt, (x,)), out.constant(0.0)))
+    lowest = append(ops.equal, (x, out.constant(-math.inf)))
+    return append(ops.where, (lowest, out.constant(math.inf), root))
+
+
+def _inverse(out: Out, x: int) -> int:
+    return out.append(ops.div, (out.constant(1.0), x))
+
+
+POWERS: dict[float | None, Callable[[Out, int], int]] = {
+    2.0: lambda out, x: out.append(ops.mul, (x, x)),
+    -1.0: _inverse,
+    0.5: _root,
+    -0.5: lambda out, x: _inverse(out, _root(out, x)),
+}
+
+
+def merged() -> Rule:
+    seen: dict[Any, int] = {}
+    vectors: dict[Any, Any] = {}
+    vector = by_identity(lambda x: vectors.setdefault(x, x))
+
+    def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
+        key: Any = xs
+        if primitive in COMMUTATIVE:
+            key = sorted(xs)
+        elif primitive.vectors:
+            key = [id(vector(x)) if type(x) is tuple else x for x in xs]
+        if (slot := seen.get(key := (primitive, *key))) is None:
+            seen[key] = slot = out.append(primitive, xs)
+        return slot
+
+    return rule
+
+
+def lowered() -> Rule:
+    return _lowered
+
+
+def _lowered(out: Out, primitive: Primitive, xs: Operands) -> int:
+    if primitive.module != TABLE:
+        return _traced(out, primitive, xs)
+    return VECTORS[primitive](out, list(xs[0])) if primitive in VECTORS else out.append(primitive, xs)
+
+
+def _sum(out: Out, xs: list[int]) -> int:
+    ones = (out.constant(1.0),) * len(xs)
+    return out.append(ops.dot, (ones, tuple(xs), out.constant(0.0)))
+
+
+def _amax(out: Out, xs: list[int]) -> int:
+    """A tree of `maximum`."""
+    while len(xs) > 1:
+        pairs = zip(xs[::2], xs[1::2], strict=False)
+        xs = [out.append(ops.maximum, pair) for pair in pairs] + xs[len(xs) // 2 * 2 :]
+    return xs[0]
+
+
+def _logsumexp(out: Out, xs: list[int]) -> int:
+    append = out.append
+    largest = _amax(out, xs)
+    total = _sum(out, [append(ops.exp, (append(ops.sub, (x, largest)),)) for x in xs])
+    infinite = append(ops.equal, (append(ops.abs, (largest,)), out.constant(math.inf)))
+    return append(ops.where, (infinite, largest, append(ops.add, (largest, append(ops.log, (total,))))))
+
+
+VECTORS: dict[Primitive, Callable[[Out, list[int]], int]] = {
+    ops.sum: _sum, ops.amax: _amax, ops.logsumexp: _logsumexp,
+}  # fmt: skip
+
+
+def _traced(out: Out, primitive: Primitive, operands: Operands) -> int:
+    """The forward rule of a custom primitive, recorded."""
+    leaves: dict[Any, int] = {}
+
+    def leaf(slot: int) -> Value:
+        leaves[node := Value(0.5)] = slot
+        return node
+
+    arguments = [tuple(map(leaf, x)) if type(x) is tuple else leaf(x) for x in operands]
+    try:
+        with plainly(), symbolic():
+            result: Any = getattr(primitive.forward, "__wrapped__", primitive.forward)(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"the forward rule of {primitive.name} cannot be compiled: {error}; write it with operators and autograd's "
+            f"functions, such as autograd.sin in the place of math.sin"
+        ) from None
+    if not isinstance(result, Value):
+        return out.constant(float(result))
+    others, interiors = topological_order(result)
+    slots = {**leaves, **{x: out.constant(x._data) for x in others if x not in leaves}}
+
+    def slot(x: Any) -> Any:
+        if type(x) is tuple:
+            return tuple(map(slot, x))
+        return out.constant(x) if type(x) is float else slots[x]
+
+    for node in interiors:
+        assert node.primitive is not None
+        slots[node] = _lowered(out, node.primitive, tuple(map(slot, arguments_of(node))))
+    return slots[result]
