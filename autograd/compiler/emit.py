@@ -183,11 +183,12 @@ def intrinsic(module: ir.Module, name: str, kind: ir.Type, arity: int) -> ir.Fun
     return found or ir.Function(module, ir.FunctionType(kind, [kind] * arity), full)
 
 
-def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: bool) -> None:
-    """`Dot`, with x of each example, and w and the bias of each or shared."""
+def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: bool, strides: bool) -> None:
+    """`Dot`, with x of each example, and w and the bias of each or shared. strides: whether the record has strides
+    from term to term in the place of tables."""
     f = Function(module, name, blocks)
     stride_w, stride_x, stride_b, stride_o = (f.entry(STRIDES_INNER + k) for k in range(4))
-    ws, xs, terms, inner = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS), f.entry(INNER)
+    ws, xs, terms, inner = f.entry(TABLE_W), f.entry(TABLE_X), f.entry(TERMS), f.entry(INNER)
     shared_x = f.b.icmp_signed("==", stride_x, f.whole(0))
     lanes = range(blocks.vectors)
 
@@ -207,10 +208,17 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
                 else:
                     sums += [f.spread(f.scalar(each[1][r]))] * blocks.vectors
 
-            def term(k: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
-                at_w, at_x = f.element(ws, k), f.plus(x, f.element(xs, k), e)
+            start_x = f.plus(x, e)
+
+            def term(k: ir.Value, carried: Sequence[ir.Value]) -> list[ir.Value]:
+                at_w, at_x, *sums = carried
+                following = [f.plus(at_w, ws), f.plus(at_x, xs)]
+                if not strides:
+                    at_w, at_x = (f.element(f.b.inttoptr(table, POINTER), k) for table in (ws, xs))
+                    following = [at_w, at_x]
+                at_x = f.plus(start_x, at_x)
                 numbers = [f.load(f.plus(at_x, v * blocks.lanes)) for v in lanes]
-                result = []
+                result = following
                 for r in range(rows):
                     place = f.plus(each[0][r], at_w)
                     factor = [] if own_w else [f.spread(f.scalar(place))] * blocks.vectors
@@ -219,7 +227,7 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
                         result.append(f.fma(a, numbers[v], sums[r * blocks.vectors + v]))
                 return result
 
-            sums = f.loop(f.whole(0), terms, 1, term, sums)
+            _, _, *sums = f.loop(f.whole(0), terms, 1, term, [f.whole(0), f.whole(0), *sums])
             for (r, v), total in zip(itertools.product(range(rows), lanes), sums, strict=True):
                 f.store(total, f.plus(each[2][r], e, v * blocks.lanes))
 
@@ -236,9 +244,9 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
     f.done()
 
 
-def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
+def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_side: bool) -> None:
     """`Total`: sums over terms and examples, added to what is there. Each outer turn is a block of rows that share
-    w, each inner one of rows that share x, if they do."""
+    w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop are so."""
     f = Function(module, name, blocks)
     ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
     outer = [f.entry(STRIDES_OUTER + k) for k in (0, 1, 3)]
@@ -251,11 +259,11 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
     nothing = ir.Constant(f.vector, [0.0] * blocks.lanes)
 
     def block(i: ir.Value, j: ir.Value, height: int, width: int) -> None:
-        def place(k: int, r: int, c: int) -> ir.Value:
+        def place_of(k: int, r: int, c: int) -> ir.Value:
             return f.plus(base[k], f.times(f.plus(i, r), outer[k]), f.times(f.plus(j, c), inner[k]))
 
-        at_w = [place(0, r, 0) for r in range(height)]
-        at_x = [place(1, 0, c) for c in range(width)]
+        at_w = [place_of(0, r, 0) for r in range(height)]
+        at_x = [place_of(1, 0, c) for c in range(width)]
 
         def term(k: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
             offset_w, offset_x = f.element(ws, k), f.element(xs, k)
@@ -281,8 +289,14 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
             return phis
 
         sums = f.loop(f.whole(0), terms, 1, term, [nothing] * (height * width))
+        if side_by_side and width == blocks.lanes:
+            for r in range(height):
+                place = place_of(2, r, 0)
+                x = reduced_together(f, sums[r * width : (r + 1) * width])
+                f.store(f.b.fadd(f.load(place), x), place)
+            return
         for (r, c), x in zip(itertools.product(range(height), range(width)), sums, strict=True):
-            out = place(2, r, c)
+            out = place_of(2, r, c)
             f.b.store(f.b.fadd(f.scalar(out), reduced(f, x)), f.at(out))
 
     def rows(i: ir.Value, height: int, step: int) -> None:
@@ -290,7 +304,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool) -> None:
 
     with f.b.if_else(grid) as (blocked, alone):
         with blocked:
-            f.rows(blocks.rows, f.entry(OUTER), lambda i, height: rows(i, height, blocks.vectors))
+            f.rows(blocks.vectors, f.entry(OUTER), lambda i, height: rows(i, height, blocks.rows))
         with alone:
             f.rows(1, f.entry(OUTER), lambda i, _: rows(i, 1, 1))
     f.done()
@@ -301,6 +315,23 @@ def reduced(f: Function, x: ir.Value) -> ir.Value:
     name = f"llvm.vector.reduce.fadd.v{x.type.count}f64"
     reduce = f.module.globals.get(name) or ir.Function(f.module, ir.FunctionType(F64, [F64, x.type]), name)
     return f.b.call(reduce, [ir.Constant(F64, -0.0), x], fastmath=("reassoc",))
+
+
+def reduced_together(f: Function, xs: Sequence[ir.Value]) -> ir.Value:
+    """The sums of as many vectors as they have numbers, side by side."""
+    lanes = f.blocks.lanes
+    kind = ir.VectorType(ir.IntType(32), lanes)
+
+    def added(a: ir.Value, b: ir.Value, evens: Sequence[int], odds: Sequence[int]) -> ir.Value:
+        return f.b.fadd(*[f.b.shuffle_vector(a, b, ir.Constant(kind, list(chosen))) for chosen in (evens, odds)])
+
+    if lanes == 4:  # without crossing the halves of a register but once
+        a, b = (added(x, y, (0, 4, 2, 6), (1, 5, 3, 7)) for x, y in (xs[:2], xs[2:]))
+        return added(a, b, (0, 1, 4, 5), (2, 3, 6, 7))
+    while len(xs) > 1:
+        pairs = zip(xs[::2], xs[1::2], strict=True)
+        xs = [added(a, b, range(0, 2 * lanes, 2), range(1, 2 * lanes, 2)) for a, b in pairs]
+    return xs[0]
 
 
 def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, own: Sequence[bool]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from . import emit, rows
 from .emit import Blocks
-from .kernels import EACH, Gather, Kernel, Map, Rolled, Total
-from .nests import Nest, nests
+from .kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
+from .nests import Nest, nests, stride
 from .scalars import LIBRARY
 
 
@@ -33,7 +33,7 @@ class Machine:
         self.blocks = Blocks(lanes, 4, 4 if lanes == 8 else 2)
         target = llvm.Target.from_default_triple()
         cpu = llvm.get_host_cpu_name() if features is None else ""
-        self.machine = target.create_target_machine(cpu=cpu, features=self.features, opt=2, jit=True)
+        self.machine = target.create_target_machine(cpu=cpu, features=self.features, opt=1, jit=True)
         empty = llvm.parse_assembly("")
         empty.triple = llvm.get_process_triple()
         self.engine = llvm.create_mcjit_compiler(empty, self.machine)
@@ -84,6 +84,8 @@ def _address(name: str) -> int:
 
 SCALAR = Blocks(1, 4, 1)
 """For what runs once: one number at a time."""
+LINE = 8
+"""Numbers in a line of the cache. Places that are a power of two of them apart would share a few lines of it only."""
 LANES: dict[bool, Callable[[Machine], Blocks]] = {True: lambda machine: machine.blocks, False: lambda machine: SCALAR}
 """For rows that lie side by side, and for others."""
 
@@ -108,9 +110,10 @@ class Plan:
         width = machine.blocks.width if capacity > 1 else 1
         self.machine, self.rolled = machine, rolled
         self.capacity = -(-capacity // width) * width
+        self.apart = self.capacity + LINE * (self.capacity % (4 * LINE) == 0)
         self.totals = totals
         self.first_own = -(-(rolled.shared + totals) // 8) * 8
-        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.capacity + 64))()  # vectors are read whole
+        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.apart + 64))()  # vectors are read whole
         self.address = ctypes.addressof(self.memory)
         self.first_total = rolled.shared if totals_at is None else (totals_at - self.address) // 8
         taken = rolled.shared_inputs
@@ -121,7 +124,7 @@ class Plan:
 
     def at(self, place: int) -> int:
         """Where a place is in the memory."""
-        return place if place < EACH else self.first_own + (place - EACH) * self.capacity
+        return place if place < EACH else self.first_own + (place - EACH) * self.apart
 
     def _run(self, records: "array[int]", examples: int) -> None:
         self.machine.run(records.buffer_info()[0], len(records) // emit.SIZE, self.address, examples)
@@ -182,15 +185,30 @@ class Plan:
             xs = self._table(kernel.xs, found[0][1])
             return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(found)]
         ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
-        if isinstance(kernel, Total):
-            address = self._function(("total", own[0], blocks), emit.total, blocks, own_w=own[0])
-        else:
-            address = self._function(("dot", own[0], own[2], blocks), emit.dot, blocks, own_w=own[0], own_bias=own[2])
-        return [self._record(address, piece, len(kernel.ws), ws, xs) for piece in nests(found)]
+        steps = [stride(offsets) for offsets in (kernel.ws, kernel.xs)]
+        regular = isinstance(kernel, Dot) and None not in steps
+        if regular:
+            ws, xs = (self._scale(place) * (step or 0) for step, place in zip(steps, found[0], strict=False))
+        records = []
+        key: Any
+        for piece in nests(found):
+            if isinstance(kernel, Total):
+                line = piece.inner[-1] == 1
+                key = "total", own[0], line, blocks
+                address = self._function(key, emit.total, blocks, own_w=own[0], side_by_side=line)
+            else:
+                key = "dot", own[0], own[2], regular, blocks
+                address = self._function(key, emit.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
+            records.append(self._record(address, piece, len(kernel.ws), ws, xs))
+        return records
+
+    def _scale(self, place: int) -> int:
+        """How far apart neighbours are."""
+        return self.apart if place >= EACH else 1
 
     def _table(self, offsets: Sequence[int], place: int) -> int:
         """The address of a table of offsets from a place."""
-        scale = self.capacity if place >= EACH else 1
+        scale = self._scale(place)
         self._tables.append(array("q", [scale * x for x in offsets]))
         return self._tables[-1].buffer_info()[0]
 
@@ -198,7 +216,7 @@ class Plan:
         record = [0] * emit.SIZE
         record[:4] = address, *piece.counts, terms
         for k, place in enumerate(piece.start):
-            scale = self.capacity if place >= EACH else 1
+            scale = self._scale(place)
             record[emit.PLACES + k] = self.at(place)
             record[emit.STRIDES_OUTER + k] = scale * piece.outer[k]
             record[emit.STRIDES_INNER + k] = scale * piece.inner[k]
@@ -218,7 +236,7 @@ class Plan:
             count, place = min(self.capacity, examples - start), EACH
             for address, columns in buffers:
                 source, target = address + 8 * start * columns, self.address + 8 * self.at(place)
-                self.machine.copy(source, 1, columns, target, self.capacity, 1, columns, count)
+                self.machine.copy(source, 1, columns, target, self.apart, 1, columns, count)
                 place += columns
             self._run(self.each, count)
             yield start, count

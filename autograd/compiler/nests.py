@@ -46,3 +46,9 @@ def nests(rows: Sequence[Places]) -> list[Nest]:
         found.append(Nest((count, length), start, outer, inner))
         i += count
     return found
+
+
+def stride(offsets: Sequence[int]) -> int | None:
+    """The constant stride of offsets, from 0; None if there is none."""
+    step = offsets[1] if len(offsets) > 1 else 0
+    return step if list(offsets) == [step * k for k in range(len(offsets))] else None

@@ -339,10 +339,10 @@ class _Steps:
         self._leaves, self._first = made.leaves[len(training.params) :], len(training.params)
         place, records = EACH, list[tuple[str, list[int]]]()
         for columns in made.columns:
-            records.append(("take", [0, columns, plan.at(place), plan.capacity, training.cells_at]))
+            records.append(("take", [0, columns, plan.at(place), plan.apart, training.cells_at]))
             place += columns
         for seed, unit, count in _runs(made.asked):
-            records.append(("draw", [seed, unit, count, plan.at(place), plan.capacity, training.cells_at]))
+            records.append(("draw", [seed, unit, count, plan.at(place), plan.apart, training.cells_at]))
             place += count
         self._kept: list[Any] = [None] * len(made.columns)
         self._takers = [
