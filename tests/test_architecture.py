@@ -24,13 +24,11 @@ ROOMS = [
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     "autograd.compiler.program", "autograd.compiler.rewriting", "autograd.compiler.passes",
-    "autograd.compiler.kernels", "autograd.compiler.nests",
-    "autograd.compiler.scalars", "autograd.compiler.source", "autograd.compiler.vectors", "autograd.compiler.emit",
-    "autograd.compiler.straight", "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.native",
-    "autograd.compiler.interpret",
-    "autograd.compiler.trace", "autograd.compiler.arguments", "autograd.compiler.made", "autograd.compiler.rules",
-    "autograd.compiler.training",
-    "autograd.compiler.compiled",
+    "autograd.compiler.kernels", "autograd.compiler.nests", "autograd.compiler.scalars", "autograd.compiler.source",
+    "autograd.compiler.vectors", "autograd.compiler.function", "autograd.compiler.emit", "autograd.compiler.straight",
+    "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.trace", "autograd.compiler.arguments",
+    "autograd.compiler.native", "autograd.compiler.interpret", "autograd.compiler.made", "autograd.compiler.rules",
+    "autograd.compiler.stepped", "autograd.compiler.training", "autograd.compiler.compiled",
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
@@ -137,7 +135,8 @@ def lines_of_code(path):
 
 
 def test_nn_stays_thin():
-    assert sum(lines_of_code(path) for path in (ROOT / "nn").glob("*.py")) < 2650
+    rooms = [path for path in (ROOT / "nn").glob("*.py") if path.name != "native.py"]  # the bridge to the compiler
+    assert sum(map(lines_of_code, rooms)) < 2600
 
 
 def test_the_top_level():

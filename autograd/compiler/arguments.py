@@ -1,5 +1,6 @@
 """Batches: arrays and nested lists as the numbers of all examples, one after the other, sorted by structure."""
 
+import ctypes
 import functools
 import itertools
 import math
@@ -144,3 +145,13 @@ def _structure(x: Any, kind: type) -> Structure:
     if isinstance(x, list | tuple) or hasattr(x, "tolist"):
         return [_structure(y, kind) for y in x]
     return kind
+
+
+def address_of(numbers: Any) -> int:
+    """Where a buffer of doubles begins; it may be read-only."""
+    if isinstance(numbers, array):
+        return numbers.buffer_info()[0]
+    if numbers.flags.writeable and numbers.size:
+        return ctypes.addressof(ctypes.c_char.from_buffer(numbers))  # three times as fast
+    address: int = numbers.__array_interface__["data"][0]
+    return address

@@ -1,7 +1,6 @@
 """`compile`: a scalar function of one example, run natively on many."""
 
 import math
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -38,16 +37,12 @@ class Compiled:
         self._latest: Made | None = None
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
-    def __call__(self, *batch: Any) -> Any:
+    def __call__(self, *batch: Any, out: Any = None) -> Any:
         """With params: the mean over the examples, whose gradient is added to each parameter's `.grad`. Without: what
-        the function returns, for each example."""
+        the function returns, for each example. out: an array for that, or a list of them, one after the other."""
         parts, as_array = parts_of(batch)
         if self._params is None:
-            results = []
-            for _, arguments in parts:
-                made = self._for(arguments, "values")
-                results.append(_arranged(made.shape, *made.each(arguments), 0, as_array))
-            return _in_order(parts, results)
+            return self._each(parts, as_array, "values", out)[0]
         totals = [self._for(arguments, "training").totals(arguments) for _, arguments in parts]
         total, *slopes = totals[0] if len(parts) == 1 else map(math.fsum, zip(*totals, strict=True))
         examples = sum(len(rows) for rows, _ in parts)
@@ -55,20 +50,30 @@ class Compiled:
             p._grad += slope / examples
         return total / examples
 
-    def value_and_grad(self, *batch: Any) -> tuple[Any, Any]:
+    def value_and_grad(self, *batch: Any, out: Any = None) -> tuple[Any, Any]:
         """What the function returns, one number, for each example, and its gradients by the arguments: one if there is
-        one argument, else a tuple. An index has gradient 0."""
+        one argument, else a tuple. An index has gradient 0. out: arrays for the values and the gradients by each
+        argument."""
         parts, as_array = parts_of(batch)
+        value, *slopes = self._each(parts, as_array, "gradients", out)
+        return value, slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+    def _each(self, parts: Sequence[Part], as_array: bool, purpose: str, out: Any) -> list[Any]:
         results = []
         for _, arguments in parts:
-            made = self._for(arguments, "gradients")
-            outputs, first, arranged = made.each(arguments), 0, []
-            for shape in made.shape:
-                arranged.append(_arranged(shape, *outputs, first, as_array))
+            made, first, arranged = self._for(arguments, purpose), 0, []
+            shapes = made.shape if purpose == "gradients" else [made.shape]
+            if out is not None:
+                targets = list(out) if isinstance(out, list | tuple) else [out]
+                _check_out(targets, [len(flat(shape)) for shape in shapes], sum(len(rows) for rows, _ in parts))
+                made.each(arguments, targets)
+                return targets
+            outputs = made.each(arguments)
+            for shape in shapes:
+                arranged.append(_arranged(shape, outputs, len(made.rolled.outputs), first, as_array))
                 first += len(flat(shape))
             results.append(arranged)
-        value, *slopes = [_in_order(parts, columns) for columns in zip(*results, strict=True)]
-        return value, slopes[0] if len(slopes) == 1 else tuple(slopes)
+        return [_in_order(parts, columns) for columns in zip(*results, strict=True)]
 
     def _for(self, arguments: Sequence[Argument], purpose: str) -> "Made":
         self._latest = made = self._made.get(arguments, purpose)
@@ -115,6 +120,15 @@ class Compiled:
         return Text(self._shown.llvm_ir())
 
 
+def _check_out(out: Sequence[Any], columns: Sequence[int], examples: int) -> None:
+    """ValueError unless these are arrays for so many numbers of each example."""
+    for x in out:
+        if not hasattr(x, "dtype") or x.dtype.char != "d" or not (x.flags.c_contiguous and x.flags.writeable):
+            raise ValueError(f"out expected arrays of float64 that lie in one piece and can be written, got {x!r:.60}")
+    if (sizes := [x.size for x in out]) != (wanted := [examples * n for n in columns]):
+        raise ValueError(f"out expected arrays of {wanted} numbers, got {sizes}")
+
+
 def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:
     """What was found for the examples of each part, in the order of the examples."""
     if len(parts) == 1:
@@ -126,16 +140,17 @@ def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:
     return found
 
 
-def _arranged(shape: Any, found: "array[float]", columns: int, first: int, as_array: bool) -> Any:
+def _arranged(shape: Any, found: Any, columns: int, first: int, as_array: bool) -> Any:
     """For each example what stands from column `first` on, in nested lists of that shape, or as one array of all."""
     count = len(flat(shape))
     examples = len(found) // columns
     if as_array and (sizes := _sizes(shape)) is not None:
         import numpy
 
-        table = numpy.frombuffer(found).reshape(examples, columns)
+        table = numpy.asarray(found).reshape(examples, columns)
         return table[:, first : first + count].reshape(examples, *sizes)
-    rows = (iter(found[i + first : i + first + count]) for i in range(0, len(found), columns))
+    numbers = found.tolist()
+    rows = (iter(numbers[i + first : i + first + count]) for i in range(0, len(numbers), columns))
     if isinstance(shape, list | tuple):
         return [shaped(row, shape) for row in rows]
     return [next(row) for row in rows]

@@ -12,7 +12,7 @@ from .. import ops
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
-from .arguments import Argument
+from .arguments import Argument, address_of
 from .interpret import interpret
 from .kernels import Rolled, roll
 from .passes import QUICK, run
@@ -91,11 +91,11 @@ class Made:
         return min(LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
 
     def _native(self, examples: int) -> Any:
-        """The plan for so many examples; None without llvmlite."""
+        """What runs so many examples; None without llvmlite."""
         examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
             try:
-                from .native import Plan, machine
+                from .native import Plan, Pointwise, machine
             except ImportError:
                 warnings.warn(
                     "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",
@@ -103,7 +103,10 @@ class Made:
                 )
                 return None
             totals = len(self.rolled.outputs) if self.total else 0
-            self.plan = Plan(self.rolled, totals, examples, machine())
+            if not self.total and Pointwise.fits(self.program):
+                self.plan = Pointwise(self.program, machine())
+            else:
+                self.plan = Plan(self.rolled, totals, examples, machine())
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:
@@ -126,16 +129,28 @@ class Made:
         rows = [interpret(self.program, row, shared) for row in _rows(arguments)]
         return [math.fsum(column) for column in zip(*rows, strict=True)]
 
-    def each(self, arguments: Sequence[Argument]) -> tuple["array[float]", int]:
-        """The outputs, example after example, and how many there are of each."""
+    def each(self, arguments: Sequence[Argument], out: Sequence[Any] | None = None) -> Any:
+        """For each example the outputs, row after row. out: arrays that get them instead, one after the other."""
         self.check(arguments)
-        shared = [leaf._data for leaf in self.leaves]
-        if (plan := self._native(arguments[0].examples)) is not None:
-            found: array[float] = plan.each_output(arguments, shared, arguments[0].examples)
-        else:
-            rows = (interpret(self.program, row, shared) for row in _rows(arguments))
-            found = array("d", itertools.chain.from_iterable(rows))
-        return found, len(self.rolled.outputs)
+        shared, examples = [leaf._data for leaf in self.leaves], arguments[0].examples
+        outputs = len(self.rolled.outputs)
+        if (plan := self._native(examples)) is None:
+            rows = [interpret(self.program, row, shared) for row in _rows(arguments)]
+            if out is None:
+                return array("d", itertools.chain.from_iterable(rows))
+            first = 0
+            for x in out:
+                columns = x.size // examples
+                x.reshape(examples, columns)[:] = [row[first : first + columns] for row in rows]
+                first += columns
+            return out
+        found: Any = _room(examples * outputs) if out is None else out
+        results = []
+        for x in [found] if out is None else out:
+            columns = outputs if out is None else x.size // examples
+            results += [(address_of(x) + 8 * k, columns) for k in range(columns)]
+        plan.each_output(arguments, shared, examples, results)
+        return found
 
     def llvm_ir(self) -> str:
         if self.plan is None:
@@ -147,3 +162,12 @@ def _rows(arguments: Sequence[Argument]) -> Iterable[list[float]]:
     """The numbers of each example."""
     for i in range(arguments[0].examples):
         yield [x for a in arguments for x in a.doubles()[i * a.columns : (i + 1) * a.columns]]
+
+
+def _room(count: int) -> Any:
+    """An array of doubles."""
+    try:
+        import numpy
+    except ImportError:
+        return array("d", bytes(8 * count))
+    return numpy.empty(count)

@@ -11,10 +11,12 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from . import emit, rows
-from .emit import Blocks
+from . import emit, rows, straight
+from .arguments import address_of
+from .function import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from .kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
 from .nests import Nest, nests, stride
+from .program import Program
 from .scalars import LIBRARY
 
 
@@ -90,16 +92,6 @@ LANES: dict[bool, Callable[[Machine], Blocks]] = {True: lambda machine: machine.
 """For rows that lie side by side, and for others."""
 
 
-def address_of(numbers: Any) -> int:
-    """Where a buffer of doubles begins; it may be read-only."""
-    if isinstance(numbers, array):
-        return numbers.buffer_info()[0]
-    if numbers.flags.writeable and numbers.size:
-        return ctypes.addressof(ctypes.c_char.from_buffer(numbers))  # three times as fast
-    address: int = numbers.__array_interface__["data"][0]
-    return address
-
-
 class Plan:
     """The records of a program for `capacity` examples at a time, and its memory. totals_at: the address of the totals,
     if they are to be somewhere else."""
@@ -127,7 +119,7 @@ class Plan:
         return place if place < EACH else self.first_own + (place - EACH) * self.apart
 
     def _run(self, records: "array[int]", examples: int) -> None:
-        self.machine.run(records.buffer_info()[0], len(records) // emit.SIZE, self.address, examples)
+        self.machine.run(records.buffer_info()[0], len(records) // SIZE, self.address, examples)
 
     def _records(self, kernels: Sequence[Kernel], single: bool) -> "array[int]":
         calls = self._single if single else self._calls
@@ -213,14 +205,14 @@ class Plan:
         return self._tables[-1].buffer_info()[0]
 
     def _record(self, address: int, piece: Nest, terms: int, ws: int, xs: int) -> list[int]:
-        record = [0] * emit.SIZE
+        record = [0] * SIZE
         record[:4] = address, *piece.counts, terms
         for k, place in enumerate(piece.start):
             scale = self._scale(place)
-            record[emit.PLACES + k] = self.at(place)
-            record[emit.STRIDES_OUTER + k] = scale * piece.outer[k]
-            record[emit.STRIDES_INNER + k] = scale * piece.inner[k]
-        record[emit.TABLE_W], record[emit.TABLE_X] = ws, xs
+            record[PLACES + k] = self.at(place)
+            record[STRIDES_OUTER + k] = scale * piece.outer[k]
+            record[STRIDES_INNER + k] = scale * piece.inner[k]
+        record[TABLE_W], record[TABLE_X] = ws, xs
         return record
 
     def code(self) -> list[str]:
@@ -249,13 +241,47 @@ class Plan:
             pass
         return self.memory[first:last]
 
-    def each_output(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> "array[float]":
-        """The outputs of each example, example after example."""
-        outputs, columns = self.rolled.outputs, len(self.rolled.outputs)
-        result = array("d", bytes(8 * columns * examples))
-        address = result.buffer_info()[0]
+    def each_output(
+        self, arguments: Sequence[Any], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+    ) -> None:
+        """Writes the outputs of each example. results: for each output the address of the first, and how far apart they
+        are for following examples."""
         for start, count in self._chunks(arguments, shared, examples):
-            for i, place in enumerate(outputs):
-                source, target = self.address + 8 * self.at(place), address + 8 * (start * columns + i)
-                self.machine.copy(source, 0, int(place >= EACH), target, 0, columns, 1, count)
-        return result
+            for place, (address, apart) in zip(self.rolled.outputs, results, strict=True):
+                source, target = self.address + 8 * self.at(place), address + 8 * start * apart
+                self.machine.copy(source, 0, int(place >= EACH), target, 0, apart, 1, count)
+
+
+class Pointwise:
+    """A small program, straight through all examples: numbers are read where they lie, and results written where they
+    shall be."""
+
+    def __init__(self, program: Program, machine: Machine) -> None:
+        self.machine, self.program, self.capacity = machine, program, sys.maxsize
+        self.key = "pointwise", program
+        self.function = machine.function(self.key, straight.straight, machine.blocks, program, strides=True)
+
+    def each_output(
+        self, arguments: Sequence[Any], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+    ) -> None:
+        """results: for each output the address of the first, and how far apart they are for following examples."""
+        own = array("d", [*shared, 0.0])
+        base = own.buffer_info()[0]
+        places, apart = list[int](), list[int]()
+        for a in arguments:
+            places += [(address_of(a.numbers) - base) // 8 + k for k in range(a.columns)]
+            apart += [a.columns] * a.columns
+        places += [*range(len(shared)), *[(address - base) // 8 for address, _ in results]]
+        table = array("q", [*places, *apart, *[stride for _, stride in results]])
+        record = array("q", [0] * SIZE)
+        record[FUNCTION], record[INNER], record[TABLE_X] = (
+            self.function,
+            examples,
+            table.buffer_info()[0],
+        )
+        self.machine.run(record.buffer_info()[0], 1, base, examples)
+
+    def code(self) -> list[str]:
+        return [self.machine.code[self.key]]
+
+    fits = staticmethod(straight.fits)

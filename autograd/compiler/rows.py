@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from .emit import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, compute, reduced
+from .emit import compute
+from .function import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, reduced
 from .kernels import Expression
 from .nests import Nest
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..value import Value
 from . import straight
-from .emit import INNER, SIZE, TABLE_X
+from .function import INNER, SIZE, TABLE_X
 from .native import Machine
 from .passes import prune, run, simplify
 from .program import bits, program_of
@@ -84,8 +84,8 @@ class Move:
         same = [*shared, *[ctypes.addressof(x.column) for x in before if not x.own]]
         results = [p, *[ctypes.addressof(x.column) for x in after]]
         places = array("q", [(y - base) // 8 for y in (*own, *same, *results)])
-        totals = [False] * len(self.program.outputs)
-        function = machine.function(("straight", self.program), straight.straight, machine.blocks, self.program, totals)
+        key = "straight", self.program
+        function = machine.function(key, straight.straight, machine.blocks, self.program, strides=False)
         record = [function, *[0] * (SIZE - 1)]
         record[INNER], record[TABLE_X] = count, places.buffer_info()[0]
         return record, places

@@ -1,18 +1,18 @@
 """A whole program as one native function without loops but the one over examples: for programs so small that the work
 of calling kernels would be most of the work, and for update rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
 from .. import ops
-from .emit import F64, INNER, TABLE_X, Blocks, Function, reduced
+from .function import INNER, TABLE_X, Blocks, Function
 from .program import Program
 from .scalars import SCALARS
 from .vectors import Vectors
 
-LARGEST_STRAIGHT = 700
+LARGEST_STRAIGHT = 300
 """Programs of at most so many operations and terms of sums."""
 
 
@@ -25,75 +25,86 @@ def fits(program: Program) -> bool:
     return size(program) <= LARGEST_STRAIGHT and all(p in SCALARS or p is ops.dot for p, _ in program.instructions)
 
 
-def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, totals: Sequence[bool]) -> None:
-    """The program, example by example.
+def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, strides: bool) -> None:
+    """The program, example by example, for so many as the record says.
 
-    A table has the places of the inputs, the shared numbers and the outputs, one after the other. totals: for each
-    output whether its sum over the examples is added to what is there.
+    A table has the places of the inputs, the shared numbers and the outputs, one after the other. strides: after them
+    stand the strides of the inputs and outputs from example to example, and every output is written for each example;
+    else numbers of examples lie side by side, and an output that is the same for all is written once.
     """
     f = Function(module, name, blocks)
-    table = f.table(TABLE_X)
-    count = program.first + len(program.outputs)
+    table, examples = f.table(TABLE_X), f.entry(INNER)
+    inputs, count, lanes = len(program.inputs), program.first + len(program.outputs), blocks.lanes
     at = [f.element(table, f.whole(i)) for i in range(count)]
-    once, each = f.vector_of(1), f.vector
+    apart = [f.element(table, f.whole(count + i)) for i in range(inputs + len(program.outputs) if strides else 0)]
     own = program.depends()
-
     fixed: dict[int, Any] = {}  # what is the same for all examples: vectors of one number
+    single = f.vector_of(1)
 
     def shared(slot: int) -> Any:
         if slot not in fixed:
             if slot < 0:
-                return ir.Constant(once, [program.constants[-1 - slot]])
-            assert slot < program.first  # a parameter: read where it is needed, since there are more than registers
-            return f.load(at[slot], once)
+                return ir.Constant(single, [program.constants[-1 - slot]])
+            return f.load(at[slot], single)  # a parameter: read where it is needed, since there are more than registers
         return fixed[slot]
 
-    writer = Vectors(f.b, f.module, once)
+    writer = Vectors(f.b, f.module, single)
     for slot, (primitive, operands) in enumerate(program.instructions, program.first):
         if not own[slot]:
             fixed[slot] = _computed(writer, primitive, operands, shared)
 
-    examples = f.b.select(f.b.icmp_signed("==", f.entry(INNER), f.whole(0)), f.examples, f.entry(INNER))
-    summed = {i: f.b.alloca(each) for i, (y, total) in enumerate(zip(program.outputs, totals, strict=True)) if total}
-    nothing = ir.Constant(each, [0.0] * blocks.lanes)
-    for cell in summed.values():
-        f.b.store(nothing, cell)
+    def load(i: int, e: ir.Value, kind: ir.VectorType) -> ir.Value:
+        if not strides:
+            return f.load(f.plus(at[i], e), kind)
+        x = ir.Constant(kind, ir.Undefined)
+        for lane in range(kind.count):
+            one = f.scalar(f.plus(at[i], f.times(f.plus(e, lane), apart[i])))
+            x = f.b.insert_element(x, one, ir.Constant(ir.IntType(32), lane))
+        return x
 
-    def step(keep: Callable[[Any], Any], store: Callable[[Any, Any], None], e: ir.Value) -> None:
+    def store(x: ir.Value, i: int, e: ir.Value, mask: ir.Value | None) -> None:
+        place = at[program.first + i]
+        if strides:
+            for lane in range(x.type.count):
+                one = f.b.extract_element(x, ir.Constant(ir.IntType(32), lane))
+                f.b.store(one, f.at(f.plus(place, f.times(f.plus(e, lane), apart[inputs + i]))))
+        elif mask is not None:
+            f.store_some(x, f.plus(place, e), mask)
+        else:
+            f.store(x, f.plus(place, e))
+
+    def step(e: ir.Value, kind: ir.VectorType, mask: ir.Value | None = None) -> None:
         slots: dict[int, Any] = {}
 
         def number(slot: int) -> Any:
             if slot in slots:
                 return slots[slot]
             if slot < 0:
-                return ir.Constant(each, [program.constants[-1 - slot]] * blocks.lanes)
+                return ir.Constant(kind, [program.constants[-1 - slot]] * kind.count)
             if own[slot]:
-                slots[slot] = f.load(f.plus(at[slot], e))
+                slots[slot] = load(slot, e, kind)
                 return slots[slot]
-            return f.spread(f.b.extract_element(shared(slot), ir.Constant(ir.IntType(32), 0)))
+            one = shared(slot)
+            return f.spread(f.b.extract_element(one, ir.Constant(ir.IntType(32), 0))) if kind.count > 1 else one
 
-        writer = Vectors(f.b, f.module, each)
+        writer = Vectors(f.b, f.module, kind)
         for slot, (primitive, operands) in enumerate(program.instructions, program.first):
             if own[slot]:
                 slots[slot] = _computed(writer, primitive, operands, number)
-        results = [number(y) for y in program.outputs]
-        for i, (y, x) in enumerate(zip(program.outputs, results, strict=True)):
-            if i in summed:
-                f.b.store(f.b.fadd(f.b.load(summed[i], typ=each), keep(x)), summed[i])
-            elif own[y]:
-                store(x, f.plus(at[program.first + i], e))
+        for i, y in enumerate(program.outputs):
+            if own[y] or strides:
+                store(number(y), i, e, mask)
 
-    full = f.times(f.b.sdiv(examples, f.whole(blocks.lanes)), blocks.lanes)
-    f.loop(f.whole(0), full, blocks.lanes, lambda e, _: step(lambda x: x, f.store, e))
-    with f.b.if_then(f.b.icmp_signed("<", full, examples)):
-        mask = f.mask(f.b.sub(examples, full))
-        step(lambda x: f.b.select(mask, x, nothing), lambda x, place: f.store_some(x, place, mask), full)
-    for i, cell in summed.items():
-        place = f.at(at[program.first + i])
-        f.b.store(f.b.fadd(f.b.load(place, typ=F64), reduced(f, f.b.load(cell, typ=each))), place)
-    for i, y in enumerate(program.outputs):
-        if i not in summed and not own[y]:
-            f.store(shared(y), at[program.first + i])
+    full = f.times(f.b.sdiv(examples, f.whole(lanes)), lanes)
+    f.loop(f.whole(0), full, lanes, lambda e, _: step(e, f.vector))
+    if strides:
+        f.loop(full, examples, 1, lambda e, _: step(e, single))
+    else:
+        with f.b.if_then(f.b.icmp_signed("<", full, examples)):
+            step(full, f.vector, f.mask(f.b.sub(examples, full)))
+        for i, y in enumerate(program.outputs):
+            if not own[y]:
+                f.store(shared(y), at[program.first + i])
     f.done()
 
 

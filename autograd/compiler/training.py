@@ -16,11 +16,11 @@ from ..modes import paused_collector
 from ..value import Value, assign
 from . import steps
 from .arguments import Part, parts_of
-from .emit import SIZE
-from .kernels import EACH
+from .function import SIZE
 from .made import Cache, Made
-from .native import Plan, address_of, machine
+from .native import machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
+from .stepped import Stepped, job
 
 
 class Data(NamedTuple):
@@ -61,7 +61,7 @@ class Training:
         self.cells = array("q", [0] * steps.CELLS)
         self.cells_at = self.cells.buffer_info()[0]
         self.besides: list[Column] = []
-        self._plans: dict[Made, _Steps] = {}
+        self._plans: dict[Made, Stepped] = {}
         self._states: list[list[Entry]] = []  # of each group
         self._moves: dict[Any, Move] = {}
         self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
@@ -235,7 +235,7 @@ class Training:
 
     def _batch(self, middle: list[int], examples: int, update: "_Update") -> list[int]:
         """The jobs of a step."""
-        begin, finish = _job(self._begin, self.address, 1), _job(self._finish, self.address, examples)
+        begin, finish = job(self._begin, self.address, 1), job(self._finish, self.address, examples)
         return [*begin, *self._penalty(), *middle, *finish, *update.job]
 
     def _do(
@@ -249,10 +249,10 @@ class Training:
         self._work(jobs.buffer_info()[0], len(jobs) // steps.JOB, self.cells_at)
         return cells[steps.LOGGED]
 
-    def _plan(self, made: Made, part: Part, examples: int) -> "_Steps":
+    def _plan(self, made: Made, part: Part, examples: int) -> Stepped:
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
-            self._plans[made] = plan = _Steps(self, made, examples)
+            self._plans[made] = plan = Stepped(self, made, examples)
             self._ready.clear()
         plan.take(part)
         return plan
@@ -262,7 +262,7 @@ class Training:
             return []
         made = self._penalty_of.get((), "training")
         if (plan := self._plans.get(made)) is None:
-            self._plans[made] = plan = _Steps(self, made, 1, self._first_penalty)
+            self._plans[made] = plan = Stepped(self, made, 1, self._first_penalty)
         return plan.job(1)
 
     def _is_settled(self, rules: Sequence[Rule]) -> bool:
@@ -309,13 +309,13 @@ class Training:
             tables.append(places)
             start += rule.size
         tables.append(table := array("q", records))
-        return _Update(tables, after, _job(table, self.address, 1))
+        return _Update(tables, after, job(table, self.address, 1))
 
 
 class _Ready(NamedTuple):
     """A step that can be repeated on other examples."""
 
-    plan: "_Steps"
+    plan: Stepped
     jobs: "array[int]"
     order: "array[int]"
 
@@ -328,75 +328,8 @@ class _Update(NamedTuple):
     job: list[int]
 
 
-class _Steps:
-    """The records of a program within a step."""
-
-    def __init__(self, training: Training, made: Made, examples: int, first_total: int = 0) -> None:
-        totals, at = len(made.rolled.outputs), training.address + 8 * first_total
-        self.plan = plan = Plan(made.rolled, totals, examples, training.machine, at)
-        self.capacity, self.draws = examples, bool(made.asked)
-        self.made = made
-        self._leaves, self._first = made.leaves[len(training.params) :], len(training.params)
-        place, records = EACH, list[tuple[str, list[int]]]()
-        for columns in made.columns:
-            records.append(("take", [0, columns, plan.at(place), plan.apart, training.cells_at]))
-            place += columns
-        for seed, unit, count in _runs(made.asked):
-            records.append(("draw", [seed, unit, count, plan.at(place), plan.apart, training.cells_at]))
-            place += count
-        self._kept: list[Any] = [None] * len(made.columns)
-        self._takers = [
-            training.machine.function(("take", whole), steps.take, training.machine.blocks, whole=whole)
-            for whole in (False, True)
-        ]
-        self._inner = training.table(records)
-        self._inner.extend(plan.each)
-        outer: list[tuple[str, list[int]]] = [("move", [(training.params_at - plan.address) // 8, 0, self._first])]
-        cells_at = training.cells_at * bool(made.columns)  # a penalty takes no examples
-        for table, most, fixed, cells in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells_at)):
-            address, length = table.buffer_info()
-            outer.append(("repeat", [address, length // SIZE, most, fixed, cells]))
-        self._outer = training.table(outer)
-        self.load()
-
-    def load(self) -> None:
-        """Reads the leaves that are no parameters."""
-        self.plan.memory[self._first : self._first + len(self._leaves)] = [leaf._data for leaf in self._leaves]
-
-    def take(self, part: Part) -> None:
-        """These are the examples from now on."""
-        for i, argument in enumerate(part.arguments):
-            self.point(i, argument.numbers, False)
-
-    def point(self, i: int, numbers: Any, whole: bool) -> None:
-        """These are the numbers of the i-th argument."""
-        self._kept[i] = numbers  # so that they are not freed
-        self._inner[i * SIZE] = self._takers[whole]
-        self._inner[i * SIZE + 1] = address_of(numbers)
-
-    def job(self, examples: int) -> list[int]:
-        return _job(self._outer, self.plan.address, examples)
-
-
-def _runs(asked: Sequence[Any]) -> list[tuple[int, int, int]]:
-    """(seed, first unit, how many) of what is drawn, in order."""
-    found: list[tuple[int, int, int]] = []
-    for kind, seed, unit in asked:
-        assert kind == "uniform"
-        seed = (seed & 2**64 - 1) - (2**64 if seed & 2**63 else 0)
-        if found and found[-1][0] == seed and found[-1][1] + found[-1][2] == unit:
-            found[-1] = seed, found[-1][1], found[-1][2] + 1
-        else:
-            found.append((seed, unit, 1))
-    return found
-
-
 def _form(x: Any) -> Any:
     """Type and shape of an array whose numbers can be taken as they lie; None of anything else."""
     if hasattr(x, "dtype") and (kind := x.dtype.char) in "dl" and x.flags.c_contiguous and x.dtype.itemsize == 8:
         return kind, x.shape
     return None
-
-
-def _job(table: "array[int]", memory: int, examples: int) -> list[int]:
-    return [table.buffer_info()[0], len(table) // SIZE, memory, examples]
