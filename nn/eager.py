@@ -24,6 +24,7 @@ class Task(NamedTuple):
     penalty: Callable[[], Any] | None
     max_norm: float | None
     max_value: float | None
+    compile: bool
 
 
 class Step(NamedTuple):

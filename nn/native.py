@@ -28,7 +28,7 @@ class Native:
         from autograd.compiler.training import Training  # llvmlite is imported only where it is needed
 
         self.task = task
-        model, loss, optimizer, penalty, max_norm, max_value = task
+        model, loss, optimizer, penalty, max_norm, max_value, _ = task
         kind = type(optimizer)
         if kind.proposals is not Optimizer.proposals or (kind.step, kind.estimate) not in (
             (Optimizer.step, Optimizer.estimate), (Optimizer.step, Sophia.estimate),
@@ -152,9 +152,9 @@ def _with_loss(loss: Callable[[Any, Any], Any], output: Any, y: Any) -> tuple[An
     return loss(output, y), output
 
 
-def engine(task: Task, compiled: bool) -> Any:
+def engine(task: Task) -> Any:
     """What makes steps for a task: natively, if that is wanted and llvmlite is there."""
-    if not compiled:
+    if not task.compile:
         return Eager(task)
     try:
         return Native(task)

@@ -139,10 +139,11 @@ class Trainer:
 
     def _engine(self) -> Any:
         """What makes steps: natively, if the trainer compiles."""
-        task = Task(self.model, self.loss, self.optimizer, self.penalty, self.clip_grad_norm, self.clip_grad_value)
+        limits = self.clip_grad_norm, self.clip_grad_value
+        task = Task(self.model, self.loss, self.optimizer, self.penalty, *limits, self.compile)
         if self._engine_in_use is None or self._engine_in_use.task != task:
             self._settle()
-            self._engine_in_use = engine(task, self.compile)
+            self._engine_in_use = engine(task)
         return self._engine_in_use
 
     def _settle(self) -> None:
