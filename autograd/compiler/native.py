@@ -9,7 +9,7 @@ import functools
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import emit, rows, straight
 from .arguments import address_of
@@ -33,12 +33,8 @@ class Machine:
         enabled = {f[1:] for f in self.features.split(",") if f.startswith("+")}
         lanes = 8 if "avx512f" in enabled else 4 if "avx" in enabled else 2
         self.blocks = Blocks(lanes, 4, 4 if lanes == 8 else 2)
-        target = llvm.Target.from_default_triple()
-        cpu = llvm.get_host_cpu_name() if features is None else ""
-        self.machine = target.create_target_machine(cpu=cpu, features=self.features, opt=1, jit=True)
-        empty = llvm.parse_assembly("")
-        empty.triple = llvm.get_process_triple()
-        self.engine = llvm.create_mcjit_compiler(empty, self.machine)
+        self.cpu = llvm.get_host_cpu_name() if features is None else ""
+        self.engine = self._engine("")
         for name in LIBRARY:
             llvm.add_symbol(name, _address(name))
         self.functions: dict[Any, int] = {}
@@ -51,22 +47,51 @@ class Machine:
             self.function("copy", emit.copy)
         )
 
+    def _engine(self, code: str) -> Any:
+        import llvmlite.binding as llvm
+
+        module = llvm.parse_assembly(code)
+        module.verify()
+        module.triple = llvm.get_process_triple()
+        target = llvm.Target.from_default_triple()
+        machine = target.create_target_machine(cpu=self.cpu, features=self.features, opt=1, jit=True)
+        return llvm.create_mcjit_compiler(module, machine)
+
     def function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         """The address of a function, made when it is asked for the first time."""
         if (address := self.functions.get(key)) is None:
             import llvmlite.binding as llvm
-            from llvmlite import ir
 
             name = f"kernel_{len(self.functions)}"
-            module = ir.Module(name)
-            make(module, name, *args, **options)
-            self.code[key] = str(module)
+            self.code[key] = _written(name, make, *args, **options)
             compiled = llvm.parse_assembly(self.code[key])
             compiled.verify()
             self.engine.add_module(compiled)
             self.engine.finalize_object()
             self.functions[key] = address = self.engine.get_function_address(name)
         return address
+
+    def alone(self, make: Callable[..., None], *args: Any, **options: Any) -> "Alone":
+        """A function that nobody else needs, which is gone when it is no longer referred to."""
+        code = _written("alone", make, *args, **options)
+        engine = self._engine(code)
+        engine.finalize_object()
+        return Alone(engine.get_function_address("alone"), code, engine)
+
+
+class Alone(NamedTuple):
+    address: int
+    code: str
+    engine: Any
+    """Which keeps it."""
+
+
+def _written(name: str, make: Callable[..., None], *args: Any, **options: Any) -> str:
+    from llvmlite import ir
+
+    module = ir.Module(name)
+    make(module, name, *args, **options)
+    return str(module)
 
 
 @functools.cache
@@ -258,8 +283,7 @@ class Pointwise:
 
     def __init__(self, program: Program, machine: Machine) -> None:
         self.machine, self.program, self.capacity = machine, program, sys.maxsize
-        self.key = "pointwise", program
-        self.function = machine.function(self.key, straight.straight, machine.blocks, program, strides=True)
+        self.function = machine.alone(straight.straight, machine.blocks, program, strides=True)
 
     def each_output(
         self, arguments: Sequence[Any], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
@@ -274,14 +298,11 @@ class Pointwise:
         places += [*range(len(shared)), *[(address - base) // 8 for address, _ in results]]
         table = array("q", [*places, *apart, *[stride for _, stride in results]])
         record = array("q", [0] * SIZE)
-        record[FUNCTION], record[INNER], record[TABLE_X] = (
-            self.function,
-            examples,
-            table.buffer_info()[0],
-        )
+        record[FUNCTION], record[INNER] = self.function.address, examples
+        record[TABLE_X] = table.buffer_info()[0]
         self.machine.run(record.buffer_info()[0], 1, base, examples)
 
     def code(self) -> list[str]:
-        return [self.machine.code[self.key]]
+        return [self.function.code]
 
     fits = staticmethod(straight.fits)

@@ -40,7 +40,9 @@ class Entry(NamedTuple):
 class Move:
     """The rule of a group for states of this form, as one function."""
 
-    def __init__(self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None) -> None:
+    def __init__(
+        self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, machine: Machine
+    ) -> None:
         factor, lr, leaves = Value(1.0), Value(rule.lr), [Value(0.5) for _ in forms]
 
         def traced(p: Value, g: Any, *others: Value) -> list[Any]:
@@ -61,6 +63,7 @@ class Move:
         moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
         if not moves or not straight.fits(self.program):
             raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
+        self.function = machine.alone(straight.straight, machine.blocks, self.program, strides=False)
 
     def after(self, entries: Sequence[Entry], count: int) -> list[Entry]:
         """What is remembered after a step: in the same memory, if it has the same form."""
@@ -71,7 +74,7 @@ class Move:
         ]
 
     def record(
-        self, machine: Machine, base: int, numbers: Sequence[int], shared: Sequence[int], before: list[Entry],
+        self, base: int, numbers: Sequence[int], shared: Sequence[int], before: list[Entry],
         after: list[Entry], count: int,
     ) -> tuple[list[int], "array[int]"]:  # fmt: skip
         """The call for a group, and the table of places that it reads, counted from the address `base`.
@@ -84,9 +87,7 @@ class Move:
         same = [*shared, *[ctypes.addressof(x.column) for x in before if not x.own]]
         results = [p, *[ctypes.addressof(x.column) for x in after]]
         places = array("q", [(y - base) // 8 for y in (*own, *same, *results)])
-        key = "straight", self.program
-        function = machine.function(key, straight.straight, machine.blocks, self.program, strides=False)
-        record = [function, *[0] * (SIZE - 1)]
+        record = [self.function.address, *[0] * (SIZE - 1)]
         record[INNER], record[TABLE_X] = count, places.buffer_info()[0]
         return record, places
 

@@ -298,12 +298,12 @@ class Training:
             forms = tuple([x.own for x in entries])
             key = rule.key, forms, len(self.besides)
             if (move := self._moves.get(key)) is None:
-                self._moves[key] = move = Move(rule, forms, len(self.besides), self.max_value)
+                self._moves[key] = move = Move(rule, forms, len(self.besides), self.max_value, self.machine)
             after.append(move.after(entries, rule.size))
             numbers = [self.params_at, self.address + 8, *map(ctypes.addressof, self.besides)]
             shared = [self.address + 8 * (self._limit + 1), self.address + 8 * (self._rates + i)]
             record, places = move.record(
-                self.machine, self.address, [x + 8 * start for x in numbers], shared, entries, after[-1], rule.size
+                self.address, [x + 8 * start for x in numbers], shared, entries, after[-1], rule.size
             )
             records += record
             tables.append(places)
