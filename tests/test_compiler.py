@@ -1,13 +1,11 @@
 """The compiler: eager, interpreted and native runs of one function agree."""
 
-import gc
 import math
 import random
-import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import BUILTIN, call, evaluate, identical, numbers, ours, sample, steps
 from test_nn_layers import SAMPLES
@@ -16,6 +14,7 @@ from test_nn_losses import CASES
 import autograd
 import nn
 from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
+from autograd.compiler import straight
 from autograd.compiler.interpret import interpret, with_bounds
 from autograd.compiler.program import Instruction, Program
 from autograd.ops import add, mul
@@ -53,16 +52,26 @@ def held_against_each_other(f, columns):
             assert close(b, c, bound) or (b == c == 0.0), (xs, b, c, bound)
 
 
-@settings(max_examples=60, deadline=None)
+WAYS = {"straight": straight.LARGEST_STRAIGHT, "kernels": 0}
+"""Small functions run straight; here they are made to run as kernels too."""
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    monkeypatch.setattr(straight, "LARGEST_STRAIGHT", WAYS[request.param])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # one way each
 @given(steps, st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=9))
-def test_random_graphs(steps, batch):
+def test_random_graphs(way, steps, batch):
     held_against_each_other(lambda *xs: evaluate(steps, xs, ours()), list(zip(*batch, strict=True)))
 
 
+@pytest.mark.parametrize("examples", [1, 21])
 @pytest.mark.parametrize("primitive", BUILTIN, ids=lambda p: p.name)
-def test_every_primitive(primitive):
+def test_every_primitive(primitive, examples, way):
     rng = random.Random(1)
-    rows = [sample(primitive, rng) for _ in range(21)]
+    rows = [sample(primitive, rng) for _ in range(examples)]
     widths = [len(x) if isinstance(x, list) else 0 for x in rows[0]]
 
     def f(*xs):
@@ -73,7 +82,7 @@ def test_every_primitive(primitive):
 
 
 @pytest.mark.parametrize("primitive", [p for p in BUILTIN if not p.vectors], ids=lambda p: p.name)
-def test_special_numbers_are_exact(primitive):
+def test_special_numbers_are_exact(primitive, way):
     compiled = compile(lambda *xs: primitive(*xs))
     count = primitive.arity
     columns = list(zip(*np.array(np.meshgrid(*[SPECIAL] * min(count, 2))).reshape(min(count, 2), -1).T, strict=True))
@@ -87,8 +96,9 @@ def test_special_numbers_are_exact(primitive):
             assert identical(y, expected), (xs, y, expected)
 
 
+@pytest.mark.parametrize("examples", [1, 11])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_layer(name):
+def test_every_layer(name, examples):
     make, x = SAMPLES[name]
     module = make()
     if name in ("BatchNorm1d", "Dropout", "TransformerBlock"):
@@ -96,7 +106,7 @@ def test_every_layer(name):
             compile(lambda x: flat(module(x))[0])([x])
         module.eval()
     parameters, rng = module.parameters(), random.Random(2)
-    batch = [x if name == "Embedding" else nested(lambda v: v + rng.gauss(0, 0.1), x) for _ in range(11)]
+    batch = [x if name == "Embedding" else nested(lambda v: v + rng.gauss(0, 0.1), x) for _ in range(examples)]
 
     def loss(x):
         outputs = flat(module(x))
@@ -335,21 +345,3 @@ def test_machines_with_fewer_features(features, monkeypatch):
     value = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())(X, Y)
     expected = sum(nn.cross_entropy(model(x), y).data for x, y in zip(X, Y, strict=True)) / 3
     assert value == pytest.approx(expected, rel=1e-14)
-
-
-def test_compiling_again_and_again_leaks_nothing():
-    def once():
-        model = nn.MLP(2, [4, 1], activation="tanh", rng=0)
-        compile(lambda x, y: nn.mse_loss(model(x), y), model.parameters())([[0.1, 0.2]], [1.0])
-
-    for _ in range(20):
-        once()
-    gc.collect()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(200):
-        once()
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    assert grown < 20_000

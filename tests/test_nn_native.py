@@ -148,6 +148,23 @@ def test_sequences_of_different_lengths():
         assert b == pytest.approx(a, rel=1e-9)
 
 
+def test_a_small_gpt_one_document_a_step():
+    import microgpt as m
+
+    def make():
+        return m.GPT(5, width=8, heads=2, block=4, rng=0).draw(random.Random(1))
+
+    trainers = both(
+        lambda p: Adam(p, lr=0.01, betas=(0.85, 0.99)), make_model=make, loss=m.spelling,
+        make_scheduler=lambda o: LinearLR(o, 1.0, 0.0, 100), scheduler_interval="batch",
+    )  # fmt: skip
+    rng = random.Random(2)
+    X = [[rng.randrange(5) for _ in range(rng.randrange(1, 4))] for _ in range(25)]
+    Y = [[*x[1:], 4] for x in X]
+    fitted(trainers, X=X, Y=Y, epochs=2, batch_size=1)
+    same(*trainers, rel=1e-12)
+
+
 def test_batches_larger_than_a_chunk():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(700, 2))

@@ -1,0 +1,162 @@
+"""Calling what is compiled: batches of several shapes, arrays for the results, what a trace assumes, memory."""
+
+import gc
+import random
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd
+import nn
+from autograd import Value, compile, dot, gradients, tanh
+from autograd.extend import ask, assume
+
+pytest.importorskip("llvmlite")
+
+
+def resident():
+    """Bytes of memory of this process; 0 where that is not known."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return 0
+
+
+def test_examples_of_several_shapes_in_one_batch():
+    w = Value(0.5)
+
+    def f(xs, y):
+        return tanh(dot(xs, [w] * len(xs))) * y + w
+
+    X, Y = [[1.0, 2.0], [3.0], [0.5, 0.1], [1.0, 1.0, 1.0]], [1.0, 2.0, 3.0, 4.0]
+    expected = [f(x, y).data for x, y in zip(X, Y, strict=True)]
+    assert compile(f)(X, Y) == pytest.approx(expected, rel=1e-14)
+    loss = compile(f, [w])
+    assert loss(X, Y) == pytest.approx(sum(expected) / 4, rel=1e-14)
+    slopes = [gradients(f(x, y), w) for x, y in zip(X, Y, strict=True)]
+    assert w.grad == pytest.approx(sum(slopes) / 4, rel=1e-14)
+    values, (by_x, by_y) = compile(f).value_and_grad(X, Y)
+    assert values == pytest.approx(expected, rel=1e-14)
+    assert [len(x) for x in by_x] == [2, 1, 2, 3]
+    assert by_y == pytest.approx([tanh(0.5 * sum(x)) for x in X], rel=1e-14)
+
+
+def test_nested_lists_of_unequal_lengths_within_an_example():
+    f = compile(lambda x: x[0][0] + x[1][0] * x[1][1])
+    assert f([[[1.0], [2.0, 3.0]], [[4.0], [5.0, 6.0]]]) == [7.0, 34.0]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_results_go_into_arrays_that_are_given(large):
+    rows = [[Value(0.1 * i + 0.01 * j) for j in range(3)] for i in range(120 if large else 2)]
+
+    def f(x):
+        return autograd.sum([tanh(dot(row, x)) for row in rows])
+
+    X = np.random.default_rng(0).normal(size=(301, 3))
+    value, slopes = compile(f).value_and_grad(X)
+    out = np.full(301, np.nan), np.full((301, 3), np.nan)
+    found = compile(f).value_and_grad(X, out=out)
+    assert found[0] is out[0]
+    assert found[1] is out[1]
+    assert (out[0] == value).all()
+    assert (out[1] == slopes).all()
+    alone = np.empty(301)
+    assert compile(f)(X, out=alone) is alone
+    assert (alone == value).all()
+
+
+@pytest.mark.parametrize(
+    ("out", "text"),
+    [
+        ((np.empty(4), np.empty((3, 2))), r"arrays of \[3, 6\] numbers, got \[4, 6\]"),
+        ((np.empty(3),), r"arrays of \[3, 6\] numbers, got \[3\]"),
+        ((np.empty(3), np.empty((3, 4))[:, ::2]), "float64 that lie in one piece"),
+        ((np.empty(3, np.float32), np.empty((3, 2))), "float64 that lie in one piece"),
+        (([0.0] * 3, np.empty((3, 2))), "float64 that lie in one piece"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(out, text):
+    with pytest.raises(ValueError, match=text):
+        compile(lambda x: x[0] * x[1]).value_and_grad(np.ones((3, 2)), out=out)
+
+
+def test_results_in_arrays_without_llvmlite(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
+    out = np.empty(2), np.empty((2, 2))
+    with pytest.warns(UserWarning, match="llvmlite is missing"):
+        compile(lambda x: x[0] * x[1]).value_and_grad(np.array([[2.0, 3.0], [4.0, 5.0]]), out=out)
+    assert out[0].tolist() == [6.0, 20.0]
+    assert out[1].tolist() == [[3.0, 2.0], [5.0, 4.0]]
+
+
+def test_training_and_evaluation_mode_are_told_apart():
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.BatchNorm1d(3), nn.Linear(3, 1, rng=1)).eval()
+    f = compile(lambda x: model(x)[0])
+    before = f([[1.0, 2.0]])
+    assert before == pytest.approx([model([1.0, 2.0])[0].data])
+    model.train()
+    with pytest.raises((TypeError, RuntimeError), match="LayerNorm"):
+        f([[1.0, 2.0]])
+    model.eval()
+    assert f([[1.0, 2.0]]) == before
+    (norm,) = [m for _, m in model.named_modules() if isinstance(m, nn.BatchNorm1d)]
+    norm.running_mean[:] = [0.3, -0.2, 0.1]
+    assert f([[1.0, 2.0]]) == pytest.approx([model([1.0, 2.0])[0].data])
+    assert f([[1.0, 2.0]]) != before
+
+
+def test_an_assumption_of_one_s_own():
+    power, calls = [2], []
+
+    def f(x):
+        calls.append(1)
+        return x ** float(assume(lambda: power[0]))
+
+    compiled = compile(f)
+    for power[0], expected in ((2, 9.0), (3, 27.0), (2, 9.0), (4, 81.0)):
+        assert compiled([3.0]) == [expected]
+    assert len(calls) == 3
+    assert assume(lambda: 5) == 5
+
+
+def test_what_is_asked_for_needs_somebody_who_knows_it():
+    with pytest.raises(TypeError, match="cannot be drawn while a graph is recorded"):
+        ask(("uniform", 0, 0))
+    with pytest.raises(TypeError, match=r"nn\.Trainer\(\.\.\., compile=True\)"):
+        compile(lambda x: nn.Dropout(0.5)([x])[0])([1.0])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 31, 32, 33, 1000, 4097])
+def test_the_native_order_is_python_s(size):
+    from autograd.compiler.training import Training
+
+    training = Training(lambda x: x, [Value(1.0)])
+    for seed in (0, 1, 12345, 2**40):
+        expected = list(range(size))
+        random.Random(seed).shuffle(expected)
+        assert list(training.order(size, seed)) == expected
+
+
+def test_a_thousand_compiles_leak_nothing():
+    def once(k):
+        c = 1.0 + 0.001 * k
+        compile(lambda x: tanh(c * x))([0.5])
+        if k % 5 == 0:
+            model = nn.MLP(2, [4, 1], activation="tanh", rng=0)
+            compile(lambda x, y: nn.mse_loss(model(x), y), model.parameters())([[0.1, 0.2]], [1.0])
+
+    for k in range(40):
+        once(k)
+    gc.collect()
+    tracemalloc.start()
+    before, native = tracemalloc.get_traced_memory()[0], resident()
+    for k in range(1000):
+        once(k)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 50_000
+    assert resident() - native < 20e6
