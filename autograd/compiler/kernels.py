@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import ops
-from .program import Program
+from .program import Program, by_identity
 
 EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""
@@ -82,6 +82,13 @@ def roll(program: Program, totals: Sequence[bool]) -> Rolled:
     return _Roller(program, totals).roll()
 
 
+class Line(NamedTuple):
+    """The places of a vector."""
+
+    first: int
+    offsets: tuple[int, ...]
+
+
 class _Roller:
     def __init__(self, program: Program, totals: Sequence[bool]) -> None:
         inputs, shared, constants = len(program.inputs), len(program.shared), len(program.constants)
@@ -95,13 +102,12 @@ class _Roller:
         self.once, self.each = list[Kernel](), list[Kernel]()
         self.expressions: dict[int, tuple[Expression, tuple[int, ...]]] = {}
         self.one = self.place[-1 - program.constants.index(1.0)]
+        self.offsets: dict[Any, Any] = {}  # each of them once, so that their identity tells them apart
+        self.line = by_identity(self._line)  # asked for when the whole vector has its places
 
     def roll(self) -> Rolled:
         program, first = self.program, self.first
-        uses, kept = Counter[int](), Counter(program.outputs)
-        for _, operands in program.instructions:
-            for x in operands:
-                uses.update(x if type(x) is tuple else (x,))
+        uses, kept = program.uses(), Counter(program.outputs)
         inlined = self._read(uses, kept)
         summed = {y: i for i, (y, total) in enumerate(zip(program.outputs, self.totals, strict=True)) if total}
         products = {  # what is needed only as its sum over the examples
@@ -129,13 +135,14 @@ class _Roller:
     def _operands(self, slot: int) -> Any:
         return self.program.instructions[slot - self.first].operands
 
-    def _read(self, uses: Counter[int], kept: Counter[int]) -> set[int]:
+    def _read(self, uses: list[int], kept: Counter[int]) -> set[int]:
         """Finds the expressions, and returns the slots that became a part of another's; finds levels and owners."""
         own, level, sizes, inlined = self.own, self.level, dict[int, int](), set[int]()
+        of_vector = by_identity(lambda x: (any(own[y] for y in x), max([level[y] for y in x])))
         for slot, (primitive, operands) in enumerate(self.program.instructions, self.first):
             if primitive is ops.dot or primitive is ops.gather:
-                slots = [y for x in operands for y in (x if type(x) is tuple else (x,))]
-                own[slot] = any(own[y] for y in slots)
+                found = [of_vector(x) if type(x) is tuple else (own[x], level[x]) for x in operands]
+                own[slot], level[slot] = any(mine for mine, _ in found), 1 + max([depth for _, depth in found])
             else:
                 own[slot] = any(own[y] for y in operands)
                 size, parts, leaves = 1, list[Expression](), dict[int, int]()
@@ -154,7 +161,7 @@ class _Roller:
                 sizes[slot] = size
                 slots = list(leaves)
                 self.expressions[slot] = (primitive, *parts), tuple(slots)
-            level[slot] = 1 + max([level[y] for y in slots])
+                level[slot] = 1 + max([level[y] for y in slots])
         return inlined
 
     def _kind(self, slot: int, total: bool) -> tuple[Any, ...]:
@@ -167,12 +174,17 @@ class _Roller:
         expression: tuple[Any, ...] = self.expressions[slot][0]
         return expression
 
-    def _factors(self, slot: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _factors(self, slot: int) -> "tuple[Line, Line]":
         """The places of the factors of a product, or of each of a sum of products."""
         primitive, operands = self.program.instructions[slot - self.first]
-        ws, xs = operands[:2] if primitive is ops.dot else ((operands[0],), (operands[1],))
-        place = self.place
-        return tuple([place[y] for y in ws]), tuple([place[y] for y in xs])
+        if primitive is ops.dot:
+            return self.line(operands[0]), self.line(operands[1])
+        return Line(self.place[operands[0]], (0,)), Line(self.place[operands[1]], (0,))
+
+    def _line(self, vector: tuple[int, ...]) -> "Line":
+        places = [self.place[y] for y in vector]
+        offsets = tuple([y - places[0] for y in places])
+        return Line(places[0], self.offsets.setdefault(offsets, offsets))
 
     def _new(self, slot: int, own: bool) -> int:
         if own:
@@ -213,32 +225,30 @@ class _Roller:
         found = []
         for slot in members:
             ws, xs = self._factors(slot)
-            found.append((xs[0], ws[0], slot, ws, xs))
+            found.append((xs.first, ws.first, slot, ws.offsets, xs.offsets))
         kernels: dict[Any, Dot] = {}
-        for x, w, slot, ws, xs in sorted(found):
+        for x, w, slot, steps_w, steps_x in sorted(found):
             bias = self.place[self._operands(slot)[2]]
-            offsets = tuple([y - w for y in ws]), tuple([y - x for y in xs])
-            key = *offsets, w >= EACH, x >= EACH, bias >= EACH
+            key = id(steps_w), id(steps_x), w >= EACH, x >= EACH, bias >= EACH
             if (kernel := kernels.get(key)) is None:
-                kernels[key] = kernel = Dot(*offsets, [], [])
+                kernels[key] = kernel = Dot(steps_w, steps_x, [], [])
             kernel.rows.append((w, x, bias))
             kernel.out.append(slot)
         self._take(kernels.values(), own)
 
-    def _totals(self, found: list[tuple[tuple[int, ...], tuple[int, ...], int]]) -> None:
+    def _totals(self, found: "list[tuple[Line, Line, int]]") -> None:
         kernels: dict[Any, Total] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
-            w, x = ws[0], xs[0]
-            offsets = tuple([y - w for y in ws]), tuple([y - x for y in xs])
-            if (kernel := kernels.get((*offsets, w >= EACH))) is None:
-                kernels[*offsets, w >= EACH] = kernel = Total(*offsets, [], [])
-            kernel.rows.append((w, x))
+            key = ws.offsets, xs.offsets, ws.first >= EACH
+            if (kernel := kernels.get(key)) is None:
+                kernels[key] = kernel = Total(ws.offsets, xs.offsets, [], [])
+            kernel.rows.append((ws.first, xs.first))
             kernel.out.append(out)
         self.each.extend(kernels.values())
 
     def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Rolled:
         """The other outputs that are summed: times one."""
-        rest, outputs = list[tuple[tuple[int, ...], tuple[int, ...], int]](), list[int]()
+        rest, outputs, one = list[tuple[Line, Line, int]](), list[int](), Line(self.one, (0,))
         for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
             outputs.append(i if total else self.place[y])
             if total and products.get(y) != i:
@@ -246,11 +256,11 @@ class _Roller:
                     self.each.append(Map((ops.identity, 0), [(self.place[y],)], [self.next_own]))
                     self.place[y], self.own[y] = self.next_own, True
                     self.next_own += 1
-                rest.append(((self.one,), (self.place[y],), i))
+                rest.append((one, Line(self.place[y], (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
             if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
-                rest.append(((self.one,), (self._own_place(bias),), i))
+                rest.append((one, Line(self._own_place(bias), (0,)), i))
         if rest:
             self._totals(rest)
         inputs, constants = len(self.program.shared), self.program.constants

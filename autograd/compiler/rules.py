@@ -43,7 +43,8 @@ class Move:
     def __init__(
         self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, machine: Machine
     ) -> None:
-        factor, lr, leaves = Value(1.0), Value(rule.lr), [Value(0.5) for _ in forms]
+        factor, lr = Value(1.0, label="factor"), Value(rule.lr, label="learning rate")
+        leaves = [Value(0.5, label=f"state {i}") for i in range(len(forms))]
 
         def traced(p: Value, g: Any, *others: Value) -> list[Any]:
             numbers = iter(others)
