@@ -136,6 +136,7 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     guard = _Guard(path) if is_symbolic() else None
     pending: dict[Node, Any] = {}
     products: dict[Node, tuple[list[Any], list[Any]]] = {}  # what flows through `dot`s, to become one of its own
+    picks: dict[Node, tuple[list[Any], list[Any]]] = {}  # and what flows to a leaf that an index picks or does not
     vectors: dict[Any, Any] = {}
     with recording():
         for root, seed in seeds:
@@ -148,6 +149,8 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
                 if guard is not None and node.primitive is ops.dot:
                     guard.through(node, adjoint, active, pending, products)
                     continue
+                if guard is not None and node.primitive is ops.gather and guard.picked(node, adjoint, active, picks):
+                    continue
                 guarded = guard is not None and guard.needed(node)
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
@@ -157,6 +160,14 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
+        for x, (hots, adjoints) in picks.items():
+            if len(hots) > 1:  # as a matrix product of what is picked: nothing is 0 times the adjoint
+                more, others = products.setdefault(x, ([], []))
+                more.extend(hots)
+                others.extend(adjoints)
+            else:
+                part = ops.where(hots[0], adjoints[0], -0.0)
+                pending[x] = ops.add(pending[x], part) if x in pending else part
         for x, pairs in products.items():
             pending[x] = _total(pairs, pending.get(x), vectors)
     return [pending.get(x) for x in inputs]
@@ -182,6 +193,7 @@ class _Guard:
             if ops.unbounded(node.primitive) or not self._unbounded.isdisjoint(operands(node)):
                 self._unbounded.add(node)
         self._always: dict[Node, bool] = {}  # whether something flows to a node for any numbers
+        self._hots: dict[Any, list[Any]] = {}  # of an index, for each number whether it is that
 
     def needed(self, node: Node) -> bool:
         return node in self._unbounded and node.primitive not in ops.LINEAR and not self._always.get(node, True)
@@ -201,6 +213,20 @@ class _Guard:
         if bias in active and type(bias) is not float:
             self._always[bias] = always or ((bias in pending or bias in products) and self._always[bias])
             pending[bias] = ops.add(pending[bias], adjoint) if bias in pending else adjoint
+
+    def picked(self, node: Node, adjoint: Any, active: set[Node], picks: dict[Node, Any]) -> bool:
+        """What flows to those leaves of which an index picks one; False if they are not all leaves."""
+        index, values = node._a
+        if type(index) is float or any(type(x) is not float and x.primitive is not None for x in values):
+            return False
+        hots = self._hots.setdefault(index, [])
+        hots.extend([ops.equal(index, float(i)) for i in range(len(hots), len(values))])
+        for x, hot in zip(values, hots, strict=False):
+            if type(x) is not float and x in active:
+                mine, adjoints = picks.setdefault(x, ([], []))
+                mine.append(hot)
+                adjoints.append(adjoint)
+        return True
 
     def flows(self, node: Node, x: Node, partial: Any, again: bool) -> None:
         """Notes that something flows from a node to an operand."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from .program import Operands, Program, Rewriter
+from .program import Operands, Program, Rewriter, by_identity
 from .rewriting import Pass, folded, lowered, merged, powered, together
 
 
@@ -136,20 +136,25 @@ def separate(program: Program) -> Program:
     shared numbers, of a shared one and one of the example, or of two of the example. The constant 1 is there."""
     work = Rewriter(program)
     work.constant(1.0)
-    own, known = program.depends(), dict[tuple[int, int], Any]()
+    own = program.depends()
+    owners = by_identity(lambda vector: {own[y] for y in vector})
 
     def split(operands: Operands, xs: Operands) -> Any:
         """The products of a `dot` by kind, the factors in order."""
-        if (found := known.get(key := (id(operands[0]), id(operands[1])))) is None:
-            kinds: tuple[Any, ...] = (([], []), ([], []), ([], []))
-            for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True):
-                if own[old_w] and not own[old_x]:
-                    w, x = x, w
-                left, right = kinds[own[old_w] + own[old_x]]
-                left.append(w)
-                right.append(x)
-            known[key] = found = [(tuple(left), tuple(right)) for left, right in kinds]
-        return found
+        kinds: list[tuple[Any, Any]] = [((), ()), ((), ()), ((), ())]
+        of_w, of_x = owners(operands[0]), owners(operands[1])
+        if len(of_w) == len(of_x) == 1:  # all are of one kind
+            (w,), (x,) = of_w, of_x
+            kinds[w + x] = (xs[1], xs[0]) if w and not x else (xs[0], xs[1])
+            return kinds
+        for kind in range(3):
+            rows = [
+                (x, w) if own[old_w] and not own[old_x] else (w, x)
+                for w, x, old_w, old_x in zip(*xs[:2], *operands[:2], strict=True)
+                if own[old_w] + own[old_x] == kind
+            ]
+            kinds[kind] = tuple([w for w, _ in rows]), tuple([x for _, x in rows])
+        return kinds
 
     for primitive, operands in program.instructions:
         xs = work.moved(operands)
