@@ -160,3 +160,14 @@ def test_a_thousand_compiles_leak_nothing():
     tracemalloc.stop()
     assert grown < 50_000
     assert resident() - native < 20e6
+
+
+@pytest.mark.parametrize("f", [autograd.sin, autograd.exp, tanh, autograd.sqrt, lambda x: x * x * x], ids=range(5))
+@pytest.mark.parametrize("examples", [1, 9])
+def test_products_whose_factor_is_needed_nowhere_else(f, examples):
+    w = Value(0.7)
+    xs = [0.1 + 0.3 * i for i in range(examples)]
+    compile(lambda x: f(w * x), [w])(xs)
+    compiled, w.grad = w.grad, 0.0
+    autograd.mean([f(w * x) for x in xs]).backward()
+    assert compiled == pytest.approx(w.grad, rel=1e-13)

@@ -108,13 +108,14 @@ class _Roller:
     def roll(self) -> Rolled:
         program, first = self.program, self.first
         uses, kept = program.uses(), Counter(program.outputs)
-        inlined = self._read(uses, kept)
         summed = {y: i for i, (y, total) in enumerate(zip(program.outputs, self.totals, strict=True)) if total}
         products = {  # what is needed only as its sum over the examples
             y: i for y, i in summed.items()
-            if y >= first and not uses[y] and kept[y] == 1 and self.own[y]
+            if y >= first and not uses[y] and kept[y] == 1
             and program.instructions[y - first].primitive in (ops.dot, ops.mul)
         }  # fmt: skip
+        inlined = self._read(uses, kept, products)
+        products = {y: i for y, i in products.items() if self.own[y]}
         groups: dict[tuple[Any, ...], list[int]] = {}
         for slot in range(first, self.total):
             if slot not in inlined:
@@ -135,7 +136,7 @@ class _Roller:
     def _operands(self, slot: int) -> Any:
         return self.program.instructions[slot - self.first].operands
 
-    def _read(self, uses: list[int], kept: Counter[int]) -> set[int]:
+    def _read(self, uses: list[int], kept: Counter[int], products: dict[int, int]) -> set[int]:
         """Finds the expressions, and returns the slots that became a part of another's; finds levels and owners."""
         own, level, sizes, inlined = self.own, self.level, dict[int, int](), set[int]()
         of_vector = by_identity(lambda x: (any(own[y] for y in x), max([level[y] for y in x])))
@@ -143,6 +144,8 @@ class _Roller:
             if primitive is ops.dot or primitive is ops.gather:
                 found = [of_vector(x) if type(x) is tuple else (own[x], level[x]) for x in operands]
                 own[slot], level[slot] = any(mine for mine, _ in found), 1 + max([depth for _, depth in found])
+            elif slot in products and any(own[y] for y in operands):  # its factors have places of their own
+                own[slot], level[slot] = True, 1 + max([level[y] for y in operands])
             else:
                 own[slot] = any(own[y] for y in operands)
                 size, parts, leaves = 1, list[Expression](), dict[int, int]()
