@@ -1,7 +1,7 @@
 """Steps and evaluation as the engine makes them: a graph for each batch. `nn.native` makes the same ones natively."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from autograd import Value, mean
@@ -27,17 +27,14 @@ class Task(NamedTuple):
     compile: bool
 
 
-class Step(NamedTuple):
-    """What a step found. If one of the last two is not finite, nothing was updated."""
+class Steps(NamedTuple):
+    """What steps found."""
 
-    loss: float
-    whole: float
-    """The loss with the penalty."""
-    norm: float
-    """The length of the gradient, before clipping."""
-
-    def is_well(self) -> bool:
-        return math.isfinite(self.norm) and not math.isnan(self.whole)
+    losses: list[float]
+    norms: list[float]
+    """The lengths of the gradients, before clipping."""
+    ill: tuple[float, float] | None = None
+    """Loss with penalty, and length, of a last step that updated nothing, since one of them is not finite."""
 
 
 class Eager:
@@ -61,44 +58,44 @@ class Eager:
     def store(self) -> None:
         """Brings Values and state up to date; here they always are."""
 
-    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Iterator[Step]:
-        """A step for each batch of the examples in this order, until one is not well; step: how many were made
-        before."""
-        X, Y = data
-        for i, start in enumerate(range(0, len(order), batch_size)):
+    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
+        """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
+        (X, Y), found = data, Steps([], [])
+        for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            found = self.once([X[k] for k in batch], [Y[k] for k in batch], step + i)
-            yield found
-            if not found.is_well():
-                return
+            losses, norms, ill = self.once([X[k] for k in batch], [Y[k] for k in batch], step + len(found.losses))
+            found.losses.extend(losses)
+            found.norms.extend(norms)
+            if ill is not None:
+                return found._replace(ill=ill)
+        return found
 
     @paused_collector()
-    def once(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Step:
+    def once(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Steps:
         """A step on these examples."""
         task, before = self.task, list(map(list, self._buffers))
-        well = False
+        parameters, well, norm = task.optimizer.parameters, False, 0.0
         try:
             task.optimizer.zero_grad()
             with drawing(Draws(step)):
                 fit = mean([task.loss(output, y) for output, y in zip(task.model.batch(Xb), yb, strict=True)])
-            loss = fit if task.penalty is None else fit + task.penalty()
-            loss = recorded(loss)
-            found = Step(fit.data if isinstance(fit, Value) else fit, loss.data, 0.0)
-            if found.is_well():
+            loss = recorded(fit if task.penalty is None else fit + task.penalty())
+            if not math.isnan(loss.data):
                 loss.backward()
-                found = found._replace(norm=clip_grad_norm_(task.optimizer.parameters, task.max_norm or math.inf))
-            if found.is_well():
-                if task.max_value is not None:
-                    clip_grad_value_(task.optimizer.parameters, task.max_value)
-                if task.optimizer.estimate_every and step % task.optimizer.estimate_every == 0:
-                    task.optimizer.estimate(loss)
-                task.optimizer.step()
-                well = True
+                norm = clip_grad_norm_(parameters, task.max_norm or math.inf)
+            if math.isnan(loss.data) or not math.isfinite(norm):
+                return Steps([], [], (loss.data, norm))
+            if task.max_value is not None:
+                clip_grad_value_(parameters, task.max_value)
+            if task.optimizer.estimate_every and step % task.optimizer.estimate_every == 0:
+                task.optimizer.estimate(loss)
+            task.optimizer.step()
+            well = True
         finally:
             if not well:
                 for buffer, numbers in zip(self._buffers, before, strict=True):
                     buffer[:] = numbers
-        return found
+        return Steps([fit.data if isinstance(fit, Value) else fit], [norm])
 
     def losses(self, X: Sequence[Any], Y: Sequence[Any]) -> list[tuple[float, Any]]:
         """The loss of each example, and the output."""

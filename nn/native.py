@@ -3,14 +3,15 @@
 While steps are made, parameters and the optimizer's state live in flat arrays; `store` brings the Values up to date.
 """
 
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd import Value, compile, dot, gradients
 
-from .eager import Eager, Step, Task, recorded
+from .eager import Eager, Steps, Task, recorded
 from .optim import Optimizer, Sophia
 from .randomness import Draws, drawing
 
@@ -72,26 +73,26 @@ class Native:
         """As `shuffled` has it."""
         return self._training.order(size, seed)
 
-    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Iterator[Step]:
-        """A step for each batch of the examples in this order, until one is not well; step: how many were made
-        before."""
+    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
+        """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
         begin = time.perf_counter()
         log = self._training.run(data, order, batch_size, step, self._prepared(data, order, step))
-        taken, made = time.perf_counter() - begin, len(log) // 3
+        taken, made = time.perf_counter() - begin, -(-len(order) // batch_size)
         self.ahead = max(1, min(2 * made, int(made * STRETCH / max(taken, 1e-9))))
         return self._found(log)
 
-    def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Step:
+    def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Steps:
         """A step on these examples."""
         if self.optimizer.estimate_every and step % self.optimizer.estimate_every == 0:
-            (found,) = self.steps(self.prepare(X, Y), range(len(X)), len(X), step)
-            return found
-        return next(self._found(self._training.once(X, Y, step, self._prepared(None, (), step))))
+            return self.steps(self.prepare(X, Y), range(len(X)), len(X), step)
+        return self._found(self._training.once(X, Y, step, self._prepared(None, (), step)))
 
-    def _found(self, log: list[float]) -> Iterator[Step]:
+    def _found(self, log: list[float]) -> Steps:
+        """log: loss, loss with penalty and length for each step."""
         self.optimizer.forget()
-        numbers = iter(log)
-        return map(Step, numbers, numbers, numbers)
+        if math.isfinite(log[-1]) and not math.isnan(log[-2]):
+            return Steps(log[::3], log[2::3])
+        return Steps(log[:-3:3], log[2:-3:3], (log[-2], log[-1]))
 
     def _prepared(self, data: Any, order: Sequence[int], step: int) -> list[Any]:
         """Loads what steps need, and returns the rules."""

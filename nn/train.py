@@ -13,7 +13,7 @@ from autograd import mean, no_grad
 from autograd.extend import as_float, paused_collector
 
 from .data import as_lists, check_paired, paired
-from .eager import Step, Task
+from .eager import Steps, Task
 from .history import History
 from .interrupts import uninterrupted
 from .metrics import Metric, by_name, name_of
@@ -121,21 +121,22 @@ class Trainer:
         finally:
             engine.store()
 
-    def _counted(self, found: Step) -> float:
-        """Notes that a step was made, and gives its loss. FloatingPointError if it was none."""
-        if not found.is_well():
+    def _counted(self, found: Steps) -> float:
+        """Notes the steps that were made, and gives the last loss. FloatingPointError if another one was ill."""
+        self.steps += len(found.losses)
+        if found.ill is not None:
+            loss, _ = found.ill
             raise FloatingPointError(
                 "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
                 "with autograd.detect_anomaly()"
-                if math.isnan(found.whole)
-                else f"the loss is {found.whole:.4g}, but its gradient is not finite; lower the learning rate or "
-                f"the initial weights, or look for the cause with autograd.detect_anomaly()"
+                if math.isnan(loss)
+                else f"the loss is {loss:.4g}, but its gradient is not finite; lower the learning rate or the initial "
+                f"weights, or look for the cause with autograd.detect_anomaly()"
             )
-        self.grad_norm = found.norm
-        self.steps += 1
+        self.grad_norm = found.norms[-1]
         if self.scheduler is not None and self.scheduler_interval == "batch":
             self.scheduler.step()
-        return found.loss
+        return found.losses[-1]
 
     def _engine(self) -> Any:
         """What makes steps: natively, if the trainer compiles."""
@@ -251,11 +252,13 @@ class Trainer:
             before = self.batch
             ahead = order[before * batch_size : (before + self._ahead(every - done % every)) * batch_size]
             with uninterrupted():
-                for found in self._engine().steps(data, ahead, batch_size, self.steps):
-                    loss = self._counted(found)
-                    examples = min(batch_size, size - self.batch * batch_size)
-                    self.batch += 1
-                    self.sums = [self.sums[0] + loss * examples, self.sums[1] + self.grad_norm]
+                found = self._engine().steps(data, ahead, batch_size, self.steps)
+                self.batch += len(found.losses)
+                if found.losses:
+                    lacking = max(self.batch * batch_size - size, 0)  # in the last batch
+                    total = batch_size * sum(found.losses) - lacking * found.losses[-1]
+                    self.sums = [self.sums[0] + total, self.sums[1] + sum(found.norms)]
+                loss = self._counted(found)
             bar.update(self.batch - before)
             bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
         with uninterrupted():

@@ -65,6 +65,7 @@ class Training:
         self._states: list[list[Entry]] = []  # of each group
         self._moves: dict[Any, Move] = {}
         self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
+        self._latest_rules: Sequence[Rule] | None = None  # whose rates are in place
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
@@ -197,41 +198,43 @@ class Training:
     def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
-        ready = None if None in forms else self._ready.get(forms)
+        ready = self._ready.get(forms)
         if ready is not None and self._is_settled(rules) and ready.plan.made.holds():
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
-            return self._repeat(ready, step, lambda: parts_of((X, Y))[0])
+            log = self._repeat(ready, step)
+            return log if log[1] == log[1] else self._checked(log, parts_of((X, Y))[0])
         parts, _ = parts_of((X, Y))
         (rows, arguments), *others = parts
         key: Any = (len(rows), *[a.key for a in arguments])
         ready = self._ready.get(key)
-        if ready is None or others or not self._is_settled(rules) or not ready.plan.made.holds():
-            data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
-            log = self.run(data, range(count), count, step, rules)
-            if not others and self._settled is not None and self._is_settled(rules):
-                plan, order = self._plans[data.made[0]], array("q", rows)
-                jobs = array("q", self._batch(plan.job(len(rows)), len(rows), self._settled[1]))
-                self._ready[key] = ready = _Ready(plan, jobs, order)
-                if None not in forms:
-                    self._ready[forms] = ready
-            self._check(log, parts)
-            return log
-        ready.plan.take(parts[0])
-        return self._repeat(ready, step, lambda: parts)
+        if ready is not None and not others and self._is_settled(rules) and ready.plan.made.holds():
+            ready.plan.take(parts[0])
+            return self._checked(self._repeat(ready, step), parts)
+        data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
+        log = self.run(data, range(count), count, step, rules)
+        if not others and self._settled is not None and self._is_settled(rules):
+            plan = self._plans[data.made[0]]
+            jobs = array("q", self._batch(plan.job(count), count, self._settled[1]))
+            order, cells = array("q", rows), array("q", self.cells)
+            self._ready[key] = ready = _Ready(plan, jobs, jobs.buffer_info()[0], order, cells)
+            self._point(cells, self._log, order, order)
+            if None not in forms:
+                self._ready[forms] = ready
+        return self._checked(log, parts)
 
-    def _repeat(self, ready: "_Ready", step: int, parts: Callable[[], list[Part]]) -> list[float]:
-        self._do(ready.jobs, step, self._log, ready.order, ready.order)
-        log = self._log.tolist()
-        if log[1] != log[1]:
-            self._check(log, parts())
-        return log
+    def _repeat(self, ready: "_Ready", step: int) -> list[float]:
+        self.cells[:] = ready.cells
+        self.cells[steps.STEP] = step
+        self._work(ready.address, len(ready.jobs) // steps.JOB, self.cells_at)
+        return self._log.tolist()
 
-    def _check(self, log: list[float], parts: list[Part]) -> None:
-        """IndexError if that is why the loss is nan."""
+    def _checked(self, log: list[float], parts: list[Part]) -> list[float]:
+        """The log. IndexError if the loss is nan because of an index."""
         if math.isnan(log[1]):
             for part, made in zip(parts, self.sorted(parts).made, strict=True):
                 made.check(part.arguments)
+        return log
 
     def _batch(self, middle: list[int], examples: int, update: "_Update") -> list[int]:
         """The jobs of a step."""
@@ -242,12 +245,15 @@ class Training:
         self, jobs: "array[int]", step: int, log: "array[float]", taken: "array[int]", numbers: "array[int]"
     ) -> int:
         """Returns how many steps were made."""
-        cells = self.cells
-        cells[steps.POSITION] = cells[steps.FAILED] = cells[steps.LOGGED] = 0
-        cells[steps.STEP], cells[steps.LOG] = step, log.buffer_info()[0]
-        cells[steps.ORDER], cells[steps.NUMBERS] = taken.buffer_info()[0], numbers.buffer_info()[0]
+        self._point(self.cells, log, taken, numbers)
+        self.cells[steps.STEP] = step
         self._work(jobs.buffer_info()[0], len(jobs) // steps.JOB, self.cells_at)
-        return cells[steps.LOGGED]
+        return self.cells[steps.LOGGED]
+
+    @staticmethod
+    def _point(cells: "array[int]", log: "array[float]", taken: "array[int]", numbers: "array[int]") -> None:
+        cells[:] = array("q", [0] * steps.CELLS)
+        cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
     def _plan(self, made: Made, part: Part, examples: int) -> Stepped:
         examples, plan = min(examples, made.most()), self._plans.get(made)
@@ -267,8 +273,11 @@ class Training:
 
     def _is_settled(self, rules: Sequence[Rule]) -> bool:
         """Whether the rules are those of before, and states have the form that they keep."""
+        if rules is self._latest_rules and self._settled is not None and not self.besides:
+            return True
         if self._settled is None or self.besides or self._settled[0] != [rule.key for rule in rules]:
             return False
+        self._latest_rules = rules
         for i, rule in enumerate(rules, self._rates):
             self.home[i] = rule.lr
         return True
@@ -277,6 +286,7 @@ class Training:
         """The jobs that move the parameters: of the first step, of the second, until one is like that before."""
         if self._settled is not None and self._is_settled(rules):
             return [self._settled[1]]
+        self._latest_rules = rules
         for i, rule in enumerate(rules, self._rates):
             self.home[i] = rule.lr
         found: list[_Update] = []
@@ -317,7 +327,10 @@ class _Ready(NamedTuple):
 
     plan: Stepped
     jobs: "array[int]"
+    address: int
+    """Where the jobs are."""
     order: "array[int]"
+    cells: "array[int]"
 
 
 class _Update(NamedTuple):
