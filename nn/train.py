@@ -206,6 +206,7 @@ class Trainer:
         self.history.interrupted = self.history.stopped_early = self.finished = self._stopping = False
         with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
             try:
+                self.model.train()
                 self._tell(callbacks)
                 while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")
@@ -233,13 +234,13 @@ class Trainer:
         try:
             for callback in callbacks if before < self.epoch else ():
                 callback(self)
+                self.model.train()
         except KeyboardInterrupt:
             self.told = before
             raise
 
     def _epoch(self, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
-        self.model.train()
         count = math.ceil(size / batch_size)
         order = self._engine().order(size, self.seed + 1_000_003 * self.epoch)
         while True:

@@ -75,11 +75,12 @@ class Function:
     def scalar(self, place: ir.Value) -> ir.Value:
         return self.b.load(self.at(place), typ=F64)
 
-    def spread(self, x: ir.Value) -> ir.Value:
+    def spread(self, x: ir.Value, kind: ir.VectorType | None = None) -> ir.Value:
         """A number in every lane."""
-        one = self.b.insert_element(ir.Constant(self.vector, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.blocks.lanes), [0] * self.blocks.lanes)
-        return self.b.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), zeros)
+        kind = kind or self.vector
+        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+        return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
     def store(self, x: ir.Value, place: ir.Value) -> None:
         self.b.store(x, self.at(place)).align = 8

@@ -44,12 +44,24 @@ class Step(Function):
 
         self.loop(self.whole(0), count, 1, one)
 
-    def over(self, count: ir.Value, body: Callable[[ir.Value, ir.VectorType], None]) -> None:
-        """body(i, vectors of how many) for numbers that lie side by side."""
-        lanes = self.blocks.lanes
-        full = self.times(self.b.sdiv(count, self.whole(lanes)), lanes)
-        self.loop(self.whole(0), full, lanes, lambda i, _: body(i, self.vector))
-        self.loop(full, count, 1, lambda i, _: body(i, self.vector_of(1)))
+    def over(
+        self, count: ir.Value, body: Callable[[ir.Value, ir.VectorType, ir.Value], ir.Value | None], sums: bool = False
+    ) -> list[ir.Value]:
+        """body(i, vectors of how many, what it returned before) for numbers that lie side by side; of several vectors
+        at a time, so that their sums do not wait for each other. Returns the last sums of both kinds."""
+        found, start = list[ir.Value](), self.whole(0)
+        for lanes in (4 * self.blocks.lanes, 1):
+            kind = self.vector_of(lanes)
+            stop = self.times(self.b.sdiv(count, self.whole(lanes)), lanes)
+            carried = [ir.Constant(kind, [0.0] * lanes)] if sums else []
+
+            def some(i: ir.Value, before: Sequence[ir.Value], kind: ir.VectorType = kind) -> list[ir.Value]:
+                after = body(i, kind, before[0] if before else None)
+                return [] if after is None else [after]
+
+            found += self.loop(start, stop, lanes, some, carried)
+            start = stop
+        return found
 
 
 def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
@@ -136,7 +148,7 @@ def move(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Numbers from the place at 1 to that at 2, so many as stand at 3."""
     f = Step(module, name, blocks)
     source, target = f.entry(1), f.entry(2)
-    f.over(f.entry(3), lambda i, kind: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
+    f.over(f.entry(3), lambda i, kind, _: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
     f.done()
 
 
@@ -144,7 +156,7 @@ def clear(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Zeros from the place at 1 on, so many as stand at 2."""
     f = Step(module, name, blocks)
     target = f.entry(1)
-    f.over(f.entry(2), lambda i, kind: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
+    f.over(f.entry(2), lambda i, kind, _: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
     f.done()
 
 
@@ -156,23 +168,18 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
     f = Step(module, name, blocks)
     first, penalty, limit = f.entry(1), f.entry(3), f.entry(4)
     share = f.b.fdiv(ir.Constant(F64, 1.0), f.b.sitofp(f.examples, F64))
-    single = f.vector_of(1)
-    shares = {f.vector: f.spread(share), single: f.b.bitcast(share, single)}
-    squares = {kind: f.b.alloca(kind) for kind in shares}
-    for kind, cell in squares.items():
-        f.b.store(ir.Constant(kind, [0.0] * kind.count), cell)
 
-    def some(i: ir.Value, kind: ir.VectorType) -> None:
+    def some(i: ir.Value, kind: ir.VectorType, squares: ir.Value) -> ir.Value:
         place = f.plus(first, i, 1)
-        x = f.b.fmul(f.load(place, kind), shares[kind])
+        x = f.b.fmul(f.load(place, kind), f.spread(share, kind))
         x = f.b.fadd(x, f.load(f.plus(penalty, i, 1), kind))
         f.store(x, place)
-        f.b.store(f.b.fadd(f.b.load(squares[kind], typ=kind), f.b.fmul(x, x)), squares[kind])
+        return f.b.fadd(squares, f.b.fmul(x, x))
 
-    f.over(f.entry(2), some)
+    squares = f.over(f.entry(2), some, sums=True)
     loss = f.b.fmul(f.scalar(first), share)
     whole = f.b.fadd(loss, f.scalar(penalty))
-    total = f.b.fadd(*[reduced(f, f.b.load(cell, typ=kind)) for kind, cell in squares.items()])
+    total = f.b.fadd(*[reduced(f, x) for x in squares])
     length = f.b.call(intrinsic(module, "sqrt", F64, 1), [total])
     factor = f.b.fdiv(f.scalar(limit), f.b.fadd(length, ir.Constant(F64, 1e-6)))
     one = ir.Constant(F64, 1.0)

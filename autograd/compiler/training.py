@@ -68,6 +68,7 @@ class Training:
         self._latest_rules: Sequence[Rule] | None = None  # whose rates are in place
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
+        self._in_order = array("q")
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
         self._begin = self.table([("clear", [0, cleared])])
@@ -146,7 +147,9 @@ class Training:
 
     def order(self, size: int, seed: int) -> Sequence[int]:
         """The numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
-        rng, order = random.Random(seed), array("q", range(size))
+        if len(self._in_order) != size:
+            self._in_order = array("q", range(size))
+        rng, order = random.Random(seed), self._in_order[:]
         count = 2 * size + 64
         words = array("I", rng.getrandbits(32 * count).to_bytes(4 * count, sys.byteorder))
         if self._shuffle(order.buffer_info()[0], size, words.buffer_info()[0], count) < 0:  # once in a million years
