@@ -26,6 +26,8 @@ SINGLE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS"
           "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}  # fmt: skip
 CYCLES = {"microgpt": 64, "Rosenbrock": 1}
 """So many different batches, else 16."""
+MODULES = {"torch": "torch", "torch_compile": "torch", "jax": "jax", "casadi_whole": "casadi", "casadi_map": "casadi",
+           "ddx": "ddx", "numpy": "numpy"}  # fmt: skip
 SMALL = ("4-8-4-1", "2-16-16-1")
 PEERS = {"torch": "PyTorch", "torch_compile": "PyTorch", "jax": "JAX", "casadi_whole": "CasADi", "casadi_map": "CasADi",
          "ddx": "ddx-ad", "numpy": "NumPy", "plain": "microgpt.py"}  # fmt: skip
@@ -54,6 +56,7 @@ def child(row, name, steps):
     """Answers each line of its input with the time of a step; first with its losses, and how long the first took."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     cycle = CYCLES.get(row, 16)
+    __import__(MODULES.get(name, "nn"))  # so that the first step's time is not that of an import
     start = time.perf_counter()
     step = make(row, name)
     losses = [step(0)]
