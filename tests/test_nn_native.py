@@ -317,3 +317,22 @@ def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
         fitted([compiled], epochs=2)
     fitted([eager], epochs=2)
     assert curves(compiled) == curves(eager)
+
+
+@pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
+def test_machines_with_fewer_features(features, monkeypatch):
+    from autograd.compiler import native, training
+
+    if not set(features.split(",")) <= {"", *native.machine().features.split(",")}:
+        pytest.skip(f"this machine has not {features}")
+    restricted = native.Machine(features)
+    monkeypatch.setattr(native, "machine", lambda: restricted)
+    monkeypatch.setattr(training, "machine", lambda: restricted)
+    for batch_size in (1, 7):
+        same(
+            *fitted(
+                both(lambda p: Adam(p, lr=0.02), make_model=lambda: model(Dropout(0.2))),
+                batch_size=batch_size,
+                epochs=2,
+            )
+        )
