@@ -1,7 +1,9 @@
 """History: what a training leaves behind, as numbers and as a picture."""
 
 import dataclasses
+import platform
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from autograd.extend import as_float
@@ -73,6 +75,15 @@ class History:
         if path is not None:
             drawn.savefig(path, dpi=120)
         return drawn
+
+
+def versions() -> dict[str, str]:
+    """What a training ran on."""
+    try:
+        ours = version("scalar-autograd")
+    except PackageNotFoundError:
+        ours = "unknown"
+    return {"scalar-autograd": ours, "python": platform.python_version(), "machine": platform.machine()}
 
 
 def figure(columns: int, rows: int = 1) -> tuple[Any, list[Any]]:

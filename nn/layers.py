@@ -181,8 +181,8 @@ class Dropout(Module):
         self.seed = seed
 
     def forward(self, x: Any) -> Any:
-        training, p = assume(lambda: (self.training, self.p))
-        if not training or p == 0:
+        p = assume(lambda: self.p)
+        if not self.training or p == 0:
             return x
         counters = draws()
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from autograd import Value
-from autograd.extend import Note, as_float, assign
+from autograd.extend import Note, as_float, assign, assume
 
 from .randomness import draws
 
@@ -32,9 +32,18 @@ class Module:
 
     buffers: ClassVar[tuple[str, ...]] = ()
     """Attributes that belong to the state but are not learned: lists of floats, such as running means."""
-    training = True
+    _training = True
     _note: Note | None = None
     _hooks: tuple[Callable[["Module", tuple[Any, ...], Any], None], ...] = ()
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode. What is compiled holds for the mode in which it was traced."""
+        return assume(lambda: self._training)
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
 
     def forward(self, *args: Any) -> Any:
         """The output for one example."""

@@ -31,17 +31,18 @@ class BatchNorm1d(Module):
         self.running_mean, self.running_var = [0.0] * num_features, [1.0] * num_features
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
-        if assume(lambda: (self.training, *self.running_mean, *self.running_var))[0]:
+        if self.training:
             raise RuntimeError(
                 "BatchNorm1d in training mode needs a whole batch: write model.batch(xs) with the layer in a "
                 "Sequential, or model.eval() first, or use LayerNorm, which looks at one example"
             )
         self._check(x)
+        assume(lambda: (*self.running_mean, *self.running_var))
         scales = [(v + self.eps) ** -0.5 for v in self.running_var]
         return _scaled([a - m for a, m in zip(x, self.running_mean, strict=True)], scales, self.weight, self.bias)
 
     def batch(self, xs: Any) -> list[Any]:
-        if not assume(lambda: self.training):
+        if not self.training:
             return super().batch(xs)
         self._name_once()
         if is_symbolic():

@@ -2,9 +2,7 @@
 
 import contextlib
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tqdm import tqdm
@@ -14,7 +12,7 @@ from autograd.extend import as_float, paused_collector
 
 from .data import as_lists, check_paired, paired
 from .eager import Steps, Task
-from .history import History
+from .history import History, versions
 from .interrupts import uninterrupted
 from .metrics import Metric, by_name, name_of
 from .module import Module
@@ -147,6 +145,11 @@ class Trainer:
             self._engine_in_use = engine(task)
         return self._engine_in_use
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: without what makes steps, which is made anew."""
+        self._settle()
+        return {**vars(self), "_engine_in_use": None}
+
     def _settle(self) -> None:
         """Brings parameters and the optimizer's state up to date, before Python looks at them."""
         if self._engine_in_use is not None:
@@ -254,11 +257,12 @@ class Trainer:
             ahead = order[before * batch_size : (before + self._ahead(every - done % every)) * batch_size]
             with uninterrupted():
                 found = self._engine().steps(data, ahead, batch_size, self.steps)
-                self.batch += len(found.losses)
-                if found.losses:
-                    lacking = max(self.batch * batch_size - size, 0)  # in the last batch
-                    total = batch_size * sum(found.losses) - lacking * found.losses[-1]
-                    self.sums = [self.sums[0] + total, self.sums[1] + sum(found.norms)]
+                total, lengths = self.sums  # added up one by one, whatever was computed together
+                for x, norm in zip(found.losses, found.norms, strict=True):
+                    total += x * min(batch_size, size - self.batch * batch_size)
+                    lengths += norm
+                    self.batch += 1
+                self.sums = [total, lengths]
                 loss = self._counted(found)
             bar.update(self.batch - before)
             bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
@@ -346,6 +350,7 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training goes on with, as plain data."""
+        self._settle()
         parts: dict[str, Any] = {
             "model": self.model,
             "optimizer": self.optimizer,
@@ -357,6 +362,7 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
+        self._settle()
         history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
         for name in COUNTS:
             if type(counters[name]) is not int or counters[name] < 0:
@@ -377,18 +383,13 @@ class Trainer:
         vars(self).update(counters)
 
     def _settings(self, **sizes: Any) -> dict[str, Any]:
-        try:
-            ours = version("scalar-autograd")
-        except PackageNotFoundError:
-            ours = "unknown"
         parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
         parts |= {name: name_of(getattr(self, name)) for name in ("loss", "penalty")}
         parts["metrics"] = list(self.metrics)
         chosen = {
             name: getattr(self, name) for name in ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed")
         }
-        versions = {"scalar-autograd": ours, "python": platform.python_version(), "machine": platform.machine()}
-        return {**sizes, **chosen, **parts, **versions}
+        return {**sizes, **chosen, **parts, **versions()}
 
 
 def _check(what: str, x: Any, kind: type) -> None:

@@ -3,6 +3,7 @@
 import gc
 import random
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,20 @@ def test_training_and_evaluation_mode_are_told_apart():
     assert f([[1.0, 2.0]]) != before
 
 
+def test_a_module_of_one_s_own_is_told_apart_by_its_mode():
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return 2.0 * x if self.training else x
+
+    module = Noisy()
+    f = compile(lambda x: module(x))
+    assert [f([3.0]), f([3.0])] == [[6.0], [6.0]]
+    module.eval()
+    assert f([3.0]) == [3.0]
+    module.train()
+    assert f([3.0]) == [6.0]
+
+
 def test_an_assumption_of_one_s_own():
     power, calls = [2], []
 
@@ -171,3 +186,14 @@ def test_products_whose_factor_is_needed_nowhere_else(f, examples):
     compiled, w.grad = w.grad, 0.0
     autograd.mean([f(w * x) for x in xs]).backward()
     assert compiled == pytest.approx(w.grad, rel=1e-13)
+
+
+def test_threads_may_call_what_is_compiled():
+    rows = [[Value(0.1 * i + 0.01 * j) for j in range(9)] for i in range(60)]
+    f = compile(lambda x: autograd.sum([tanh(dot(row, x)) for row in rows]))
+    batches = [np.random.default_rng(k).normal(size=(150 + k, 9)) for k in range(8)]
+    expected = [f(X) for X in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            for a, b in zip(pool.map(f, batches), expected, strict=True):
+                assert (a == b).all()

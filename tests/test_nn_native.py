@@ -1,5 +1,6 @@
 """`Trainer(compile=True)`: natively the same training as eagerly."""
 
+import copy
 import math
 import os
 import random
@@ -206,6 +207,23 @@ def test_values_are_up_to_date_wherever_python_looks():
     for a, b in zip(*seen, strict=True):
         assert b == pytest.approx(a, rel=1e-9)
     assert monitors[1].diagnose() == monitors[0].diagnose()
+
+
+def test_copies_and_files_of_a_trainer(tmp_path):
+    X, Y = task()
+    eager, compiled = both(lambda p: Adam(p, lr=0.02), make_model=lambda: model(Dropout(0.2)))
+    fitted((eager, compiled), epochs=2)
+    twin = copy.deepcopy(compiled)
+    nn.save(compiled, tmp_path / "trainer.json")
+    (_, loaded) = both(lambda p: Adam(p, lr=0.02), make_model=lambda: model(Dropout(0.2)))
+    nn.load(loaded, tmp_path / "trainer.json")
+    with loaded.stepping() as step:  # what is loaded within the block counts
+        step(X[:8], Y[:8])
+        nn.load(loaded, tmp_path / "trainer.json")
+    fitted((eager, compiled, twin, loaded), epochs=2)
+    for t in (compiled, twin, loaded):
+        same(eager, t)
+        assert curves(t) == curves(compiled)
 
 
 def test_leaves_that_are_no_parameters_are_read_anew():

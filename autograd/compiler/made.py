@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import threading
 import warnings
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -76,6 +77,7 @@ class Made:
         self.total = purpose == "training"
         self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))
         self.plan: Any = None
+        self._alone = threading.Lock()  # native code runs outside of Python's own lock, in memory of the plan
 
     @functools.cached_property
     def program(self) -> Program:
@@ -123,6 +125,10 @@ class Made:
         self.check(arguments)
         shared = [leaf._data for leaf in self.leaves]
         examples = arguments[0].examples
+        with self._alone:
+            return self._totals(arguments, shared, examples)
+
+    def _totals(self, arguments: Sequence[Argument], shared: list[float], examples: int) -> list[float]:
         if (plan := self._native(examples)) is not None:
             result: list[float] = plan(arguments, shared, examples)
             return result
@@ -132,6 +138,10 @@ class Made:
     def each(self, arguments: Sequence[Argument], out: Sequence[Any] | None = None) -> Any:
         """For each example the outputs, row after row. out: arrays that get them instead, one after the other."""
         self.check(arguments)
+        with self._alone:
+            return self._each(arguments, out)
+
+    def _each(self, arguments: Sequence[Argument], out: Sequence[Any] | None) -> Any:
         shared, examples = [leaf._data for leaf in self.leaves], arguments[0].examples
         outputs = len(self.rolled.outputs)
         if (plan := self._native(examples)) is None:

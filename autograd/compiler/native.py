@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import functools
 import sys
+import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ class Machine:
         for name in LIBRARY:
             llvm.add_symbol(name, _address(name))
         self.functions: dict[Any, int] = {}
+        self._alone = threading.Lock()
         self.code: dict[Any, str] = {}
         self.run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(
             self.function("run", emit.run)
@@ -59,6 +61,10 @@ class Machine:
 
     def function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         """The address of a function, made when it is asked for the first time."""
+        with self._alone:
+            return self._function(key, make, *args, **options)
+
+    def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         if (address := self.functions.get(key)) is None:
             import llvmlite.binding as llvm
 
