@@ -96,7 +96,8 @@ def gather(values: Sequence[Any], index: int) -> Any:
     [0.3, 0.4]
     """
     if not hasattr(index, "__index__"):
-        raise TypeError(f"gather expected a whole number as index, got {index!r} ({type(index).__name__})")
+        hint = "; what is compiled takes whole numbers in the data for indices" * is_node(index)
+        raise TypeError(f"gather expected a whole number as index, got {index!r} ({type(index).__name__}){hint}")
     if is_node(index):  # known only when a compiled program runs
         if len(values) and isinstance(values[0], list | tuple):
             return [gather(column, index) for column in zip(*values, strict=True)]

@@ -6,12 +6,13 @@ training spends its time on. The room `operators` adds what is made from the tab
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import copying, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
-from .modes import MODE, Mode, check_readable, line_of_user
+from .modes import MODE, Mode, check_readable, is_symbolic, line_of_user
 from .primitives import Primitive
 
 current_mode = MODE.get
@@ -175,17 +176,33 @@ class Value:
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self._data!r}, grad={self._grad!r}{label})"
+        numbers = "?" if is_symbolic() else f"{self._data!r}, grad={self._grad!r}"
+        return f"Value(data={numbers}{label})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec)
+        return "?" if is_symbolic() else format(self._data, spec)
+
+    def __eq__(self, other: object) -> bool:
+        """Identity, as for any object; where no number can be read, asking for one raises TypeError."""
+        if self is other:
+            return True
+        if current_mode() is not None and isinstance(other, Real):
+            check_readable(
+                "whether a Value equals a number", "write where(equal(v, 1), a, b) in the place of if v == 1"
+            )
+        return NotImplemented
+
+    __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         if current_mode() is not None:
-            check_readable("the truth of a Value", "write where(condition, a, b) in the place of if")
+            check_readable(
+                "the truth of a Value", "write where(condition, a, b) in the place of if, maximum(a, b) of max"
+            )
         return self._data != 0.0
 
     def __float__(self) -> float:
+        check_readable("the number of a Value", "compute with the Value itself, and autograd.sin(v) not math.sin(v)")
         raise TypeError(
             "a Value does not turn into a float by itself, since its gradient would be lost without a word; "
             "write v.data for the number, or autograd.sin(v) rather than math.sin(v)"

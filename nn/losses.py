@@ -225,6 +225,7 @@ def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
     except TypeError:
         raise TypeError(
             f"{name} expected a class index such as 2, got {target!r} ({type(target).__name__}); write int(target)"
+            f"{' where the data are made' * isinstance(target, Value)}"
         ) from None
     except IndexError:
         one = "; for one logit use binary_cross_entropy_with_logits" * (len(values) == 1)

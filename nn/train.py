@@ -105,18 +105,20 @@ class Trainer:
     def stepping(self) -> Iterator[Callable[[Sequence[Any], Sequence[Any]], float]]:
         """Within the block what it gives is like `step`, for a loop of one's own: faster if the trainer compiles, since
         parameters and the optimizer's state are brought up to date only at the end of the block."""
-        engine = self._engine()
+        engine, ended = self._engine(), False
 
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
+            if ended:
+                raise RuntimeError("the block of stepping() has ended; write `with trainer.stepping() as step:` anew")
             if len(Xb) != len(yb):
-                raise ValueError(
-                    f"step expected as many targets as examples, got {len(Xb)} examples and {len(yb)} targets"
-                )
+                found = f"{len(Xb)} examples and {len(yb)} targets"
+                raise ValueError(f"step expected as many targets as examples, got {found}")
             return self._counted(engine.once(Xb, yb, self.steps))
 
         try:
             yield step
         finally:
+            ended = True
             engine.store()
 
     def _counted(self, found: Steps) -> float:

@@ -240,7 +240,22 @@ def test_custom_operations_compile_through_what_they_are_made_of():
     ("attempt", "error", "text"),
     [
         (lambda: compile(lambda x: x if x > 0 else -x)([1.0]), TypeError, r"write where\(condition, a, b\)"),
-        (lambda: compile(lambda x: math.sin(x))([1.0]), TypeError, r"autograd\.sin\(v\) rather than math\.sin"),
+        (lambda: compile(lambda x: math.sin(x))([1.0]), TypeError, r"autograd\.sin\(v\) not math\.sin"),
+        (lambda: compile(lambda x: float(x))([1.0]), TypeError, "compute with the Value itself"),
+        (lambda: compile(lambda i: 1.0 if i == 1 else 0.0)([1]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
+        (lambda: compile(lambda i: 1.0 if i in (1, 2) else 0.0)([1]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
+        (lambda: compile(lambda x: 1.0 if x != 1 else 0.0)([1.0]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
+        (lambda: compile(lambda x: max(0.0, x))([1.0]), TypeError, r"maximum\(a, b\) of max"),
+        (lambda: compile(lambda i: list(range(i)))([1]), TypeError, "ranges and slices need numbers"),
+        (
+            lambda: compile(lambda x: autograd.gather([1.0, 2.0], x))([1.0]),
+            TypeError,
+            "takes whole numbers in the data",
+        ),
+        (lambda: compile(lambda x: {"a": x})([1.0]), TypeError, "return numbers, or lists of them, got dict"),
+        (lambda: compile(tanh, nn.Linear(1, 1)), TypeError, r"write model\.parameters\(\)"),
+        (lambda: compile(tanh, [Value(1.0)])([1.0], out=np.empty(1)), TypeError, "out has no use"),
+        (lambda: compile(lambda x: x[0])([[1.0], [1.0, 2.0]], out=np.empty(2)), ValueError, "examples of one shape"),
         (lambda: compile(lambda x: x.data)([1.0]), TypeError, r"the \.data of a Value cannot be read"),
         (lambda: compile(lambda i: [1.0, 2.0][i])([1]), TypeError, r"write autograd\.gather\(values, index\)"),
         (lambda: compile(lambda x: [x, x], [Value(1.0)])([1.0]), TypeError, "has to return one number, got list"),
@@ -261,6 +276,12 @@ def test_custom_operations_compile_through_what_they_are_made_of():
 def test_errors_say_what_to_write_instead(attempt, error, text):
     with pytest.raises(error, match=text):
         attempt()
+
+
+def test_prints_within_a_trace_show_no_number():
+    shown = []
+    compile(lambda x: shown.append((repr(x), f"{x:.3f}")) or x)([1.0])
+    assert shown == [("Value(data=?, label='x')", "?")]
 
 
 def test_one_program_for_one_structure():

@@ -72,11 +72,12 @@ def test_results_go_into_arrays_that_are_given(large):
 @pytest.mark.parametrize(
     ("out", "text"),
     [
-        ((np.empty(4), np.empty((3, 2))), r"arrays of \[3, 6\] numbers, got \[4, 6\]"),
-        ((np.empty(3),), r"arrays of \[3, 6\] numbers, got \[3\]"),
+        ((np.empty(4), np.empty((3, 2))), r"of the shapes \[\(3,\), \(3, 2\)\], got \[\(4,\), \(3, 2\)\]"),
+        ((np.empty(3),), r"of the shapes \[\(3,\), \(3, 2\)\], got \[\(3,\)\]"),
         ((np.empty(3), np.empty((3, 4))[:, ::2]), "float64 that lie in one piece"),
         ((np.empty(3, np.float32), np.empty((3, 2))), "float64 that lie in one piece"),
-        (([0.0] * 3, np.empty((3, 2))), "float64 that lie in one piece"),
+        ((range(3), np.empty((3, 2))), "float64 that lie in one piece and can be written, got range"),
+        ((np.empty(3), np.empty((2, 3))), r"got \[\(3,\), \(2, 3\)\]"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(out, text):

@@ -188,6 +188,15 @@ def test_steps_of_one_s_own():
     same(eager, compiled)
 
 
+def test_a_step_outside_of_its_block_is_refused():
+    X, Y = task()
+    for t in both(SGD):
+        with t.stepping() as step:
+            step(X, Y)
+        with pytest.raises(RuntimeError, match=r"write `with trainer\.stepping\(\) as step:` anew"):
+            step(X, Y)
+
+
 def test_values_are_up_to_date_wherever_python_looks():
     X, Y = task()
     seen = [], []

@@ -29,6 +29,8 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], params: Iterable[Value] | None = None) -> None:
         self._f = f
+        if hasattr(params, "parameters"):
+            raise TypeError(f"compile expected params as a list, got {type(params).__name__}; write model.parameters()")
         self._params = None if params is None else list(params)
         for p in self._params or ():
             if not isinstance(p, Value) or p.primitive is not None:
@@ -43,6 +45,8 @@ class Compiled:
         parts, as_array = parts_of(batch)
         if self._params is None:
             return self._each(parts, as_array, "values", out)[0]
+        if out is not None:
+            raise TypeError("with params the result is one number, and gradients go to each .grad; out has no use")
         totals = [self._for(arguments, "training").totals(arguments) for _, arguments in parts]
         total, *slopes = totals[0] if len(parts) == 1 else map(math.fsum, zip(*totals, strict=True))
         examples = sum(len(rows) for rows, _ in parts)
@@ -59,13 +63,15 @@ class Compiled:
         return value, slopes[0] if len(slopes) == 1 else tuple(slopes)
 
     def _each(self, parts: Sequence[Part], as_array: bool, purpose: str, out: Any) -> list[Any]:
+        if out is not None and len(parts) > 1:
+            raise ValueError("out expected examples of one shape")
         results = []
         for _, arguments in parts:
             made, first, arranged = self._for(arguments, purpose), 0, []
             shapes = made.shape if purpose == "gradients" else [made.shape]
             if out is not None:
-                targets = list(out) if isinstance(out, list | tuple) else [out]
-                _check_out(targets, [len(flat(shape)) for shape in shapes], sum(len(rows) for rows, _ in parts))
+                targets = _targets(out)
+                _check_out(targets, shapes, len(parts[0].rows))
                 made.each(arguments, targets)
                 return targets
             outputs = made.each(arguments)
@@ -83,6 +89,9 @@ class Compiled:
                 "compile=True); call model.eval() before the first call, which leaves it out"
             )
         return made
+
+    def __repr__(self) -> str:
+        return f"compile({self.__name__})"
 
     @property
     def _shown(self) -> "Made":
@@ -120,13 +129,20 @@ class Compiled:
         return Text(self._shown.llvm_ir())
 
 
-def _check_out(out: Sequence[Any], columns: Sequence[int], examples: int) -> None:
-    """ValueError unless these are arrays for so many numbers of each example."""
+def _targets(out: Any) -> list[Any]:
+    return [y for x in out for y in _targets(x)] if isinstance(out, list | tuple) else [out]
+
+
+def _check_out(out: Sequence[Any], shapes: Sequence[Any], examples: int) -> None:
+    """ValueError unless these are arrays for results of these shapes for each example."""
     for x in out:
         if not hasattr(x, "dtype") or x.dtype.char != "d" or not (x.flags.c_contiguous and x.flags.writeable):
-            raise ValueError(f"out expected arrays of float64 that lie in one piece and can be written, got {x!r:.60}")
-    if (sizes := [x.size for x in out]) != (wanted := [examples * n for n in columns]):
-        raise ValueError(f"out expected arrays of {wanted} numbers, got {sizes}")
+            got = f"{x.dtype} of shape {x.shape}" if hasattr(x, "dtype") else type(x).__name__
+            raise ValueError(f"out expected arrays of float64 that lie in one piece and can be written, got {got}")
+    sizes = [_sizes(shape) for shape in shapes]
+    wanted = [None if x is None else (examples, *x) for x in sizes]
+    if None in wanted or [x.shape for x in out] != wanted:
+        raise ValueError(f"out expected arrays of the shapes {wanted}, got {[x.shape for x in out]}")
 
 
 def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:

@@ -24,8 +24,8 @@ class Index(Value):
 
     def __index__(self) -> int:
         raise TypeError(
-            "an index picks from a list only when the program runs; write autograd.gather(values, index) in the place "
-            "of values[index]"
+            "an index is known only when the program runs; write autograd.gather(values, index) in the place of "
+            "values[index]; ranges and slices need numbers that are the same for all examples"
         )
 
 
@@ -98,6 +98,8 @@ def flat(result: Any) -> list[Any]:
     """The Values and floats of nested lists and tuples, from left to right."""
     if isinstance(result, list | tuple):
         return [y for x in result for y in flat(x)]
+    if not isinstance(result, Value) and not hasattr(result, "__float__"):
+        raise TypeError(f"the function has to return numbers, or lists of them, got {type(result).__name__}")
     return [result if isinstance(result, Value) else float(result)]
 
 
