@@ -4,6 +4,7 @@ import itertools
 import random
 
 import numpy as np
+from peers import stepping
 
 ROWS = ("digits CNN", "microgpt", "Rosenbrock")
 POINTS = 1_000_000
@@ -27,7 +28,7 @@ def ours_cnn():
 
     model, X, Y = cnn_model()
     trainer = nn.Trainer(model, nn.cross_entropy, nn.SGD(model.parameters(), lr=0.05), compile=True)
-    step = trainer.stepping().__enter__()
+    step = stepping(trainer)
     return lambda i: step(X[i], Y[i])
 
 
@@ -83,7 +84,7 @@ def ours_gpt():
         optimizer = nn.Adam(model.parameters(), lr=0.01, betas=(0.85, 0.99))
         decay = nn.LinearLR(optimizer, 1.0, 0.0, 1000)
         trainer = nn.Trainer(model, m.spelling, optimizer, scheduler=decay, scheduler_interval="batch", compile=True)
-        step = trainer.stepping().__enter__()
+        step = stepping(trainer)
         return lambda tokens: step([tokens[:-1]], [tokens[1:]])
 
     return gpt(make)

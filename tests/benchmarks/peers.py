@@ -68,9 +68,15 @@ def trainer(task):
     return nn.Trainer(model, losses[task.loss], nn.SGD(model.parameters(), lr=LR), compile=True)
 
 
+def stepping(trainer):
+    """The trainer's quick step, in a block that lasts as long as the process."""
+    block = trainer.stepping()
+    step = block.__enter__()
+    return lambda X, Y, block=block: step(X, Y)
+
+
 def ours(task):
-    context = trainer(task).stepping()
-    step = context.__enter__()
+    step = stepping(trainer(task))
     return lambda i: step(task.X[i], task.Y[i])
 
 
