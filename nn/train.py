@@ -104,7 +104,7 @@ class Trainer:
     @contextlib.contextmanager
     def stepping(self) -> Iterator[Callable[[Sequence[Any], Sequence[Any]], float]]:
         """Within the block what it gives is like `step`, for a loop of one's own: faster if the trainer compiles, since
-        parameters and the optimizer's state are brought up to date only at the end of the block."""
+        parameters and the optimizer's state are read when it begins and brought up to date only when it ends."""
         engine, ended = self._engine(), False
 
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
@@ -200,6 +200,7 @@ class Trainer:
         settings = self._settings(
             X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
         )
+        self.model.train()
         data = self._engine().prepare(X, Y)
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
         if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
@@ -211,7 +212,6 @@ class Trainer:
         self.history.interrupted = self.history.stopped_early = self.finished = self._stopping = False
         with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
             try:
-                self.model.train()
                 self._tell(callbacks)
                 while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")

@@ -198,3 +198,28 @@ def test_threads_may_call_what_is_compiled():
         for _ in range(20):
             for a, b in zip(pool.map(f, batches), expected, strict=True):
                 assert (a == b).all()
+
+
+def test_arrays_that_lie_oddly():
+    f = compile(lambda x: x * 2.0)
+    shifted = np.frombuffer(bytearray(65), float, offset=1, count=8)
+    shifted[:] = np.arange(8)
+    assert (f(shifted) == 2.0 * np.arange(8)).all()
+    assert (f(np.arange(3.0).astype(">f8")) == [0.0, 2.0, 4.0]).all()
+    for out in (np.frombuffer(bytearray(33), float, offset=1, count=4), np.zeros(4, ">f8")):
+        with pytest.raises(ValueError, match="float64 that lie in one piece"):
+            f(np.arange(4.0), out=out)
+    numbers, pair = np.arange(9.0), np.zeros(2)
+    with pytest.raises(ValueError, match="share no memory"):
+        f(numbers[:-1], out=numbers[1:])
+    with pytest.raises(ValueError, match="share no memory"):
+        f.value_and_grad(np.array([3.0, 4.0]), out=[pair, pair])
+    with pytest.raises(ValueError, match="at least one number"):
+        compile(lambda x: 1.0)(np.zeros((3, 0)))
+    with pytest.raises(TypeError, match="got an empty list"):
+        compile(lambda x: [])([1.0])
+
+
+def test_signs_of_zero_tell_functions_apart():
+    assert compile(lambda x: 1.0 / (x * 0.0))([1.0]) == [float("inf")]
+    assert compile(lambda x: 1.0 / (x * -0.0))([1.0]) == [-float("inf")]

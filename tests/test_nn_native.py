@@ -337,6 +337,75 @@ def test_a_rule_of_one_s_own():
     same(*fitted(both(Sign)))
 
 
+@pytest.mark.parametrize("kind", ["delayed", "counts", "shifted"])
+def test_rules_that_hand_on_what_they_remember(kind):
+    class Own(Optimizer):
+        def rule(self, parameter, gradient, state, *, lr=0.1):
+            if kind == "delayed":
+                a, b = state or (0.0, 0.0)
+                return parameter - lr * b, (gradient, a)
+            if kind == "counts":
+                t, old = state or (0.0, 0.0)
+                return parameter - lr * gradient / (1.0 + old), (t + 1.0, t)
+            a, b, c = state or (0.0, 0.0, 0.0)
+            return parameter - lr * (a + b + c), (gradient, a, b)
+
+    same(*fitted(both(Own)))
+
+
+def test_options_that_change_between_steps():
+    X, Y = task()
+    eager, compiled = both(lambda p: SGD(p, lr=0.1, momentum=0.9))
+    for t in (eager, compiled):
+        (group,) = t.optimizer.param_groups
+        with t.stepping() as step:
+            for size in (5, 5, 4, 4, 5, 4):
+                step(np.array(X[:size]), np.array(Y[:size]))
+            group["weight_decay"] = 0.5
+            step(np.array(X[:5]), np.array(Y[:5]))
+            junk = [np.arange(50) for _ in range(1000)]
+            for _ in range(3):
+                step(np.array(X[:4]), np.array(Y[:4]))
+            group["momentum"] = 0.0
+            step(np.array(X[:4]), np.array(Y[:4]))
+        assert junk
+    same(eager, compiled)
+
+
+def test_a_fit_that_begins_in_evaluation_mode_and_options_of_modules():
+    trainers = both(lambda p: SGD(p, lr=0.1), make_model=lambda: model(Dropout(0.5)))
+
+    def change(t):
+        (dropout,) = [m for _, m in t.model.named_modules() if isinstance(m, Dropout)]
+        dropout.p = 0.1
+        t.model.eval()
+
+    for t in trainers:
+        t.model.eval()
+    same(*fitted(trainers, callbacks=[change], epochs=3))
+
+
+def test_data_that_change_during_fit_are_those_of_its_beginning():
+    X, Y = (np.array(x) for x in task())
+    for t in (trainers := both(lambda p: SGD(p, lr=0.1))):
+        data = X.copy()
+        t.fit(data, Y, epochs=3, callbacks=[lambda _, data=data: data.__imul__(0.5)], progress=False)
+    same(*trainers)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_very_long_and_very_short_gradients(size):
+    def loss(output, y):
+        return size * output[0]
+
+    trainers = both(lambda p: SGD(p, lr=0.1 / size), loss=loss)
+    X, Y = task()
+    for t in trainers:
+        t.step(X[:8], Y[:8])
+    assert trainers[1].grad_norm == pytest.approx(trainers[0].grad_norm, rel=1e-12)
+    same(*trainers)
+
+
 def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.training", None)
     eager, compiled = both(lambda p: Adam(p, lr=0.02))

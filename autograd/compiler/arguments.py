@@ -70,9 +70,17 @@ def _of_array(x: Any) -> Argument:
 
     if x.dtype.kind not in "fiub" or x.ndim < 1:
         raise TypeError(f"expected an array of numbers with an axis of examples, got {x.dtype} of shape {x.shape}")
+    if not math.prod(x.shape[1:]):
+        raise ValueError(f"expected examples of at least one number, got an array of shape {x.shape}")
     return _regular(
-        int if x.dtype.kind in "iub" else float, x.shape[1:], numpy.ascontiguousarray(x, numpy.float64), len(x)
+        int if x.dtype.kind in "iub" else float, x.shape[1:], numpy.require(x, numpy.float64, ["C", "A"]), len(x)
     )
+
+
+def copied(argument: Argument) -> Argument:
+    """The same, with numbers that nobody else changes."""
+    numbers = argument.numbers
+    return argument if isinstance(numbers, array) else argument._replace(numbers=numbers.copy())
 
 
 def _regular(kind: type, sizes: tuple[int, ...], numbers: Any, examples: int) -> Argument:

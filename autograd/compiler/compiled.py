@@ -1,6 +1,7 @@
 """`compile`: a scalar function of one example, run natively on many."""
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class Compiled:
             shapes = made.shape if purpose == "gradients" else [made.shape]
             if out is not None:
                 targets = _targets(out)
-                _check_out(targets, shapes, len(parts[0].rows))
+                _check_out(targets, shapes, arguments)
                 made.each(arguments, targets)
                 return targets
             outputs = made.each(arguments)
@@ -133,16 +134,23 @@ def _targets(out: Any) -> list[Any]:
     return [y for x in out for y in _targets(x)] if isinstance(out, list | tuple) else [out]
 
 
-def _check_out(out: Sequence[Any], shapes: Sequence[Any], examples: int) -> None:
-    """ValueError unless these are arrays for results of these shapes for each example."""
+def _check_out(out: Sequence[Any], shapes: Sequence[Any], arguments: Sequence[Argument]) -> None:
+    """ValueError unless these are arrays for results of these shapes for each example, and of their own."""
+    import numpy
+
     for x in out:
-        if not hasattr(x, "dtype") or x.dtype.char != "d" or not (x.flags.c_contiguous and x.flags.writeable):
+        fits = hasattr(x, "dtype") and x.dtype.char == "d" and x.dtype.isnative
+        if not fits or not (x.flags.c_contiguous and x.flags.writeable and x.flags.aligned):
             got = f"{x.dtype} of shape {x.shape}" if hasattr(x, "dtype") else type(x).__name__
             raise ValueError(f"out expected arrays of float64 that lie in one piece and can be written, got {got}")
     sizes = [_sizes(shape) for shape in shapes]
-    wanted = [None if x is None else (examples, *x) for x in sizes]
+    wanted = [None if x is None else (arguments[0].examples, *x) for x in sizes]
     if None in wanted or [x.shape for x in out] != wanted:
         raise ValueError(f"out expected arrays of the shapes {wanted}, got {[x.shape for x in out]}")
+    others = [a.numbers for a in arguments if not isinstance(a.numbers, array)]
+    for i, x in enumerate(out):
+        if any(numpy.may_share_memory(x, y) for y in (*others, *out[:i])):
+            raise ValueError("out expected arrays that share no memory with each other or with the batch")
 
 
 def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:

@@ -67,6 +67,8 @@ class Made:
         self.columns = list(map(count, structures))
         self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
         outputs = flat(found.result)
+        if not outputs:
+            raise TypeError("the function has to return numbers, or lists of them, got an empty list")
         program, self.leaves = program_of(outputs, found.inputs, params)
         limits: dict[int, int] = {}
         for primitive, operands in program.instructions:

@@ -68,7 +68,7 @@ class Move:
 
     def after(self, entries: Sequence[Entry], count: int) -> list[Entry]:
         """What is remembered after a step: in the same memory, if it has the same form."""
-        kept = [*entries, *[None] * (len(self.own) - len(entries))]
+        kept = [*entries, *[None] * len(self.own)][: len(self.own)]
         return [
             x if x is not None and x.own == own else Entry(column_of([0.0] * (count if own else 1)), own)
             for x, own in zip(kept, self.own, strict=True)

@@ -181,6 +181,22 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
     whole = f.b.fadd(loss, f.scalar(penalty))
     total = f.b.fadd(*[reduced(f, x) for x in squares])
     length = f.b.call(intrinsic(module, "sqrt", F64, 1), [total])
+    plain = f.b.block
+    huge = f.b.fcmp_ordered("==", total, ir.Constant(F64, math.inf))
+    with f.b.if_then(f.b.or_(huge, f.b.fcmp_ordered("<", total, ir.Constant(F64, 1e-280)))):  # once more, scaled
+        scale = f.b.select(huge, ir.Constant(F64, 2.0**-600), ir.Constant(F64, 2.0**600))
+
+        def scaled(i: ir.Value, kind: ir.VectorType, squares: ir.Value) -> ir.Value:
+            x = f.b.fmul(f.load(f.plus(first, i, 1), kind), f.spread(scale, kind))
+            return f.b.fadd(squares, f.b.fmul(x, x))
+
+        again = f.b.fadd(*[reduced(f, x) for x in f.over(f.entry(2), scaled, sums=True)])
+        root = f.b.fdiv(f.b.call(intrinsic(module, "sqrt", F64, 1), [again]), scale)
+        inside = f.b.block
+    either = f.b.phi(F64)
+    either.add_incoming(length, plain)
+    either.add_incoming(root, inside)
+    length = either
     factor = f.b.fdiv(f.scalar(limit), f.b.fadd(length, ir.Constant(F64, 1e-6)))
     one = ir.Constant(F64, 1.0)
     f.b.store(f.b.select(f.b.fcmp_ordered("<", factor, one), factor, one), f.at(f.plus(limit, 1)))

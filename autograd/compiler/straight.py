@@ -91,9 +91,9 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
         for slot, (primitive, operands) in enumerate(program.instructions, program.first):
             if own[slot]:
                 slots[slot] = _computed(writer, primitive, operands, number)
-        for i, y in enumerate(program.outputs):
-            if own[y] or strides:
-                store(number(y), i, e, mask)
+        wanted = [(i, number(y)) for i, y in enumerate(program.outputs) if own[y] or strides]
+        for i, x in wanted:  # only now, since a result may lie where an input did
+            store(x, i, e, mask)
 
     full = f.times(f.b.sdiv(examples, f.whole(lanes)), lanes)
     f.loop(f.whole(0), full, lanes, lambda e, _: step(e, f.vector))
@@ -102,9 +102,8 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
     else:
         with f.b.if_then(f.b.icmp_signed("<", full, examples)):
             step(full, f.vector, f.mask(f.b.sub(examples, full)))
-        for i, y in enumerate(program.outputs):
-            if not own[y]:
-                f.store(shared(y), at[program.first + i])
+        for i, x in [(i, shared(y)) for i, y in enumerate(program.outputs) if not own[y]]:
+            f.store(x, at[program.first + i])
     f.done()
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..modes import paused_collector
 from ..value import Value, assign
 from . import steps
-from .arguments import Part, parts_of
+from .arguments import Part, copied, parts_of
 from .function import SIZE
 from .made import Cache, Made
 from .native import machine
@@ -69,6 +69,7 @@ class Training:
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
+        self._penalty_made: Made | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
         self._begin = self.table([("clear", [0, cleared])])
@@ -131,7 +132,7 @@ class Training:
     @paused_collector()
     def prepare(self, X: Any, Y: Any) -> Data:
         """Examples to take batches of. Raises IndexError for an index that is out of range."""
-        data = self.sorted(parts_of((X, Y))[0])
+        data = self.sorted([Part(rows, list(map(copied, arguments))) for rows, arguments in parts_of((X, Y))[0]])
         for part, made in zip(data.parts, data.made, strict=True):
             made.check(part.arguments)
         return data
@@ -164,6 +165,8 @@ class Training:
         length of the gradient: of all steps, or until one had a loss of nan or a gradient that is not finite, which
         changed nothing."""
         updates = self._updates(rules, -(-len(order) // batch_size))
+        if not all(made.holds() for made in data.made):
+            data = self.sorted(data.parts)
         plans = [
             self._plan(made, part, min(batch_size, len(part.rows)))
             for made, part in zip(data.made, data.parts, strict=True)
@@ -202,7 +205,7 @@ class Training:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
         ready = self._ready.get(forms)
-        if ready is not None and self._is_settled(rules) and ready.plan.made.holds():
+        if ready is not None and self._is_settled(rules) and self._holds(ready):
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
             log = self._repeat(ready, step)
@@ -211,7 +214,7 @@ class Training:
         (rows, arguments), *others = parts
         key: Any = (len(rows), *[a.key for a in arguments])
         ready = self._ready.get(key)
-        if ready is not None and not others and self._is_settled(rules) and ready.plan.made.holds():
+        if ready is not None and not others and self._is_settled(rules) and self._holds(ready):
             ready.plan.take(parts[0])
             return self._checked(self._repeat(ready, step), parts)
         data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
@@ -225,6 +228,10 @@ class Training:
             if None not in forms:
                 self._ready[forms] = ready
         return self._checked(log, parts)
+
+    def _holds(self, ready: "_Ready") -> bool:
+        """Whether what was assumed is still so, in the penalty too."""
+        return ready.plan.made.holds() and (self._penalty_made is None or self._penalty_made.holds())
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         self.cells[:] = ready.cells
@@ -269,7 +276,7 @@ class Training:
     def _penalty(self) -> list[int]:
         if self._penalty_of is None:
             return []
-        made = self._penalty_of.get((), "training")
+        self._penalty_made = made = self._penalty_of.get((), "training")
         if (plan := self._plans.get(made)) is None:
             self._plans[made] = plan = Stepped(self, made, 1, self._first_penalty)
         return plan.job(1)
@@ -300,6 +307,7 @@ class Training:
             if all([x.own for x in a] == [x.own for x in b] for a, b in zip(update.states, states, strict=True)):
                 if not self.besides:
                     self._settled = [rule.key for rule in rules], update
+                    self._ready.clear()  # what is there points to another update
                 break
             states = update.states
         return found
@@ -346,6 +354,6 @@ class _Update(NamedTuple):
 
 def _form(x: Any) -> Any:
     """Type and shape of an array whose numbers can be taken as they lie; None of anything else."""
-    if hasattr(x, "dtype") and (kind := x.dtype.char) in "dl" and x.flags.c_contiguous and x.dtype.itemsize == 8:
-        return kind, x.shape
-    return None
+    if not hasattr(x, "dtype") or (kind := x.dtype.char) not in "dl" or x.dtype.itemsize != 8:
+        return None
+    return (kind, x.shape) if x.dtype.isnative and x.flags.c_contiguous and x.flags.aligned else None
