@@ -223,3 +223,13 @@ def test_arrays_that_lie_oddly():
 def test_signs_of_zero_tell_functions_apart():
     assert compile(lambda x: 1.0 / (x * 0.0))([1.0]) == [float("inf")]
     assert compile(lambda x: 1.0 / (x * -0.0))([1.0]) == [-float("inf")]
+
+
+def test_ragged_lists_of_arrays_and_empty_examples():
+    f = compile(lambda x: autograd.sum([a * a for a in x]))
+    assert f([np.ones(2), np.ones(3)]) == [2.0, 3.0]
+    with pytest.raises(ValueError, match="at least one number, got empty lists"):
+        f([[], []])
+    w = Value(1.0)
+    with pytest.raises(ValueError, match="each of params once"):
+        compile(f, [w, w])

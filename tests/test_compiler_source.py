@@ -90,3 +90,15 @@ def test_c_is_readable():
 """
         in text
     )
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ["int", "double", "shared", "tanh_", "add", "exp", "1st", "naïve"])
+def test_functions_of_any_name_become_c(name, tmp_path):
+    def f(x):
+        return x * x
+
+    f.__name__ = name
+    compiled = compile(f)
+    compiled([2.0])
+    assert run_in_c(compiled, [3.0], tmp_path) == [9.0]

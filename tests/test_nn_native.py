@@ -1,10 +1,7 @@
 """`Trainer(compile=True)`: natively the same training as eagerly."""
 
 import copy
-import math
-import os
 import random
-import signal
 
 import numpy as np
 import pytest
@@ -17,7 +14,6 @@ from nn import (
     RNN,
     SGD,
     Adam,
-    BatchNorm1d,
     Dropout,
     Embedding,
     LayerNorm,
@@ -25,7 +21,6 @@ from nn import (
     LinearLR,
     Module,
     Monitor,
-    Optimizer,
     ReduceLROnPlateau,
     Sequential,
     Sophia,
@@ -258,177 +253,3 @@ def test_training_and_evaluation_mode_at_the_first_step():
             t.model.train(mode)
             t.losses.append(t.step(X[:10], Y[:10]))
     assert compiled.losses == pytest.approx(eager.losses, rel=1e-12)
-
-
-def test_ctrl_c_leaves_whole_steps():
-    X, Y = task()
-    eager, compiled = both(lambda p: Adam(p, lr=0.02))
-
-    def stop(t):
-        if t.epoch == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    compiled.fit(X, Y, epochs=10, batch_size=8, callbacks=[stop], progress=False)
-    assert compiled.history.interrupted
-    compiled.fit(X, Y, epochs=10 - compiled.epoch, batch_size=8, progress=False)
-    eager.fit(X, Y, epochs=10, batch_size=8, progress=False)
-    same(eager, compiled)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e200])
-def test_what_is_not_finite_stops_before_the_update(bad):
-    X, Y = task()
-    X[5] = [bad, 0.0]
-    trainers = both(
-        lambda p: Adam(p, lr=0.02),
-        loss=lambda o, y: mse_loss(o, [1.0, float(0)]),
-        make_model=lambda: Linear(2, 2, rng=0),
-    )
-    for t in trainers:
-        with pytest.raises(FloatingPointError, match=r"became nan|gradient is not finite"):
-            t.fit(X, Y, epochs=3, batch_size=8, progress=False)
-        assert all(math.isfinite(p.data) for p in t.model.parameters())
-    same(*trainers)
-    assert 0 < trainers[0].steps < 10
-
-
-def test_wrong_indices_are_named():
-    _, compiled = both(lambda p: Adam(p))
-    X, Y = task()
-    Y[3] = 2
-    with pytest.raises(IndexError, match="expected an index from 0 to 1, got 2"):
-        compiled.fit(X, Y, epochs=1, progress=False)
-    with pytest.raises(IndexError, match="expected an index from 0 to 1, got 2"):
-        compiled.step(X[:5], Y[:5])
-    assert compiled.steps == 0
-
-
-def test_what_cannot_be_compiled_says_why():
-    class Own(SGD):
-        def step(self):
-            super().step()
-
-    X, Y = task()
-    for trainer, text in (
-        (both(Own)[1], "Own does more at a step than its rule says"),
-        (both(SGD, make_model=lambda: model(BatchNorm1d(6)))[1], "LayerNorm"),
-        (both(SGD, loss=lambda o, y: o[0] if o[0] > 0 else o[1])[1], "where"),
-        (both(SGD, loss=lambda o, y: 1.0)[1], "nothing was recorded"),
-        (both(SGD, loss=lambda o, y: o)[1], "has to return one number"),
-    ):
-        with pytest.raises((TypeError, RuntimeError), match=text):
-            trainer.step(X[:8], Y[:8])
-
-    class Branching(Optimizer):
-        def rule(self, parameter, gradient, state, *, lr=0.1):
-            return (parameter - lr * gradient if gradient > 0 else parameter), ()
-
-    with pytest.raises(TypeError, match="write where"):
-        both(Branching)[1].step(X[:8], Y[:8])
-
-
-def test_a_rule_of_one_s_own():
-    class Sign(Optimizer):
-        def rule(self, parameter, gradient, state, *, lr=0.01, beta=0.9):
-            (average,) = state or (0.0,)
-            average = beta * average + (1.0 - beta) * gradient
-            return parameter - lr * ((average > 0) - (average < 0)), (average,)
-
-    same(*fitted(both(Sign)))
-
-
-@pytest.mark.parametrize("kind", ["delayed", "counts", "shifted"])
-def test_rules_that_hand_on_what_they_remember(kind):
-    class Own(Optimizer):
-        def rule(self, parameter, gradient, state, *, lr=0.1):
-            if kind == "delayed":
-                a, b = state or (0.0, 0.0)
-                return parameter - lr * b, (gradient, a)
-            if kind == "counts":
-                t, old = state or (0.0, 0.0)
-                return parameter - lr * gradient / (1.0 + old), (t + 1.0, t)
-            a, b, c = state or (0.0, 0.0, 0.0)
-            return parameter - lr * (a + b + c), (gradient, a, b)
-
-    same(*fitted(both(Own)))
-
-
-def test_options_that_change_between_steps():
-    X, Y = task()
-    eager, compiled = both(lambda p: SGD(p, lr=0.1, momentum=0.9))
-    for t in (eager, compiled):
-        (group,) = t.optimizer.param_groups
-        with t.stepping() as step:
-            for size in (5, 5, 4, 4, 5, 4):
-                step(np.array(X[:size]), np.array(Y[:size]))
-            group["weight_decay"] = 0.5
-            step(np.array(X[:5]), np.array(Y[:5]))
-            junk = [np.arange(50) for _ in range(1000)]
-            for _ in range(3):
-                step(np.array(X[:4]), np.array(Y[:4]))
-            group["momentum"] = 0.0
-            step(np.array(X[:4]), np.array(Y[:4]))
-        assert junk
-    same(eager, compiled)
-
-
-def test_a_fit_that_begins_in_evaluation_mode_and_options_of_modules():
-    trainers = both(lambda p: SGD(p, lr=0.1), make_model=lambda: model(Dropout(0.5)))
-
-    def change(t):
-        (dropout,) = [m for _, m in t.model.named_modules() if isinstance(m, Dropout)]
-        dropout.p = 0.1
-        t.model.eval()
-
-    for t in trainers:
-        t.model.eval()
-    same(*fitted(trainers, callbacks=[change], epochs=3))
-
-
-def test_data_that_change_during_fit_are_those_of_its_beginning():
-    X, Y = (np.array(x) for x in task())
-    for t in (trainers := both(lambda p: SGD(p, lr=0.1))):
-        data = X.copy()
-        t.fit(data, Y, epochs=3, callbacks=[lambda _, data=data: data.__imul__(0.5)], progress=False)
-    same(*trainers)
-
-
-@pytest.mark.parametrize("size", [1e200, 1e-200])
-def test_very_long_and_very_short_gradients(size):
-    def loss(output, y):
-        return size * output[0]
-
-    trainers = both(lambda p: SGD(p, lr=0.1 / size), loss=loss)
-    X, Y = task()
-    for t in trainers:
-        t.step(X[:8], Y[:8])
-    assert trainers[1].grad_norm == pytest.approx(trainers[0].grad_norm, rel=1e-12)
-    same(*trainers)
-
-
-def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.training", None)
-    eager, compiled = both(lambda p: Adam(p, lr=0.02))
-    with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'"):
-        fitted([compiled], epochs=2)
-    fitted([eager], epochs=2)
-    assert curves(compiled) == curves(eager)
-
-
-@pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
-def test_machines_with_fewer_features(features, monkeypatch):
-    from autograd.compiler import native, training
-
-    if not set(features.split(",")) <= {"", *native.machine().features.split(",")}:
-        pytest.skip(f"this machine has not {features}")
-    restricted = native.Machine(features)
-    monkeypatch.setattr(native, "machine", lambda: restricted)
-    monkeypatch.setattr(training, "machine", lambda: restricted)
-    for batch_size in (1, 7):
-        same(
-            *fitted(
-                both(lambda p: Adam(p, lr=0.02), make_model=lambda: model(Dropout(0.2))),
-                batch_size=batch_size,
-                epochs=2,
-            )
-        )

@@ -34,8 +34,13 @@ class Argument(NamedTuple):
         else:
             numbers = self.doubles()[column :: self.columns]
             least, most = min(numbers), max(numbers)
-        if least < 0 or most >= limit:
-            raise IndexError(f"expected an index from 0 to {limit - 1}, got {least if least < 0 else most:g}")
+        check_range(least, most, limit)
+
+
+def check_range(least: float, most: float, limit: int) -> None:
+    """IndexError unless both are indices below the limit."""
+    if least < 0 or most >= limit:
+        raise IndexError(f"expected an index from 0 to {limit - 1}, got {least if least < 0 else most:g}")
 
 
 class Part(NamedTuple):
@@ -60,9 +65,12 @@ def parts_of(batch: Sequence[Any]) -> tuple[list[Part], bool]:
     found = [_of_array(x) if hasattr(x, "dtype") else _of_list(x) for x in batch]
     if len({*sizes}) > 1 or not sizes[0]:
         raise ValueError(f"expected as many examples for each argument, and at least one, got {sizes}")
+    if not sum(a.columns if a is not None else 1 for a in found):
+        raise ValueError("expected examples of at least one number, got empty lists")
     if None not in found:
         return [Part(range(sizes[0]), [a for a in found if a is not None])], as_array
-    return _sorted([x.tolist() if hasattr(x, "tolist") else x for x in batch]), as_array
+    lists = [x.tolist() if hasattr(x, "tolist") else x for x in batch]
+    return _sorted([[y.tolist() if hasattr(y, "tolist") else y for y in x] for x in lists]), as_array
 
 
 def _of_array(x: Any) -> Argument:

@@ -36,6 +36,8 @@ class Compiled:
         for p in self._params or ():
             if not isinstance(p, Value) or p.primitive is not None:
                 raise TypeError(f"compile expected params as leaf Values such as model.parameters(), got {p!r}")
+        if len({*(self._params or ())}) < len(self._params or ()):
+            raise ValueError("compile expected each of params once, got some of them twice")
         self._made = Cache(f, self._params or [])
         self._latest: Made | None = None
         self.__name__ = getattr(f, "__name__", type(f).__name__)
@@ -57,7 +59,7 @@ class Compiled:
 
     def value_and_grad(self, *batch: Any, out: Any = None) -> tuple[Any, Any]:
         """What the function returns, one number, for each example, and its gradients by the arguments: one if there is
-        one argument, else a tuple. An index has gradient 0. out: arrays for the values and the gradients by each
+        one argument, else a tuple. out: arrays for the values and the gradients by each
         argument."""
         parts, as_array = parts_of(batch)
         value, *slopes = self._each(parts, as_array, "gradients", out)

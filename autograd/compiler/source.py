@@ -63,13 +63,23 @@ def number(x: float) -> str:
     return "NAN" if x != x else "INFINITY" if x > 0 else "-INFINITY"
 
 
+RESERVED = {
+    *LIBRARY, *[primitive.name for primitive in SCALARS],
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
+    "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
+    "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "lambda", "main",
+    "shared", "own", "constants", "examples", "inputs", "given", "outputs", "memcpy", "size_t",
+}  # fmt: skip
+"""Names that C, its library or the file itself have already."""
+
+
 def to_c(rolled: Rolled, name: str, inputs: int, totals: int) -> str:
     """A C file with one function, of that name made fit for C.
 
     totals: how many outputs are sums over the examples; 0 if each example has outputs of its own.
     """
     function = re.sub(r"\W", "_", name) or "f"
-    if function[0].isdigit() or function in LIBRARY or function == "lambda":
+    if function[0].isdigit() or function in RESERVED or function.endswith("_"):  # the file's own have a _ at the end
         function = f"f_{function}"
     writer = _Writer(rolled)
     once = [line for kernel in rolled.once for line in writer.kernel(kernel)]

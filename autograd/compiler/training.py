@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..modes import paused_collector
 from ..value import Value, assign
 from . import steps
-from .arguments import Part, copied, parts_of
+from .arguments import Part, check_range, copied, parts_of
 from .function import SIZE
 from .made import Cache, Made
 from .native import machine
@@ -206,18 +206,21 @@ class Training:
         forms = _form(X), _form(Y)
         ready = self._ready.get(forms)
         if ready is not None and self._is_settled(rules) and self._holds(ready):
+            _check_indices(ready.plan.made, (X, Y))
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
-            log = self._repeat(ready, step)
-            return log if log[1] == log[1] else self._checked(log, parts_of((X, Y))[0])
+            return self._repeat(ready, step)
         parts, _ = parts_of((X, Y))
         (rows, arguments), *others = parts
         key: Any = (len(rows), *[a.key for a in arguments])
         ready = self._ready.get(key)
         if ready is not None and not others and self._is_settled(rules) and self._holds(ready):
+            ready.plan.made.check(arguments)
             ready.plan.take(parts[0])
-            return self._checked(self._repeat(ready, step), parts)
+            return self._repeat(ready, step)
         data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
+        for part, made in zip(parts, data.made, strict=True):
+            made.check(part.arguments)
         log = self.run(data, range(count), count, step, rules)
         if not others and self._settled is not None and self._is_settled(rules):
             plan = self._plans[data.made[0]]
@@ -227,7 +230,7 @@ class Training:
             self._point(cells, self._log, order, order)
             if None not in forms:
                 self._ready[forms] = ready
-        return self._checked(log, parts)
+        return log
 
     def _holds(self, ready: "_Ready") -> bool:
         """Whether what was assumed is still so, in the penalty too."""
@@ -238,13 +241,6 @@ class Training:
         self.cells[steps.STEP] = step
         self._work(ready.address, len(ready.jobs) // steps.JOB, self.cells_at)
         return self._log.tolist()
-
-    def _checked(self, log: list[float], parts: list[Part]) -> list[float]:
-        """The log. IndexError if the loss is nan because of an index."""
-        if math.isnan(log[1]):
-            for part, made in zip(parts, self.sorted(parts).made, strict=True):
-                made.check(part.arguments)
-        return log
 
     def _batch(self, middle: list[int], examples: int, update: "_Update") -> list[int]:
         """The jobs of a step."""
@@ -277,6 +273,10 @@ class Training:
         if self._penalty_of is None:
             return []
         self._penalty_made = made = self._penalty_of.get((), "training")
+        if made.asked:
+            raise TypeError(
+                "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
+            )
         if (plan := self._plans.get(made)) is None:
             self._plans[made] = plan = Stepped(self, made, 1, self._first_penalty)
         return plan.job(1)
@@ -350,6 +350,17 @@ class _Update(NamedTuple):
     states: list[list[Entry]]
     """What is remembered afterwards."""
     job: list[int]
+
+
+def _check_indices(made: Made, batch: Sequence[Any]) -> None:
+    """As `Made.check`, for arrays that are taken as they lie."""
+    start = 0
+    for x, columns in zip(batch, made.columns, strict=True):
+        for slot, limit in made.limits.items():
+            if start <= slot < start + columns:
+                column = x if x.ndim == 1 else x.reshape(len(x), columns)[:, slot - start]
+                check_range(column.min(), column.max(), limit)
+        start += columns
 
 
 def _form(x: Any) -> Any:
