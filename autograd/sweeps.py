@@ -10,6 +10,7 @@ from typing import Any
 
 from . import ops
 from .floats import as_float, is_node
+from .flows import TracedFlow
 from .graph import (
     Node,
     check_unchanged,
@@ -133,105 +134,25 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
     flows."""
     read, watching = _reader(create_graph)
     active, path = active_path([root for root, _ in seeds], inputs)
-    guard = _Guard(path) if is_symbolic() else None
     pending: dict[Node, Any] = {}
-    products: dict[Node, tuple[list[Any], list[Any]]] = {}  # what flows through `dot`s, to become one of its own
-    picks: dict[Node, tuple[list[Any], list[Any]]] = {}  # and what flows to a leaf that an index picks or does not
-    vectors: dict[Any, Any] = {}
+    traced = TracedFlow(path, active, pending) if is_symbolic() else None
     with recording():
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
-            if node in products:
-                pending[node] = _total(products.pop(node), pending.get(node), vectors)
+            if traced is not None and traced.took(node):
+                continue
             if node in pending:
                 adjoint = pending[node]
-                if guard is not None and node.primitive is ops.dot:
-                    guard.through(node, adjoint, active, pending, products)
-                    continue
-                if guard is not None and node.primitive is ops.gather and guard.picked(node, adjoint, active, picks):
-                    continue
-                guarded = guard is not None and guard.needed(node)
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
-                        if guard is not None:
-                            guard.flows(node, x, partial, x in pending or x in products)
-                        part = ops.flow(adjoint, partial, guarded)
+                        part = ops.flow(adjoint, partial) if traced is None else traced.part(node, x, partial)
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
-        for x, (hots, adjoints) in picks.items():
-            if len(hots) > 1:  # as a matrix product of what is picked: nothing is 0 times the adjoint
-                more, others = products.setdefault(x, ([], []))
-                more.extend(hots)
-                others.extend(adjoints)
-            else:
-                part = ops.where(hots[0], adjoints[0], -0.0)
-                pending[x] = ops.add(pending[x], part) if x in pending else part
-        for x, pairs in products.items():
-            pending[x] = _total(pairs, pending.get(x), vectors)
+        if traced is not None:
+            traced.finish()
     return [pending.get(x) for x in inputs]
-
-
-def _total(pairs: tuple[list[Any], list[Any]], rest: Any, vectors: dict[Any, Any]) -> Any:
-    """The sum of the products, and of what else there is. Vectors of the same nodes become one, as in a layer."""
-    ws, xs = (vectors.setdefault(v := tuple(side), v) for side in pairs)
-    if len(ws) > 1:
-        return ops.dot(ws, xs, -0.0 if rest is None else rest)
-    product = ops.mul(xs[0], ws[0])
-    return product if rest is None else ops.add(rest, product)
-
-
-class _Guard:
-    """Where no number can be read, what becomes of "nothing flows": an adjoint of -0.0, which must not meet an infinite
-    partial further down. This knows where both may be."""
-
-    def __init__(self, path: Sequence[Node]) -> None:
-        self._unbounded: set[Any] = set()
-        for node in path:
-            assert node.primitive is not None
-            if ops.unbounded(node.primitive) or not self._unbounded.isdisjoint(operands(node)):
-                self._unbounded.add(node)
-        self._always: dict[Node, bool] = {}  # whether something flows to a node for any numbers
-        self._hots: dict[Any, list[Any]] = {}  # of an index, for each number whether it is that
-
-    def needed(self, node: Node) -> bool:
-        return node in self._unbounded and node.primitive not in ops.LINEAR and not self._always.get(node, True)
-
-    def through(self, node: Node, adjoint: Any, active: set[Node], pending: Any, products: dict[Node, Any]) -> None:
-        """What flows through a `dot`: of each product the other factor, times the adjoint."""
-        ws, xs, bias = node._a
-        always = self._always.get(node, True)
-        for these, others in ((ws, xs), (xs, ws)):
-            for x, other in zip(these, others, strict=True):
-                if x in active and type(x) is not float:
-                    self._always[x] = always or ((x in pending or x in products) and self._always[x])
-                    if (pairs := products.get(x)) is None:
-                        products[x] = pairs = [], []
-                    pairs[0].append(other)
-                    pairs[1].append(adjoint)
-        if bias in active and type(bias) is not float:
-            self._always[bias] = always or ((bias in pending or bias in products) and self._always[bias])
-            pending[bias] = ops.add(pending[bias], adjoint) if bias in pending else adjoint
-
-    def picked(self, node: Node, adjoint: Any, active: set[Node], picks: dict[Node, Any]) -> bool:
-        """What flows to those leaves of which an index picks one; False if they are not all leaves."""
-        index, values = node._a
-        if type(index) is float or any(type(x) is not float and x.primitive is not None for x in values):
-            return False
-        hots = self._hots.setdefault(index, [])
-        hots.extend([ops.equal(index, float(i)) for i in range(len(hots), len(values))])
-        for x, hot in zip(values, hots, strict=False):
-            if type(x) is not float and x in active:
-                mine, adjoints = picks.setdefault(x, ([], []))
-                mine.append(hot)
-                adjoints.append(adjoint)
-        return True
-
-    def flows(self, node: Node, x: Node, partial: Any, again: bool) -> None:
-        """Notes that something flows from a node to an operand."""
-        always = self._always.get(node, True) and not ops.may_be_nothing(partial)
-        self._always[x] = always or (again and self._always[x])
 
 
 def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 ROOMS = [
     "autograd.floats", "autograd.modes", "autograd.primitives", "autograd.ops", "autograd.functions", "autograd.graph",
-    "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators", "autograd.transforms",
+    "autograd.flows", "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators",
+    "autograd.transforms",
     "autograd.checking",
     "autograd.texts", "autograd.snapshots", "autograd.formulas", "autograd.explaining", "autograd.files",
     "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
@@ -28,7 +29,7 @@ ROOMS = [
     "autograd.compiler.vectors", "autograd.compiler.function", "autograd.compiler.emit", "autograd.compiler.straight",
     "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.trace", "autograd.compiler.arguments",
     "autograd.compiler.native", "autograd.compiler.interpret", "autograd.compiler.made", "autograd.compiler.rules",
-    "autograd.compiler.stepped", "autograd.compiler.training", "autograd.compiler.compiled",
+    "autograd.compiler.tables", "autograd.compiler.training", "autograd.compiler.compiled",
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",

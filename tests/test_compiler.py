@@ -16,6 +16,7 @@ import nn
 from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
 from autograd.compiler import straight
 from autograd.compiler.interpret import interpret, with_bounds
+from autograd.compiler.passes import PASSES, QUICK, run
 from autograd.compiler.program import Instruction, Program
 from autograd.ops import add, mul
 from nn.module import flat, nested
@@ -300,6 +301,16 @@ def test_one_program_for_one_structure():
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize("name", ["MLP", "TransformerBlock", "LSTMCell", "Conv2d", "Embedding"])
+def test_passes_in_one_go_give_the_same_program(name):
+    make, x = SAMPLES[name]
+    module = make().eval()
+    f = compile(lambda x: autograd.logsumexp(flat(module(x))) ** 2.0, module.parameters())
+    f([x])
+    traced = made(f).traced
+    assert str(run(traced, QUICK)[-1]) == str(run(traced, PASSES)[-1])
+
+
 def test_the_stages_are_shown():
     model = nn.MLP(4, [3, 1], activation="tanh", rng=0)
     loss = compile(lambda x, y: nn.mse_loss(model(x), y), model.parameters())
@@ -341,9 +352,10 @@ def test_a_program_is_checked_where_it_is_made():
 
 def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
-    f = compile(lambda x: tanh(x) * x)
-    with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'"):
-        values, slopes = f.value_and_grad([0.5, 1.0])
+    with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'") as warned:
+        f = compile(lambda x: tanh(x) * x)
+    assert warned[0].filename == __file__
+    values, slopes = f.value_and_grad([0.5, 1.0])
     assert values == [0.5 * math.tanh(0.5), math.tanh(1.0)]
     assert slopes[0] == pytest.approx(math.tanh(0.5) + 0.5 * (1 - math.tanh(0.5) ** 2))
 

@@ -44,6 +44,20 @@ def test_examples_of_several_shapes_in_one_batch():
     assert by_y == pytest.approx([tanh(0.5 * sum(x)) for x in X], rel=1e-14)
 
 
+def test_a_shape_is_compiled_once_alone_and_among_others():
+    calls = []
+
+    def f(x):
+        calls.append(len(x))
+        return autograd.sum(x)
+
+    compiled = compile(f)
+    assert compiled([[1.0, 2.0], [3.0]]) == [3.0, 3.0]
+    assert compiled([[1.0, 2.0]]) == [3.0]
+    assert compiled(np.array([[1.0], [5.0]])).tolist() == [1.0, 5.0]
+    assert calls == [2, 1]
+
+
 def test_nested_lists_of_unequal_lengths_within_an_example():
     f = compile(lambda x: x[0][0] + x[1][0] * x[1][1])
     assert f([[[1.0], [2.0, 3.0]], [[4.0], [5.0, 6.0]]]) == [7.0, 34.0]
@@ -89,7 +103,8 @@ def test_results_in_arrays_without_llvmlite(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
     out = np.empty(2), np.empty((2, 2))
     with pytest.warns(UserWarning, match="llvmlite is missing"):
-        compile(lambda x: x[0] * x[1]).value_and_grad(np.array([[2.0, 3.0], [4.0, 5.0]]), out=out)
+        f = compile(lambda x: x[0] * x[1])
+    f.value_and_grad(np.array([[2.0, 3.0], [4.0, 5.0]]), out=out)
     assert out[0].tolist() == [6.0, 20.0]
     assert out[1].tolist() == [[3.0, 2.0], [5.0, 4.0]]
 

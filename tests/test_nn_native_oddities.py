@@ -12,12 +12,14 @@ from test_nn_native import both, curves, fitted, model, same
 from autograd import where
 from nn import (
     SGD,
+    Adagrad,
     Adam,
     BatchNorm1d,
     Dropout,
     Embedding,
     Linear,
     Module,
+    NAdam,
     Optimizer,
     mse_loss,
 )
@@ -131,10 +133,51 @@ def test_options_that_change_between_steps():
             junk = [np.arange(50) for _ in range(1000)]
             for _ in range(3):
                 step(np.array(X[:4]), np.array(Y[:4]))
-            group["momentum"] = 0.0
-            step(np.array(X[:4]), np.array(Y[:4]))
+            for momentum in (0.0, 0.5, 0.0, 0.9):  # what is remembered changes its form
+                group["momentum"] = momentum
+                for size in (4, 4, 5):
+                    step(np.array(X[:size]), np.array(Y[:size]))
         assert junk
     same(eager, compiled)
+
+
+@pytest.mark.parametrize("kind", [Adam, NAdam, Adagrad, SGD], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("good", [0, 1, 4])
+def test_steps_go_on_after_one_that_failed(kind, good):
+    X, Y = task()
+    options = {"momentum": 0.9} if kind is SGD else {"initial_accumulator_value": 0.5} if kind is Adagrad else {}
+    trainers = both(lambda p: kind(p, lr=0.05, **options))
+    for t in trainers:
+        with t.stepping() as step:
+            for _ in range(good):
+                step(X[:6], Y[:6])
+            with pytest.raises(FloatingPointError):
+                step([[math.nan, 1.0]] * 6, Y[:6])
+            for _ in range(3):
+                step(X[:6], Y[:6])
+    same(*trainers)
+
+
+def test_a_first_step_that_failed_among_several_leaves_nothing_to_remember():
+    X, Y = task()
+    X = [[math.nan, 1.0]] * 6 + X[:18]
+    trainers = both(lambda p: NAdam(p, lr=0.05))
+    for t in trainers:
+        engine = t._engine()
+        data = engine.prepare(X, Y[:24])
+        assert engine.steps(data, range(24), 6, 0).ill is not None
+        assert len(engine.steps(data, range(6, 24), 6, 0).losses) == 3
+        engine.store()
+    same(*trainers)
+
+
+def test_programs_of_modes_that_are_gone_are_dropped():
+    _, compiled = both(lambda p: SGD(p, lr=0.1), make_model=lambda: model(Dropout(0.5)))
+    (dropout,) = [m for _, m in compiled.model.named_modules() if isinstance(m, Dropout)]
+    for i in range(12):
+        dropout.p = 0.1 + 0.01 * i
+        compiled.step(*task())
+    assert len(compiled._engine_in_use._training._plans) <= 5
 
 
 def test_a_fit_that_begins_in_evaluation_mode_and_options_of_modules():

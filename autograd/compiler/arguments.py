@@ -103,8 +103,8 @@ def _known(kind: type, sizes: tuple[int, ...]) -> tuple[Structure, Any]:
     return structure, (kind, sizes)
 
 
-def _of_list(x: Sequence[Any]) -> Argument | None:
-    """None if the examples are not of one shape."""
+def _of_list(x: Sequence[Any], kind: type | None = None) -> Argument | None:
+    """None if the examples are not of one shape. kind: what the numbers are, if that is known."""
     sizes, level = list[int](), x
     while not (kinds := {*map(type, level)}).isdisjoint(NESTED) or any(hasattr(kind, "tolist") for kind in kinds):
         if not kinds <= NESTED:
@@ -115,7 +115,7 @@ def _of_list(x: Sequence[Any]) -> Argument | None:
             return None
         sizes += lengths
         level = list(itertools.chain.from_iterable(level))
-    kind = int if _are_whole(kinds, level) else float
+    kind = kind or (int if _are_whole(kinds, level) else float)
     return _regular(kind, tuple(sizes), array("d", level), len(x))
 
 
@@ -136,19 +136,19 @@ def _sorted(columns: Sequence[Sequence[Any]]) -> list[Part]:
     numbers_of = [_flat(x) for x in columns]
     kinds = [int if _are_whole({*map(type, x)}, x) else float for x in numbers_of]
     rows: dict[str, list[int]] = {}
-    structures: dict[str, list[Structure]] = {}
     for i, example in enumerate(zip(*columns, strict=True)):
-        found = [_structure(x, kind) for x, kind in zip(example, kinds, strict=True)]
-        rows.setdefault(key := str(found), []).append(i)
-        structures[key] = found
+        rows.setdefault(str([_structure(x, float) for x in example]), []).append(i)
     parts = []
-    for key, chosen in rows.items():
-        arguments = []
-        for column, structure in zip(columns, structures[key], strict=True):
-            numbers = array("d", [y for i in chosen for y in _flat(column[i])])
-            arguments.append(Argument(structure, str(structure), numbers, len(numbers) // len(chosen), len(chosen)))
-        parts.append(Part(chosen, arguments))
+    for chosen in rows.values():
+        examples = [[column[i] for i in chosen] for column in columns]
+        parts.append(Part(chosen, [_of_list(x, k) or _irregular(x, k) for x, k in zip(examples, kinds, strict=True)]))
     return parts
+
+
+def _irregular(x: Sequence[Any], kind: type) -> Argument:
+    """Of examples that are lists of unequal lists, all alike."""
+    structure, numbers = _structure(x[0], kind), array("d", _flat(x))
+    return Argument(structure, str(structure), numbers, len(numbers) // len(x), len(x))
 
 
 def _flat(x: Any) -> list[Any]:

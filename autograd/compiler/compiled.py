@@ -1,6 +1,8 @@
 """`compile`: a scalar function of one example, run natively on many."""
 
+import importlib
 import math
+import warnings
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -199,10 +201,10 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     With params, leaf Values such as `model.parameters()`, f is a loss: the result, called with a batch for each
     argument, returns the mean and adds its gradient to each parameter's `.grad`. Without, it returns what f returns
     for each example, and `value_and_grad` the gradients by the arguments too. A leaf that f uses besides is read anew
-    at each call; Python's own numbers, and whether a model is in training mode, are as they were at the first call.
+    at each call; Python's own numbers are as they were when f was called. It is called anew for a module's other mode.
 
-    A batch is an array or a list with an entry for each example. An entry is a number or nested lists of them, of the
-    same shape for all examples; whole numbers can be used as indices, by `gather`.
+    A batch is an array or a list with an entry for each example. An entry is a number or nested lists of them; f is
+    called once for each shape of examples. Whole numbers can be used as indices, by `gather`.
     Raises TypeError, with what to write instead, where f reads a number, so that the program would hold for that one
     alone; ValueError for batches that do not fit together; IndexError for an index out of range.
 
@@ -211,4 +213,11 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     >>> neuron([[0.5, 0.0], [1.0, -2.0]], [2.0, 2.0]) == [tanh(1.0), tanh(0.0)]
     True
     """
+    try:
+        importlib.import_module(".native", __package__)
+    except ImportError:
+        warnings.warn(
+            "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",
+            stacklevel=2,
+        )
     return Compiled(f, params)

@@ -4,9 +4,8 @@ import functools
 import itertools
 import math
 import threading
-import warnings
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .. import ops
@@ -33,6 +32,9 @@ class Cache:
     def __init__(self, f: Callable[..., Any], params: list[Value]) -> None:
         self.f, self.params = f, params
         self.made: dict[Any, list[Made]] = {}
+
+    def __iter__(self) -> "Iterator[Made]":
+        return itertools.chain.from_iterable(self.made.values())
 
     def get(self, arguments: Sequence[Argument], purpose: str) -> "Made":
         variants = self.made.setdefault((purpose, *[a.key for a in arguments]), [])
@@ -100,11 +102,7 @@ class Made:
         if self.plan is None or self.plan.capacity < examples:
             try:
                 from .native import Plan, Pointwise, machine
-            except ImportError:
-                warnings.warn(
-                    "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",
-                    stacklevel=4,
-                )
+            except ImportError:  # `compile` has said so
                 return None
             totals = len(self.rolled.outputs) if self.total else 0
             if not self.total and Pointwise.fits(self.program):

@@ -119,8 +119,6 @@ SCALAR = Blocks(1, 4, 1)
 """For what runs once: one number at a time."""
 LINE = 8
 """Numbers in a line of the cache. Places that are a power of two of them apart would share a few lines of it only."""
-LANES: dict[bool, Callable[[Machine], Blocks]] = {True: lambda machine: machine.blocks, False: lambda machine: SCALAR}
-"""For rows that lie side by side, and for others."""
 
 
 class Plan:
@@ -163,7 +161,7 @@ class Plan:
     def _single(self, kernel: Kernel) -> list[list[int]]:
         """The records of a kernel for one example."""
         if isinstance(kernel, Gather):
-            return self._calls(kernel, SCALAR)
+            return self._gathers(kernel, SCALAR)
         found: list[tuple[int, ...]]
         if isinstance(kernel, Total):
             # added to what is there
@@ -174,7 +172,8 @@ class Plan:
         records = []
         for piece in nests(found):
             steps = rows.steps_of(piece)
-            blocks = LANES[piece.counts[1] > 1 and steps[-1] == rows.NEXT](self.machine)
+            side_by_side = piece.counts[1] > 1 and steps[-1] == rows.NEXT
+            blocks = self.machine.blocks if side_by_side else SCALAR
             if isinstance(kernel, Map):
                 key: Any = "map of rows", kernel.expression, steps, blocks
                 address = self._function(key, rows.mapped, blocks, kernel.expression, steps)
@@ -191,22 +190,27 @@ class Plan:
             records.append(self._record(address, piece, len(kernel.ws), ws, xs))
         return records
 
-    def _calls(self, kernel: Kernel, blocks: Blocks | None = None) -> list[list[int]]:
-        """The records of a kernel."""
-        blocks = blocks or self.machine.blocks
+    def _gathers(self, kernel: Gather, blocks: Blocks) -> list[list[int]]:
+        found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
+        own = blocks is SCALAR or found[0][1] >= EACH
+        address = self._function(("gather", own, blocks), emit.gather, blocks, own_x=own)
+        xs = self._table(kernel.xs, found[0][1])
+        return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(found)]
+
+    def _calls(self, kernel: Kernel) -> list[list[int]]:
+        """The records of a kernel for many examples."""
+        blocks = self.machine.blocks
+        if isinstance(kernel, Gather):
+            return self._gathers(kernel, blocks)
         first = self.first_total if isinstance(kernel, Total) else 0
         middle = (0,) if isinstance(kernel, Total) else ()
         found = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        own = tuple([blocks is SCALAR or place >= EACH for place in found[0][:-1]])
+        own = tuple([place >= EACH for place in found[0][:-1]])
         if isinstance(kernel, Map):
             address = self._function(
                 ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
             )
             return [self._record(address, piece, 0, 0, 0) for piece in nests(found)]
-        if isinstance(kernel, Gather):
-            address = self._function(("gather", own[1], blocks), emit.gather, blocks, own_x=own[1])
-            xs = self._table(kernel.xs, found[0][1])
-            return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(found)]
         ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
         steps = [stride(offsets) for offsets in (kernel.ws, kernel.xs)]
         regular = isinstance(kernel, Dot) and None not in steps

@@ -62,7 +62,7 @@ def folded() -> Rule:
             return int(xs[0])
         if len(xs) == 2 and not primitive.vectors:
             for i, x in enumerate(xs):
-                if x < 0 and (primitive, i, bits(out.number(x))) in NEUTRAL:  # type: ignore[arg-type]  # below 0 is one
+                if (number := out.number(x)) is not None and (primitive, i, bits(number)) in NEUTRAL:
                     return int(xs[1 - i])
         if all((largest(x) if type(x) is tuple else x) < 0 for x in xs):
             numbers = [[out.number(y) for y in x] if type(x) is tuple else out.number(x) for x in xs]

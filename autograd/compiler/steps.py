@@ -20,16 +20,44 @@ GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111
 """SplitMix64's constants."""
 
 
+FIELDS = {
+    "repeat": ("records", "count", "most", "examples", "cells"),
+    "take": ("source", "columns", "target", "apart", "cells"),
+    "draw": ("seed", "unit", "count", "target", "apart", "cells"),
+    "move": ("source", "target", "count"),
+    "clear": ("target", "count"),
+    "finish": ("sums", "count", "penalty", "limit", "cells"),
+}
+"""What stands in the record of each function, after its address. Sources of `take` are addresses, of `move` places."""
+
+
+def record(name: str, address: int, **fields: int) -> list[int]:
+    """A call of one of these functions."""
+    entries = [fields[field] for field in FIELDS[name]]
+    return [address, *entries, *[0] * (SIZE - 1 - len(entries))]
+
+
 class Step(Function):
-    """A function of a record whose entries have other meanings."""
+    """One of these functions under construction."""
 
-    def cell(self, i: int, which: int) -> ir.Value:
-        """The address of a cell; the record has that of all at i."""
-        return self.b.gep(self.table(i), [self.whole(which)], source_etype=I64)
+    def __init__(self, module: ir.Module, name: str, blocks: Blocks, kind: str) -> None:
+        super().__init__(module, name, blocks)
+        self._fields = FIELDS[kind]
 
-    def listed(self, i: int, which: int) -> ir.Value:
+    def field(self, name: str) -> ir.Value:
+        return self.entry(1 + self._fields.index(name))
+
+    def address(self, name: str) -> ir.Value:
+        """What a field has the address of."""
+        return self.b.inttoptr(self.field(name), POINTER)
+
+    def cell(self, which: int) -> ir.Value:
+        """The address of a cell."""
+        return self.b.gep(self.address("cells"), [self.whole(which)], source_etype=I64)
+
+    def listed(self, which: int) -> ir.Value:
         """What a cell has the address of."""
-        return self.b.inttoptr(self.read(self.cell(i, which)), POINTER)
+        return self.b.inttoptr(self.read(self.cell(which)), POINTER)
 
     def read(self, address: ir.Value) -> ir.Value:
         return self.b.load(address, typ=I64)
@@ -65,11 +93,12 @@ class Step(Function):
 
 
 def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Runs the records at 1, so many as stand at 2, for at most as many examples at a time as stand at 3; for all that
-    are asked for or, if that is not 0, for those at 4. If 5 has cells, their position goes on."""
-    f = Step(module, name, blocks)
-    records, count, most, cells = f.table(1), f.entry(2), f.entry(3), f.entry(5)
-    examples = f.b.select(f.b.icmp_signed("==", f.entry(4), f.whole(0)), f.examples, f.entry(4))
+    """Runs records, for at most so many examples at a time; for all that are asked for or, if that is not 0, for as
+    many as `examples` says. If there are cells, their position goes on."""
+    f = Step(module, name, blocks, "repeat")
+    records, count, most, cells = f.address("records"), f.field("count"), f.field("most"), f.field("cells")
+    fixed = f.field("examples")
+    examples = f.b.select(f.b.icmp_signed("==", fixed, f.whole(0)), f.examples, fixed)
     chunks = f.b.sdiv(f.plus(examples, most, -1), most)
 
     def chunk(i: ir.Value, _: Sequence[ir.Value]) -> None:
@@ -77,7 +106,7 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
         now = f.b.select(f.b.icmp_signed("<", left, most), left, most)
         f.call(records, count, f.memory, now)
         with f.b.if_then(f.b.icmp_signed("!=", cells, f.whole(0))):
-            position = f.cell(5, POSITION)
+            position = f.cell(POSITION)
             f.b.store(f.plus(f.read(position), now), position)
 
     f.loop(f.whole(0), chunks, 1, chunk)
@@ -85,12 +114,13 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
 
 
 def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False) -> None:
-    """Examples out of rows of numbers, whole ones or doubles: those at 1, so many columns as stand at 2; to the place
-    at 3, columns as far from each other as stands at 4. The cells, at 5, have the order of the examples."""
-    f = Step(module, name, blocks)
+    """Examples out of rows of numbers, whole ones or doubles, in the order that the cells have: to the places of the
+    first example's columns, which are so far apart."""
+    f = Step(module, name, blocks, "take")
     kind = I64 if whole else F64
-    source, columns, target, apart, order = f.table(1), f.entry(2), f.entry(3), f.entry(4), f.listed(5, ORDER)
-    position, last = f.read(f.cell(5, POSITION)), f.plus(f.examples, -1)
+    source, order = f.address("source"), f.listed(ORDER)
+    columns, target, apart = f.field("columns"), f.field("target"), f.field("apart")
+    position, last = f.read(f.cell(POSITION)), f.plus(f.examples, -1)
 
     def some(e: ir.Value, _: Sequence[ir.Value]) -> None:
         rows = []
@@ -115,12 +145,11 @@ def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False) -
 
 
 def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Numbers in [0, 1) as `nn.randomness.counter_uniform` has them, of (seed, step, example, unit). The seed is at 1,
-    units begin at 2, so many as stand at 3; to the place at 4, units as far from each other as stands at 5. The
-    cells, at 6, have which example of its batch each is."""
-    f = Step(module, name, blocks)
-    units, target, apart, numbers = f.entry(3), f.entry(4), f.entry(5), f.listed(6, NUMBERS)
-    position = f.read(f.cell(6, POSITION))
+    """Numbers in [0, 1) as `nn.randomness.counter_uniform` has them, of (seed, step, example, unit), for so many units
+    from one on. The cells have which example of its batch each is."""
+    f = Step(module, name, blocks, "draw")
+    units, target, apart, numbers = f.field("count"), f.field("target"), f.field("apart"), f.listed(NUMBERS)
+    first, position = f.field("unit"), f.read(f.cell(POSITION))
 
     def mixed(z: ir.Value, counter: ir.Value) -> ir.Value:
         z = f.plus(z, counter, GOLDEN)
@@ -128,13 +157,13 @@ def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
             z = f.times(f.b.xor(z, f.b.lshr(z, f.whole(shift))), factor)
         return f.b.xor(z, f.b.lshr(z, f.whole(31)))
 
-    start = mixed(mixed(f.whole(0), f.entry(1)), f.read(f.cell(6, STEP)))
+    start = mixed(mixed(f.whole(0), f.field("seed")), f.read(f.cell(STEP)))
 
     def example(e: ir.Value, _: Sequence[ir.Value]) -> None:
         z = mixed(start, f.element(numbers, f.plus(position, e)))
 
         def unit(u: ir.Value, _: Sequence[ir.Value]) -> None:
-            bits = f.b.lshr(mixed(z, f.plus(f.entry(2), u)), f.whole(11))
+            bits = f.b.lshr(mixed(z, f.plus(first, u)), f.whole(11))
             x = f.b.fmul(f.b.sitofp(bits, F64), ir.Constant(F64, 2.0**-53))
             f.b.store(x, f.at(f.plus(target, f.b.mul(u, apart), e)))
 
@@ -145,28 +174,28 @@ def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
 
 
 def move(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Numbers from the place at 1 to that at 2, so many as stand at 3."""
-    f = Step(module, name, blocks)
-    source, target = f.entry(1), f.entry(2)
-    f.over(f.entry(3), lambda i, kind, _: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
+    """Numbers from one place to another."""
+    f = Step(module, name, blocks, "move")
+    source, target = f.field("source"), f.field("target")
+    f.over(f.field("count"), lambda i, kind, _: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
     f.done()
 
 
 def clear(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Zeros from the place at 1 on, so many as stand at 2."""
-    f = Step(module, name, blocks)
-    target = f.entry(1)
-    f.over(f.entry(2), lambda i, kind, _: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
+    """Zeros from a place on."""
+    f = Step(module, name, blocks, "clear")
+    target = f.field("target")
+    f.over(f.field("count"), lambda i, kind, _: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
     f.done()
 
 
 def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """Sums over the examples become means: the loss at 1, and after it the gradients, so many as stand at 2; what is at
-    3 is added: a penalty, and its gradients. From the length of the gradient and the limit at 4 comes the factor that
-    goes to the place after it. Loss, loss with penalty, and length are logged; cells are at 5. If the loss is nan or
-    the length not finite, that is noted, else the step is counted."""
-    f = Step(module, name, blocks)
-    first, penalty, limit = f.entry(1), f.entry(3), f.entry(4)
+    """Sums over the examples become means: the loss, and after it so many gradients; a penalty and its gradients are
+    added. From the length of the gradient and the limit comes the factor that goes to the place after the limit. Loss,
+    loss with penalty, and length are logged. If the loss is nan or the length not finite, that is noted in the cells,
+    else the step is counted there."""
+    f = Step(module, name, blocks, "finish")
+    first, count, penalty, limit = f.field("sums"), f.field("count"), f.field("penalty"), f.field("limit")
     share = f.b.fdiv(ir.Constant(F64, 1.0), f.b.sitofp(f.examples, F64))
 
     def some(i: ir.Value, kind: ir.VectorType, squares: ir.Value) -> ir.Value:
@@ -176,7 +205,7 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
         f.store(x, place)
         return f.b.fadd(squares, f.b.fmul(x, x))
 
-    squares = f.over(f.entry(2), some, sums=True)
+    squares = f.over(count, some, sums=True)
     loss = f.b.fmul(f.scalar(first), share)
     whole = f.b.fadd(loss, f.scalar(penalty))
     total = f.b.fadd(*[reduced(f, x) for x in squares])
@@ -190,7 +219,7 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
             x = f.b.fmul(f.load(f.plus(first, i, 1), kind), f.spread(scale, kind))
             return f.b.fadd(squares, f.b.fmul(x, x))
 
-        again = f.b.fadd(*[reduced(f, x) for x in f.over(f.entry(2), scaled, sums=True)])
+        again = f.b.fadd(*[reduced(f, x) for x in f.over(count, scaled, sums=True)])
         root = f.b.fdiv(f.b.call(intrinsic(module, "sqrt", F64, 1), [again]), scale)
         inside = f.b.block
     either = f.b.phi(F64)
@@ -200,17 +229,17 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
     factor = f.b.fdiv(f.scalar(limit), f.b.fadd(length, ir.Constant(F64, 1e-6)))
     one = ir.Constant(F64, 1.0)
     f.b.store(f.b.select(f.b.fcmp_ordered("<", factor, one), factor, one), f.at(f.plus(limit, 1)))
-    logged = f.cell(5, LOGGED)
-    log = f.b.gep(f.b.inttoptr(f.read(f.cell(5, LOG)), POINTER), [f.times(f.read(logged), 3)], source_etype=F64)
+    logged = f.cell(LOGGED)
+    log = f.b.gep(f.b.inttoptr(f.read(f.cell(LOG)), POINTER), [f.times(f.read(logged), 3)], source_etype=F64)
     for i, x in enumerate((loss, whole, length)):
         f.b.store(x, f.b.gep(log, [f.whole(i)], source_etype=F64))
     finite = f.b.fcmp_ordered("<", length, ir.Constant(F64, math.inf))
     with f.b.if_else(f.b.and_(finite, f.b.fcmp_ordered("ord", whole, whole))) as (well, ill):
         with well:
-            for address in (logged, f.cell(5, STEP)):
+            for address in (logged, f.cell(STEP)):
                 f.b.store(f.plus(f.read(address), 1), address)
         with ill:
-            f.b.store(f.whole(1), f.cell(5, FAILED))
+            f.b.store(f.whole(1), f.cell(FAILED))
     f.done()
 
 

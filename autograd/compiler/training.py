@@ -16,11 +16,10 @@ from ..modes import paused_collector
 from ..value import Value, assign
 from . import steps
 from .arguments import Part, check_range, copied, parts_of
-from .function import SIZE
 from .made import Cache, Made
 from .native import machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
-from .stepped import Stepped, job
+from .tables import Tables, job
 
 
 class Data(NamedTuple):
@@ -61,7 +60,7 @@ class Training:
         self.cells = array("q", [0] * steps.CELLS)
         self.cells_at = self.cells.buffer_info()[0]
         self.besides: list[Column] = []
-        self._plans: dict[Made, Stepped] = {}
+        self._plans: dict[Made, Tables] = {}
         self._states: list[list[Entry]] = []  # of each group
         self._moves: dict[Any, Move] = {}
         self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
@@ -72,8 +71,9 @@ class Training:
         self._penalty_made: Made | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
-        self._begin = self.table([("clear", [0, cleared])])
-        self._finish = self.table([("finish", [0, count, self._first_penalty, self._limit, self.cells_at])])
+        self._begin = array("q", self.call("clear", target=0, count=cleared))
+        places = {"sums": 0, "penalty": self._first_penalty, "limit": self._limit}
+        self._finish = array("q", self.call("finish", count=count, cells=self.cells_at, **places))
         self._shuffle = ctypes.CFUNCTYPE(
             ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
         )(self.machine.function("shuffle", steps.shuffle))
@@ -81,12 +81,14 @@ class Training:
             self.machine.function("work", steps.work, self.machine.blocks)
         )
 
-    def _record(self, name: str, entries: Sequence[int]) -> list[int]:
-        function = self.machine.function(name, getattr(steps, name), self.machine.blocks)
-        return [function, *entries, *[0] * (SIZE - 1 - len(entries))]
+    def function(self, name: str, **options: bool) -> int:
+        """The address of one of the functions in `steps`."""
+        key = name, *options.items()
+        return self.machine.function(key, getattr(steps, name), self.machine.blocks, **options)
 
-    def table(self, records: Sequence[tuple[str, Sequence[int]]]) -> "array[int]":
-        return array("q", [x for name, entries in records for x in self._record(name, entries)])
+    def call(self, name: str, **fields: int) -> list[int]:
+        """A record that calls it."""
+        return steps.record(name, self.function(name), **fields)
 
     # Parameters and states
 
@@ -199,6 +201,8 @@ class Training:
         done = self._do(jobs, step, log, taken, numbers)
         if done:
             self._states[: len(rules)] = updates[min(done, len(updates)) - 1].states
+        if done < len(updates):  # what was to be remembered afterwards is not there
+            self._settled = None
         return log.tolist()[: 3 * (done + 1)]
 
     def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
@@ -261,10 +265,12 @@ class Training:
         cells[:] = array("q", [0] * steps.CELLS)
         cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
-    def _plan(self, made: Made, part: Part, examples: int) -> Stepped:
+    def _plan(self, made: Made, part: Part, examples: int) -> Tables:
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
-            self._plans[made] = plan = Stepped(self, made, examples)
+            known = {*self.cache, *(self._penalty_of or ())}  # of what is known no longer, as its assumptions changed
+            self._plans = {other: x for other, x in self._plans.items() if other in known}
+            self._plans[made] = plan = Tables(self, made, examples)
             self._ready.clear()
         plan.take(part)
         return plan
@@ -278,7 +284,7 @@ class Training:
                 "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
             )
         if (plan := self._plans.get(made)) is None:
-            self._plans[made] = plan = Stepped(self, made, 1, self._first_penalty)
+            self._plans[made] = plan = Tables(self, made, 1, self._first_penalty)
         return plan.job(1)
 
     def _is_settled(self, rules: Sequence[Rule]) -> bool:
@@ -296,7 +302,7 @@ class Training:
         """The jobs that move the parameters: of the first step, of the second, until one is like that before."""
         if self._settled is not None and self._is_settled(rules):
             return [self._settled[1]]
-        self._latest_rules = rules
+        self._settled, self._latest_rules = None, rules
         for i, rule in enumerate(rules, self._rates):
             self.home[i] = rule.lr
         found: list[_Update] = []
@@ -336,7 +342,7 @@ class Training:
 class _Ready(NamedTuple):
     """A step that can be repeated on other examples."""
 
-    plan: Stepped
+    plan: Tables
     jobs: "array[int]"
     address: int
     """Where the jobs are."""

@@ -1,19 +1,19 @@
-"""A program within a training step: its records, with those that bring parameters and examples."""
+"""The table of calls of a program within a training step: its kernels, after what brings parameters and examples."""
 
 from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from . import steps
 from .arguments import Part, address_of
 from .function import SIZE
 from .kernels import EACH
 from .made import Made
 from .native import Plan
+from .steps import FIELDS
 
 
-class Stepped:
-    """The records of a program within a step."""
+class Tables:
+    """What runs a program within a step: a table that is called once, and in it one for each chunk of the batch."""
 
     def __init__(self, training: Any, made: Made, examples: int, first_total: int = 0) -> None:
         totals, at = len(made.rolled.outputs), training.address + 8 * first_total
@@ -21,26 +21,30 @@ class Stepped:
         self.capacity, self.draws = examples, bool(made.asked)
         self.made = made
         self._leaves, self._first = made.leaves[len(training.params) :], len(training.params)
-        place, records = EACH, list[tuple[str, list[int]]]()
+        cells, apart = training.cells_at, plan.apart
+        self._taken: list[int] = []  # where the records of `take` begin, one for each argument
+        self._kept: list[Any] = [None] * len(made.columns)
+        self._takers = [training.function("take", whole=whole) for whole in (False, True)]
+        place, self._inner = EACH, array("q")
         for columns in made.columns:
-            records.append(("take", [0, columns, plan.at(place), plan.apart, training.cells_at]))
+            self._taken.append(len(self._inner))
+            target = plan.at(place)
+            self._inner.extend(
+                training.call("take", source=0, columns=columns, target=target, apart=apart, cells=cells)
+            )
             place += columns
         for seed, unit, count in _runs(made.asked):
-            records.append(("draw", [seed, unit, count, plan.at(place), plan.apart, training.cells_at]))
+            fields = {"seed": seed, "unit": unit, "count": count, "target": plan.at(place)}
+            self._inner.extend(training.call("draw", **fields, apart=apart, cells=cells))
             place += count
-        self._kept: list[Any] = [None] * len(made.columns)
-        self._takers = [
-            training.machine.function(("take", whole), steps.take, training.machine.blocks, whole=whole)
-            for whole in (False, True)
-        ]
-        self._inner = training.table(records)
         self._inner.extend(plan.each)
-        outer: list[tuple[str, list[int]]] = [("move", [(training.params_at - plan.address) // 8, 0, self._first])]
-        cells_at = training.cells_at * bool(made.columns)  # a penalty takes no examples
-        for table, most, fixed, cells in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells_at)):
-            address, length = table.buffer_info()
-            outer.append(("repeat", [address, length // SIZE, most, fixed, cells]))
-        self._outer = training.table(outer)
+        source = (training.params_at - plan.address) // 8
+        self._outer = array("q", training.call("move", source=source, target=0, count=self._first))
+        cells *= bool(made.columns)  # a penalty takes no examples
+        for table, most, fixed, position in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells)):
+            records, length = table.buffer_info()
+            fields = {"records": records, "count": length // SIZE, "most": most, "examples": fixed}
+            self._outer.extend(training.call("repeat", **fields, cells=position))
         self.load()
 
     def load(self) -> None:
@@ -55,8 +59,9 @@ class Stepped:
     def point(self, i: int, numbers: Any, whole: bool) -> None:
         """These are the numbers of the i-th argument."""
         self._kept[i] = numbers  # so that they are not freed
-        self._inner[i * SIZE] = self._takers[whole]
-        self._inner[i * SIZE + 1] = address_of(numbers)
+        start = self._taken[i]
+        self._inner[start] = self._takers[whole]
+        self._inner[start + 1 + FIELDS["take"].index("source")] = address_of(numbers)
 
     def job(self, examples: int) -> list[int]:
         return job(self._outer, self.plan.address, examples)
