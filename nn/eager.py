@@ -25,6 +25,8 @@ class Task(NamedTuple):
     max_norm: float | None
     max_value: float | None
     compile: bool
+    parts: tuple[Module, ...]
+    """Of which the model is made."""
 
 
 class Steps(NamedTuple):
@@ -40,9 +42,6 @@ class Steps(NamedTuple):
 class Eager:
     """Makes steps one by one."""
 
-    ahead = 1
-    """How many batches to compute at a time."""
-
     def __init__(self, task: Task) -> None:
         self.task = task
         self._buffers = [buffer for _, buffer in task.model.named_buffers()]
@@ -54,6 +53,10 @@ class Eager:
     def order(self, size: int, seed: int) -> Sequence[int]:
         """In which the examples come."""
         return shuffled(size, seed)
+
+    def ahead(self, step: int) -> int:
+        """How many batches to compute at a time."""
+        return 1
 
     def store(self) -> None:
         """Brings Values and state up to date; here they always are."""

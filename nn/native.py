@@ -29,7 +29,7 @@ class Native:
         from autograd.compiler.training import Training  # llvmlite is imported only where it is needed
 
         self.task = task
-        model, loss, optimizer, penalty, max_norm, max_value, _ = task
+        model, loss, optimizer, penalty, max_norm, max_value, *_ = task
         kind = type(optimizer)
         if kind.proposals is not Optimizer.proposals or (kind.step, kind.estimate) not in (
             (Optimizer.step, Optimizer.estimate), (Optimizer.step, Sophia.estimate),
@@ -38,7 +38,7 @@ class Native:
                 f"{kind.__name__} does more at a step than its rule says, and only that is compiled; train it with "
                 f"compile=False"
             )
-        self.optimizer, self._loaded, self.ahead = optimizer, False, 1
+        self.optimizer, self._loaded, self._ahead = optimizer, False, 1
         self._values, self._latest = list[Any](), list[Any]()
         self._latest_rules: dict[int, tuple[list[Any], Any]] = {}
 
@@ -73,12 +73,17 @@ class Native:
         """As `shuffled` has it."""
         return self._training.order(size, seed)
 
+    def ahead(self, step: int) -> int:
+        """How many batches to compute at a time. A step that begins with an estimate is on its own."""
+        every = self.optimizer.estimate_every
+        return min(self._ahead, (-step) % every or 1) if every else self._ahead
+
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
         """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
         begin = time.perf_counter()
         log = self._training.run(data, order, batch_size, step, self._prepared(data, order, step))
         taken, made = time.perf_counter() - begin, -(-len(order) // batch_size)
-        self.ahead = max(1, min(2 * made, int(made * STRETCH / max(taken, 1e-9))))
+        self._ahead = max(1, min(2 * made, int(made * STRETCH / max(taken, 1e-9))))
         return self._found(log)
 
     def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Steps:

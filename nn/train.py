@@ -140,8 +140,9 @@ class Trainer:
 
     def _engine(self) -> Any:
         """What makes steps: natively, if the trainer compiles."""
-        limits = self.clip_grad_norm, self.clip_grad_value
-        task = Task(self.model, self.loss, self.optimizer, self.penalty, *limits, self.compile)
+        options = self.clip_grad_norm, self.clip_grad_value, self.compile
+        parts = tuple([module for _, module in self.model.named_modules()])
+        task = Task(self.model, self.loss, self.optimizer, self.penalty, *options, parts)
         if self._engine_in_use is None or self._engine_in_use.task != task:
             self._settle()
             self._engine_in_use = engine(task)
@@ -150,7 +151,7 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         """For copies: without what makes steps, which is made anew."""
         self._settle()
-        return {**vars(self), "_engine_in_use": None}
+        return vars(self) | {"_engine_in_use": None}
 
     def _settle(self) -> None:
         """Brings parameters and the optimizer's state up to date, before Python looks at them."""
@@ -201,7 +202,8 @@ class Trainer:
             X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
         )
         self.model.train()
-        data = self._engine().prepare(X, Y)
+        engine = self._engine()
+        data = engine.prepare(X, Y)
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
         if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
             self.batch, self.sums = 0, [0.0, 0.0]
@@ -215,8 +217,10 @@ class Trainer:
                 self._tell(callbacks)
                 while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                     bar.set_description(f"epoch {self.epoch + 1}/{last}")
-                    self._epoch(data, len(X), batch_size, validation, validate_every or steps, bar)
+                    self._epoch(engine, data, len(X), batch_size, validation, validate_every or steps, bar)
                     self._tell(callbacks)
+                    if callbacks and (now := self._engine()) is not engine:  # one of them changed what is trained
+                        engine, data = now, now.prepare(X, Y)
                 self._settle()
                 with uninterrupted():
                     if patience is not None:
@@ -244,10 +248,10 @@ class Trainer:
             self.told = before
             raise
 
-    def _epoch(self, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
+    def _epoch(self, engine: Any, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
         """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
         count = math.ceil(size / batch_size)
-        order = self._engine().order(size, self.seed + 1_000_003 * self.epoch)
+        order = engine.order(size, self.seed + 1_000_003 * self.epoch)
         while True:
             done = self.epoch * count + self.batch
             at = done / count
@@ -256,9 +260,11 @@ class Trainer:
             if self.batch == count:
                 break
             before = self.batch
-            ahead = order[before * batch_size : (before + self._ahead(every - done % every)) * batch_size]
+            by_batch = self.scheduler_interval == "batch"  # then Python looks after each
+            most = 1 if by_batch else min(every - done % every, engine.ahead(self.steps))
+            ahead = order[before * batch_size : (before + most) * batch_size]
             with uninterrupted():
-                found = self._engine().steps(data, ahead, batch_size, self.steps)
+                found = engine.steps(data, ahead, batch_size, self.steps)
                 total, lengths = self.sums  # added up one by one, whatever was computed together
                 for x, norm in zip(found.losses, found.norms, strict=True):
                     total += x * min(batch_size, size - self.batch * batch_size)
@@ -282,15 +288,6 @@ class Trainer:
             elif self.scheduler is not None and self.scheduler_interval == "epoch":
                 self.scheduler.step()
         bar.set_postfix({"loss": f"{self.history.train_loss[-1]:.4f}", **self._latest()})
-
-    def _ahead(self, most: int) -> int:
-        """How many batches to compute before Python looks again."""
-        if self.scheduler_interval == "batch":
-            return 1
-        if every := self.optimizer.estimate_every:
-            most = min(most, (-self.steps) % every or 1)  # a step that begins with an estimate is on its own
-        ahead: int = self._engine().ahead
-        return min(most, ahead)
 
     def _validate(self, validation: Any, at: float) -> None:
         """Measures, and keeps the weights if they are the best so far."""
@@ -388,9 +385,8 @@ class Trainer:
         parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
         parts |= {name: name_of(getattr(self, name)) for name in ("loss", "penalty")}
         parts["metrics"] = list(self.metrics)
-        chosen = {
-            name: getattr(self, name) for name in ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed")
-        }
+        names = ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed", "compile")
+        chosen = {name: getattr(self, name) for name in names}
         return {**sizes, **chosen, **parts, **versions()}
 
 

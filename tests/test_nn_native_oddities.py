@@ -21,6 +21,9 @@ from nn import (
     Module,
     NAdam,
     Optimizer,
+    ReLU,
+    Tanh,
+    cross_entropy,
     mse_loss,
 )
 
@@ -191,6 +194,23 @@ def test_a_fit_that_begins_in_evaluation_mode_and_options_of_modules():
     for t in trainers:
         t.model.eval()
     same(*fitted(trainers, callbacks=[change], epochs=3))
+
+
+def test_parts_that_are_exchanged_and_a_loss_that_is_changed():
+    X, Y = task()
+    trainers = both(lambda p: SGD(p, lr=0.1))
+
+    def change(t):
+        if t.epoch == 2:
+            t.model.layers[1] = ReLU()
+        if t.epoch == 3:
+            t.loss = lambda output, y: 0.5 * cross_entropy(output, y)
+
+    same(*fitted(trainers, callbacks=[change], epochs=5, validation=(X[:20], Y[:20])))
+    for t in trainers:
+        t.model.layers[1] = Tanh()
+    assert trainers[1].predict(X[:3])[0] == pytest.approx(trainers[0].predict(X[:3])[0])
+    same(*fitted(trainers, epochs=2))
 
 
 def test_data_that_change_during_fit_are_those_of_its_beginning():
