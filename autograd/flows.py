@@ -1,104 +1,236 @@
-"""What flows back where no number can be read: a graph that is recorded for any numbers has to say by itself where
-nothing flows, and is to stay small."""
+"""What flows through a graph that is recorded for any numbers: the graph has to say by itself where nothing does.
 
-from collections.abc import Sequence
+A sweep over numbers passes by the nodes that nothing flows to. A recorded sweep cannot; there flows -0.0, which adds
+nothing to a sum. But times inf or nan it makes nan. So each node has the condition on which something flows to it, and
+where the other factor may be inf or nan the product is chosen by that condition.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from . import ops
-from .graph import Node, operands
+from .graph import Node, local_derivatives, operands, topological_order
 
-Pairs = tuple[list[Any], list[Any]]
-"""Factors, and what each is multiplied with."""
+NOTHING = -0.0
+Condition = Any
+"""True, or a Value that is not 0 where something flows; False for a condition that nobody will ask for."""
+
+
+@dataclass
+class Guards:
+    """Which products are guarded against what must not flow.
+
+    doubtful: the leaves whose numbers may be inf or nan; None if any number may be. signs: whether the sign of a zero
+    matters, for which products with finite numbers are guarded too, but for those within sums of products.
+    """
+
+    doubtful: Collection[Node] | None = None
+    signs: bool = True
+    skipped: bool = False
+    """Whether a product was left without a guard. If numbers overflow there, nan comes out where none should."""
+
+
+class _Reach:
+    """For each node the condition on which something flows to it."""
+
+    def __init__(self, tracked: bool) -> None:
+        self.tracked = tracked
+        self._found: dict[Node, Any] = {}  # True, False, or a list of conditions of which one is enough
+        self._made: dict[Any, Any] = {}
+
+    def arrive(self, node: Node, condition: Condition) -> None:
+        """Something flows to the node on this condition too."""
+        before = self._found.get(node)
+        if before is True or condition is True:
+            self._found[node] = True
+        elif condition is False:
+            self._found[node] = False
+        elif before is None:
+            self._found[node] = [condition]
+        else:
+            before.append(condition)
+
+    def of(self, node: Node) -> Condition:
+        """All users of the node have been looked at before."""
+        found = self._found.get(node, True)
+        if type(found) is list:
+            conditions = tuple(dict.fromkeys(found))
+            if (result := self._made.get(conditions)) is None:
+                result = conditions[0]
+                for condition in conditions[1:]:
+                    result = ops.where(result, 1.0, condition)
+                self._made[conditions] = result
+            self._found[node] = [result]
+            return result
+        return found
+
+    def both(self, a: Condition, b: Condition) -> Condition:
+        """The condition that both hold."""
+        if a is True or b is True:
+            return b if a is True else a
+        if not self.tracked:
+            return False
+        if (result := self._made.get((a, b, "both"))) is None:
+            self._made[a, b, "both"] = result = ops.where(a, b, 0.0)
+        return result
 
 
 class TracedFlow:
-    """The reverse sweep's pending adjoints, for nodes whose numbers are not known.
+    """A sweep of which every step is recorded."""
 
-    Where nothing flows for some numbers, an adjoint is -0.0, which must not meet an infinite partial further down. And
-    what flows through several `dot`s to one operand is one `dot` again, so that a layer's gradient has one node for
-    each weight, not two for each weight and use.
-    """
-
-    def __init__(self, path: Sequence[Node], active: set[Node], pending: dict[Node, Any]) -> None:
-        self._active, self._pending = active, pending
-        self._unbounded: set[Any] = set()  # where moderate numbers may give an infinite slope
-        for node in path:
-            assert node.primitive is not None
-            if ops.unbounded(node.primitive) or not self._unbounded.isdisjoint(operands(node)):
-                self._unbounded.add(node)
-        self._always: dict[Node, bool] = {}  # whether something flows to a node for any numbers
-        self._products: dict[Node, Pairs] = {}  # what flows through `dot`s
-        self._picks: dict[Node, Pairs] = {}  # what flows to a leaf if an index picks it: whether it does, and how much
+    def __init__(self, roots: Sequence[Node], active: Collection[Node], guards: Guards) -> None:
+        self._active, self._guards = active, guards
+        self._reach = _Reach(tracked=guards.signs or guards.doubtful is None or bool(guards.doubtful))
+        self._pending: dict[Node, Any] = {}
+        self._products: dict[Node, tuple[list[Any], list[Any]]] = {}  # factors of what flows through `dot`s
+        self._picks: dict[Node, tuple[list[Any], list[Any]]] = {}  # what flows to a leaf if an index picks it
         self._hots: dict[Any, list[Any]] = {}  # of an index, for each number whether it is that
         self._vectors: dict[Any, Any] = {}
+        self._masked: dict[Any, Any] = {}
+        self._doubtful = set[Node](guards.doubtful or ())  # and what is computed from them
+        if self._doubtful:
+            for node in topological_order(*roots)[1]:
+                if not self._doubtful.isdisjoint(operands(node)):
+                    self._doubtful.add(node)
 
-    def took(self, node: Node) -> bool:
-        """Completes what flows to a node; True if it has also been passed on to its operands."""
-        if node in self._products:
-            self._pending[node] = self._total(node)
-        if node not in self._pending:
-            return False
-        if node.primitive is ops.dot:
-            return self._through(node)
-        return node.primitive is ops.gather and self._picked(node)
+    def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], path: Sequence[Node]) -> list[Any]:
+        """The reverse sweep: what flows to each input; None if nothing ever does."""
+        for root, seed in seeds:
+            self._add(root, seed, True)
+        for node in reversed(path):
+            if (adjoint := self._arrived(node)) is None:
+                continue
+            if node.primitive is ops.dot:
+                self._through(node, adjoint)
+            elif node.primitive is not ops.gather or not self._picked(node, adjoint):
+                for x, partial in zip(operands(node), self._partials(node), strict=True):
+                    if type(x) is not float and x in self._active:
+                        self._send(node, adjoint, partial, x, node)
+        return [self._result(x) for x in inputs]
 
-    def part(self, node: Node, x: Node, partial: Any) -> Any:
-        """What flows from a node to one of its operands."""
-        certain, adjoint = self._always.get(node, True), self._pending[node]
-        self._note(x, certain and not ops.may_be_nothing(partial))
-        guarded = node in self._unbounded and node.primitive not in ops.LINEAR and not certain
-        return ops.flow(adjoint, partial, guarded)
+    def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], path: Sequence[Node]) -> list[Any]:
+        """The forward sweep: what flows to each output; None if nothing ever does."""
+        for x, tangent in tangents.items():
+            self._add(x, tangent, True)
+        for node in path:
+            if node not in tangents:
+                for x, partial in zip(operands(node), self._partials(node), strict=True):
+                    if type(x) is not float and (tangent := self._arrived(x)) is not None:
+                        self._send(x, tangent, partial, node, node)
+        return [self._result(y) for y in outputs]
 
-    def finish(self) -> None:
-        """Completes what flows to the leaves."""
-        for x, (hots, adjoints) in self._picks.items():
+    def _partials(self, node: Node) -> list[Any]:
+        return local_derivatives(node, lambda x: x, self._active)
+
+    def _add(self, node: Node, part: Any, condition: Condition) -> None:
+        self._pending[node] = ops.add(self._pending[node], part) if node in self._pending else part
+        self._reach.arrive(node, condition)
+
+    def _send(self, source: Node, flowing: Any, partial: Any, target: Node, owner: Node) -> None:
+        """What flows at the source goes on to the target, times the partial, which belongs to the owner."""
+        part, condition = self._times(flowing, partial)
+        if condition is None:
+            return
+        sure = self._reach.of(source)
+        if sure is not True and part is not flowing:
+            finite = type(partial) is float and math.isfinite(partial)
+            if self._guards.signs or (not finite and self._may_be_nan(owner)):
+                part = ops.where(sure, part, NOTHING)
+            elif not finite:
+                self._guards.skipped = True
+        self._add(target, part, self._reach.both(sure, condition))
+
+    def _times(self, flowing: Any, partial: Any) -> tuple[Any, Any]:
+        """The product with a partial, and on which condition it flows; None: never."""
+        if partial is None:
+            return NOTHING, None
+        if type(partial) is not ops.Chosen:
+            return (flowing if type(partial) is float and partial == 1.0 else flowing * partial), True
+        (a, if_a), (b, if_b) = self._times(flowing, partial.a), self._times(flowing, partial.b)
+        if if_a is None and if_b is None:
+            return NOTHING, None
+        part = ops.where(partial.condition, a, b)
+        if if_a is True and if_b is True:
+            return part, True
+        if not self._reach.tracked:
+            return part, False
+        if if_a is True and if_b is None:
+            return part, partial.condition
+        return part, ops.where(partial.condition, *[1.0 if x is True else 0.0 if x is None else x for x in (if_a, if_b)])
+
+    def _may_be_nan(self, x: Any) -> bool:
+        if type(x) is float:
+            return not math.isfinite(x)
+        return self._guards.doubtful is None or x in self._doubtful or not self._doubtful.isdisjoint(operands(x))
+
+    def _arrived(self, node: Node) -> Any:
+        """All that flows to a node; None if nothing ever does."""
+        if node in self._picks:
+            hots, adjoints = self._picks.pop(node)
             if len(hots) > 1:  # as a product of matrices: nothing is 0 times the adjoint, as within a layer
-                mine, others = self._products.setdefault(x, ([], []))
-                mine.extend(hots)
-                others.extend(adjoints)
+                self._guards.skipped = True
+                for hot, adjoint in zip(hots, adjoints, strict=True):
+                    self._product(node, hot, adjoint, False)
             else:
-                self._add(x, ops.where(hots[0], adjoints[0], -0.0))
-        for x in [*self._products]:
-            self._pending[x] = self._total(x)
+                self._add(node, ops.where(hots[0], adjoints[0], NOTHING), False)
+        if node in self._products:
+            total = self._total(node)
+            if self._guards.signs and (sure := self._reach.of(node)) is not True:
+                total = ops.where(sure, total, NOTHING)
+            self._pending[node] = total
+        return self._pending.get(node)
 
-    def _note(self, x: Node, always: bool) -> None:
-        """Something flows to x, for any numbers if `always`."""
-        again = x in self._pending or x in self._products
-        self._always[x] = always or (again and self._always[x])
-
-    def _add(self, x: Node, part: Any) -> None:
-        self._pending[x] = ops.add(self._pending[x], part) if x in self._pending else part
+    def _result(self, node: Node) -> Any:
+        flowing = self._arrived(node)
+        if flowing is not None and self._guards.signs and (sure := self._reach.of(node)) is not True:
+            return ops.where(sure, flowing, 0.0)
+        return flowing
 
     def _total(self, x: Node) -> Any:
         """The sum of the products, and of what else there is. Vectors of the same nodes become one, as in a layer."""
         ws, xs = (self._vectors.setdefault(v := tuple(side), v) for side in self._products.pop(x))
         rest = self._pending.get(x)
         if len(ws) > 1:
-            return ops.dot(ws, xs, -0.0 if rest is None else rest)
+            return ops.dot(ws, xs, NOTHING if rest is None else rest)
         product = ops.mul(xs[0], ws[0])
         return product if rest is None else ops.add(rest, product)
 
-    def _through(self, node: Node) -> bool:
-        """Through a `dot`: to each factor of a product the other one, times the adjoint."""
+    def _through(self, node: Node, adjoint: Any) -> None:
+        """Through a `dot`: to each factor of a product the other one, times the adjoint. What flows through several
+        `dot`s to one operand is one `dot` again: so a layer's gradient has one node for each weight."""
         ws, xs, bias = node._a
-        adjoint, always = self._pending[node], self._always.get(node, True)
+        sure = self._reach.of(node)
         for these, others in ((ws, xs), (xs, ws)):
             for x, other in zip(these, others, strict=True):
                 if type(x) is not float and x in self._active:
-                    self._note(x, always)
-                    if (pairs := self._products.get(x)) is None:
-                        self._products[x] = pairs = [], []
-                    pairs[0].append(other)
-                    pairs[1].append(adjoint)
+                    self._product(x, other if sure is True else self._guarded(sure, other), adjoint, sure)
         if type(bias) is not float and bias in self._active:
-            self._note(bias, always)
-            self._add(bias, adjoint)
-        return True
+            self._add(bias, adjoint, sure)
 
-    def _picked(self, node: Node) -> bool:
-        """Through a `gather` of leaves, of which the index picks one; False if they are not all leaves."""
+    def _product(self, x: Node, factor: Any, adjoint: Any, condition: Condition) -> None:
+        if (pairs := self._products.get(x)) is None:
+            self._products[x] = pairs = [], []
+        pairs[0].append(factor)
+        pairs[1].append(adjoint)
+        self._reach.arrive(x, condition)
+
+    def _guarded(self, sure: Condition, factor: Any) -> Any:
+        """A factor that is finite where nothing flows."""
+        if not self._may_be_nan(factor):
+            self._guards.skipped |= type(factor) is not float
+            return factor
+        if (found := self._masked.get((sure, factor))) is None:
+            self._masked[sure, factor] = found = ops.where(sure, factor, 1.0)
+        return found
+
+    def _picked(self, node: Node, adjoint: Any) -> bool:
+        """Through a `gather` of leaves, of which the index picks one, in one go; False where that would not do."""
         index, values = node._a
-        if type(index) is float or any(type(x) is not float and x.primitive is not None for x in values):
+        if self._guards.signs or self._guards.doubtful is None or type(index) is float:
+            return False
+        if any(type(x) is not float and x.primitive is not None for x in values):
             return False
         hots = self._hots.setdefault(index, [])
         hots.extend([ops.equal(index, float(i)) for i in range(len(hots), len(values))])
@@ -106,5 +238,5 @@ class TracedFlow:
             if type(x) is not float and x in self._active:
                 mine, adjoints = self._picks.setdefault(x, ([], []))
                 mine.append(hot)
-                adjoints.append(self._pending[node])
+                adjoints.append(adjoint)
         return True

@@ -20,7 +20,7 @@ positive = (0.1, 3.0)
 
 
 class Chosen(NamedTuple):
-    """A partial that is one of two, where the condition's number cannot be read: what flows is chosen, by `where`."""
+    """A partial that is one of two, where the condition's number cannot be read; see `flows`."""
 
     condition: Any
     a: Any
@@ -35,28 +35,9 @@ def choose(condition: Any, a: Any, b: Any = None) -> Any:
     return a if condition else b
 
 
-def flow(adjoint: Any, partial: Any, guarded: bool = False) -> Any:
-    """adjoint x partial, what flows back to an operand; -0.0, which adds nothing to a sum, where nothing does.
-
-    guarded: where the adjoint is 0, perhaps since nothing flows, what flows is 0 whatever the partial is.
-    """
-    if type(partial) is Chosen:
-        return where(partial.condition, flow(adjoint, partial.a, guarded), flow(adjoint, partial.b, guarded))
-    if partial is None:
-        return -0.0
-    if type(partial) is float and partial == 1.0:
-        return adjoint
-    return where(adjoint, adjoint * partial, adjoint) if guarded else adjoint * partial
-
-
-def may_be_nothing(partial: Any) -> bool:
-    """Whether a chosen partial says, for some numbers, that nothing flows."""
-    return partial is None or (type(partial) is Chosen and (may_be_nothing(partial.a) or may_be_nothing(partial.b)))
-
-
-def unbounded(primitive: Primitive) -> bool:
-    """Whether moderate operands can give an infinite result or slope, or nan."""
-    return primitive not in BOUNDED
+def flow(adjoint: Any, partial: Any) -> Any:
+    """adjoint x partial, what flows along an edge."""
+    return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
 
 
 def nothing(*_: Any) -> None:
@@ -323,10 +304,3 @@ def _shares(xs: Any, y: Any) -> list[Any]:
 
 
 logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, (_shares,), vectors=(0,))
-
-BOUNDED = {
-    add, sub, mul, neg, identity, abs, sign, sin, cos, atan, tanh, sigmoid, softplus, relu, leaky_relu, elu, gelu, silu,
-    erf, greater, greater_equal, equal, where, maximum, minimum, clamp, sum, dot, gather, amax, logsumexp,
-}  # fmt: skip
-LINEAR = {add, sub, neg, identity, sum, dot}
-"""Where products with 0 are not looked at one by one, so that a layer stays a matrix product."""

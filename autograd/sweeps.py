@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ops
 from .floats import as_float, is_node
-from .flows import TracedFlow
+from .flows import Guards, TracedFlow
 from .graph import (
     Node,
     check_unchanged,
@@ -129,29 +129,29 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
     return active, path
 
 
-def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
+def pull(
+    seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool, guards: Guards | None = None
+) -> list[Any]:
     """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
-    flows."""
+    flows. guards: what has to be right where no number can be read; all of it unless told."""
     read, watching = _reader(create_graph)
-    active, path = active_path([root for root, _ in seeds], inputs)
+    roots = [root for root, _ in seeds]
+    active, path = active_path(roots, inputs)
     pending: dict[Node, Any] = {}
-    traced = TracedFlow(path, active, pending) if is_symbolic() else None
     with recording():
+        if is_symbolic():
+            return TracedFlow(roots, active, guards or Guards()).pull(seeds, inputs, path)
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
-            if traced is not None and traced.took(node):
-                continue
             if node in pending:
                 adjoint = pending[node]
                 for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
                     if type(x) is not float and x in active and partial is not None:
-                        part = ops.flow(adjoint, partial) if traced is None else traced.part(node, x, partial)
+                        part = ops.flow(adjoint, partial)
                         pending[x] = ops.add(pending[x], part) if x in pending else part
                         if watching:
                             watch(node, pending[x], "reverse")
-        if traced is not None:
-            traced.finish()
     return [pending.get(x) for x in inputs]
 
 
@@ -161,6 +161,8 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
     active, path = active_path(outputs, tangents)
     moved: dict[Node, Any] = dict(tangents)
     with recording():
+        if is_symbolic():
+            return TracedFlow(outputs, active, Guards()).push(tangents, outputs, path)
         for node in path:
             if node in tangents:
                 continue

@@ -187,7 +187,7 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
     f.done()
 
 
-def gather(module: ir.Module, name: str, blocks: Blocks, *, own_x: bool) -> None:
+def gather(module: ir.Module, name: str, blocks: Blocks, *, own_index: bool, own_x: bool) -> None:
     """`Gather`, example by example; nan for an index that is none."""
     f = Function(module, name, blocks)
     strides, xs, size = [f.entry(STRIDES_INNER + k) for k in range(3)], f.table(TABLE_X), f.entry(TERMS)
@@ -197,12 +197,13 @@ def gather(module: ir.Module, name: str, blocks: Blocks, *, own_x: bool) -> None
             at_index, x, out = (f.plus(p, f.times(j, stride)) for p, stride in zip(places, strides, strict=True))
 
             def example(e: ir.Value, _: Sequence[ir.Value]) -> None:
-                index = f.scalar(f.plus(at_index, e))
+                index = f.scalar(f.plus(at_index, e) if own_index else at_index)
                 right = f.b.and_(
                     f.b.fcmp_ordered(">=", index, ir.Constant(F64, 0.0)),
                     f.b.fcmp_ordered("<", index, f.b.sitofp(size, F64)),
                 )
                 number = f.b.fptosi(f.b.select(right, index, ir.Constant(F64, 0.0)), I64)
+                right = f.b.and_(right, f.b.fcmp_ordered("==", f.b.sitofp(number, F64), index))
                 place = f.plus(x, f.element(xs, number))
                 found = f.scalar(f.plus(place, e) if own_x else place)
                 f.b.store(f.b.select(right, found, ir.Constant(F64, math.nan)), f.at(f.plus(out, e)))

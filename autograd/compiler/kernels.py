@@ -68,6 +68,8 @@ class Rolled(NamedTuple):
     """They come after the shared numbers that come in."""
     shared: int
     """How many places shared numbers take: those that come in, constants, and what is computed of them."""
+    inputs: int
+    """How many numbers come in with each example; they have its first places."""
     own: int
     """How many places each example takes."""
     outputs: list[int]
@@ -102,6 +104,7 @@ class _Roller:
         self.once, self.each = list[Kernel](), list[Kernel]()
         self.expressions: dict[int, tuple[Expression, tuple[int, ...]]] = {}
         self.one = self.place[-1 - program.constants.index(1.0)]
+        self.copies: dict[int, int] = {}  # the place of a number that all share, for each example
         self.offsets: dict[Any, Any] = {}  # each of them once, so that their identity tells them apart
         self.line = by_identity(self._line)  # asked for when the whole vector has its places
 
@@ -211,8 +214,11 @@ class _Roller:
         place, kernels = self.place, dict[Any, Gather]()
         for slot in members:
             index, xs = self._operands(slot)
-            x = place[xs[0]]
-            offsets = tuple([place[y] - x for y in xs])
+            at = [place[y] for y in xs]
+            if len({y >= EACH for y in at}) > 1:  # an address is counted from one place, so all have to lie together
+                at = self._own_places(xs)
+            x = at[0]
+            offsets = tuple([y - x for y in at])
             kernel = kernels.setdefault((offsets, place[index] >= EACH, x >= EACH), Gather(offsets, [], []))
             kernel.rows.append((place[index], x))
             kernel.out.append(slot)
@@ -255,27 +261,26 @@ class _Roller:
         for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
             outputs.append(i if total else self.place[y])
             if total and products.get(y) != i:
-                if not self.own[y]:  # the same for each example
-                    self.each.append(Map((ops.identity, 0), [(self.place[y],)], [self.next_own]))
-                    self.place[y], self.own[y] = self.next_own, True
-                    self.next_own += 1
-                rest.append((one, Line(self.place[y], (0,)), i))
+                rest.append((one, Line(*self._own_places([y]), (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
             if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
-                rest.append((one, Line(self._own_place(bias), (0,)), i))
+                rest.append((one, Line(*self._own_places([bias]), (0,)), i))
         if rest:
             self._totals(rest)
-        inputs, constants = len(self.program.shared), self.program.constants
-        own = self.next_own - EACH
-        return Rolled(self.once, self.each, inputs, constants, self.next_shared, own, outputs)
+        program, own = self.program, self.next_own - EACH
+        shared, inputs = len(program.shared), len(program.inputs)
+        return Rolled(self.once, self.each, shared, program.constants, self.next_shared, inputs, own, outputs)
 
-    def _own_place(self, slot: int) -> int:
-        if self.own[slot]:
-            return self.place[slot]
-        self.each.append(Map((ops.identity, 0), [(self.place[slot],)], [self.next_own]))
-        self.next_own += 1
-        return self.next_own - 1
+    def _own_places(self, slots: Sequence[int]) -> list[int]:
+        """The places of what each example has of its own; what all share is copied there."""
+        new = [y for y in dict.fromkeys(slots) if not self.own[y] and y not in self.copies]
+        if new:
+            self.copies.update(zip(new, range(self.next_own, self.next_own + len(new)), strict=True))
+            rows = [(self.place[y],) for y in new]
+            self.each.append(Map((ops.identity, 0), rows, [self.copies[y] for y in new]))
+            self.next_own += len(new)
+        return [self.place[y] if self.own[y] else self.copies[y] for y in slots]
 
 
 def _renumbered(expression: Expression, leaves: list[int]) -> Expression:

@@ -12,10 +12,11 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from . import emit, rows, straight
+from . import emit, memory, rows, straight
 from .arguments import address_of
 from .function import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from .kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
+from .memory import Reach, Span
 from .nests import Nest, nests, stride
 from .program import Program
 from .scalars import LIBRARY
@@ -121,9 +122,23 @@ LINE = 8
 """Numbers in a line of the cache. Places that are a power of two of them apart would share a few lines of it only."""
 
 
+class Table(NamedTuple):
+    """Offsets of terms from a place: where they stand, and how far they reach. Or a stride in their place."""
+
+    address: int
+    least: int
+    most: int
+
+    def reach(self, examples: int) -> Reach:
+        return Reach(self.least, self.most, examples)
+
+
 class Plan:
     """The records of a program for `capacity` examples at a time, and its memory. totals_at: the address of the totals,
-    if they are to be somewhere else."""
+    if they are to be somewhere else.
+
+    RuntimeError if a call would leave the memory, or write where it must not.
+    """
 
     def __init__(
         self, rolled: Rolled, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
@@ -133,15 +148,21 @@ class Plan:
         self.capacity = -(-capacity // width) * width
         self.apart = self.capacity + LINE * (self.capacity % (4 * LINE) == 0)
         self.totals = totals
-        self.first_own = -(-(rolled.shared + totals) // 8) * 8
-        self.memory = (ctypes.c_double * (self.first_own + rolled.own * self.apart + 64))()  # vectors are read whole
+        self.first_own = -(-(rolled.shared + totals) // LINE) * LINE
+        self.memory = memory.doubles(self.first_own + rolled.own * self.apart)
         self.address = ctypes.addressof(self.memory)
         self.first_total = rolled.shared if totals_at is None else (totals_at - self.address) // 8
         taken = rolled.shared_inputs
         self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
         self._tables: list[array[int]] = []
+        self._known: dict[Any, Table] = {}
         self._used: dict[Any, None] = {}
-        self.once, self.each = self._records(rolled.once, True), self._records(rolled.each, capacity == 1)
+        self._written = {True: taken + len(rolled.constants), False: EACH + rolled.inputs}
+        """The first place that no kernel has written yet: among what is shared, and among what each example has."""
+        self._shared = True
+        self.once = self._records(rolled.once, True)
+        self._shared = False
+        self.each = self._records(rolled.each, capacity == 1)
 
     def at(self, place: int) -> int:
         """Where a place is in the memory."""
@@ -151,8 +172,13 @@ class Plan:
         self.machine.run(records.buffer_info()[0], len(records) // SIZE, self.address, examples)
 
     def _records(self, kernels: Sequence[Kernel], single: bool) -> "array[int]":
-        calls = self._single if single else self._calls
-        return array("q", [x for kernel in kernels for record in calls(kernel) for x in record])
+        calls, found = self._single if single else self._calls, array("q")
+        for kernel in kernels:
+            for record in calls(kernel):
+                found.extend(record)
+            if not isinstance(kernel, Total):
+                self._written[self._shared] = max(kernel.out) + 1
+        return found
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         self._used[key] = None
@@ -177,7 +203,7 @@ class Plan:
             if isinstance(kernel, Map):
                 key: Any = "map of rows", kernel.expression, steps, blocks
                 address = self._function(key, rows.mapped, blocks, kernel.expression, steps)
-                records.append(self._record(address, piece, 0, 0, 0))
+                records.append(self._record(kernel, address, piece))
                 continue
             lines = [list(offsets) == list(range(len(offsets))) for offsets in (kernel.ws, kernel.xs)]
             if rows.OTHER in steps[:2] and all(lines) and len(kernel.ws) >= self.machine.blocks.lanes:
@@ -187,15 +213,15 @@ class Plan:
             else:
                 address = self._function(("dot of rows", steps, blocks), rows.dot, blocks, steps)
             ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
-            records.append(self._record(address, piece, len(kernel.ws), ws, xs))
+            records.append(self._record(kernel, address, piece, ws, xs))
         return records
 
     def _gathers(self, kernel: Gather, blocks: Blocks) -> list[list[int]]:
         found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        own = blocks is SCALAR or found[0][1] >= EACH
-        address = self._function(("gather", own, blocks), emit.gather, blocks, own_x=own)
+        own = {"own_index": found[0][0] >= EACH, "own_x": found[0][1] >= EACH}
+        address = self._function(("gather", *own.values(), blocks), emit.gather, blocks, **own)
         xs = self._table(kernel.xs, found[0][1])
-        return [self._record(address, piece, len(kernel.xs), 0, xs) for piece in nests(found)]
+        return [self._record(kernel, address, piece, None, xs) for piece in nests(found)]
 
     def _calls(self, kernel: Kernel) -> list[list[int]]:
         """The records of a kernel for many examples."""
@@ -210,12 +236,15 @@ class Plan:
             address = self._function(
                 ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
             )
-            return [self._record(address, piece, 0, 0, 0) for piece in nests(found)]
+            return [self._record(kernel, address, piece) for piece in nests(found)]
         ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
         steps = [stride(offsets) for offsets in (kernel.ws, kernel.xs)]
         regular = isinstance(kernel, Dot) and None not in steps
         if regular:
-            ws, xs = (self._scale(place) * (step or 0) for step, place in zip(steps, found[0], strict=False))
+            ws, xs = (
+                table._replace(address=self._scale(place) * (step or 0))
+                for table, step, place in zip((ws, xs), steps, found[0], strict=False)
+            )
         records = []
         key: Any
         for piece in nests(found):
@@ -226,29 +255,53 @@ class Plan:
             else:
                 key = "dot", own[0], own[2], regular, blocks
                 address = self._function(key, emit.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
-            records.append(self._record(address, piece, len(kernel.ws), ws, xs))
+            records.append(self._record(kernel, address, piece, ws, xs))
         return records
 
     def _scale(self, place: int) -> int:
         """How far apart neighbours are."""
         return self.apart if place >= EACH else 1
 
-    def _table(self, offsets: Sequence[int], place: int) -> int:
-        """The address of a table of offsets from a place."""
+    def _table(self, offsets: Sequence[int], place: int) -> Table:
+        """A table of offsets from a place."""
         scale = self._scale(place)
-        self._tables.append(array("q", [scale * x for x in offsets]))
-        return self._tables[-1].buffer_info()[0]
+        if (found := self._known.get((id(offsets), scale))) is None:  # kernels of one program share offsets
+            self._tables.append(table := array("q", [scale * x for x in offsets]))
+            found = Table(table.buffer_info()[0], min(table, default=0), max(table, default=0))
+            self._known[id(offsets), scale] = found
+        return found
 
-    def _record(self, address: int, piece: Nest, terms: int, ws: int, xs: int) -> list[int]:
+    def _record(
+        self, kernel: Kernel, address: int, piece: Nest, ws: Table | None = None, xs: Table | None = None
+    ) -> list[int]:
         record = [0] * SIZE
+        terms = 0 if xs is None or isinstance(kernel, Map) else len(kernel.xs)
         record[:4] = address, *piece.counts, terms
         for k, place in enumerate(piece.start):
             scale = self._scale(place)
             record[PLACES + k] = self.at(place)
             record[STRIDES_OUTER + k] = scale * piece.outer[k]
             record[STRIDES_INNER + k] = scale * piece.inner[k]
-        record[TABLE_W], record[TABLE_X] = ws, xs
+        record[TABLE_W], record[TABLE_X] = ws.address if ws else 0, xs.address if xs else 0
+        self._check(kernel, record, piece, ws, xs)
         return record
+
+    def _check(self, kernel: Kernel, record: list[int], piece: Nest, ws: Table | None, xs: Table | None) -> None:
+        """RuntimeError unless the call reads only what was written before it, and writes only what is its own."""
+        tables = (None, xs) if isinstance(kernel, Gather) else (ws, xs)
+        last = len(piece.start) - 1
+        for k, place in enumerate(piece.start):
+            own = place >= EACH
+            examples = self.capacity if own else 1
+            reach = table.reach(examples) if k < 2 and (table := tables[k]) else Reach(examples=examples)
+            first, end = self.first_own if own else 0, self.at(self._written[not own])
+            if isinstance(kernel, Total) and k > 1:
+                if k < last:  # a total has no bias
+                    continue
+                first, end = self.first_total, self.first_total + self.totals
+            elif k == last:
+                first, end = end, self.at(max(kernel.out) + 1)
+            memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, reach), Span(first, end))
 
     def code(self) -> list[str]:
         """The code of the functions that the records call."""

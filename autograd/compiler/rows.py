@@ -29,16 +29,19 @@ def steps_of(piece: Nest) -> tuple[int, ...]:
 class Rows(Function):
     """A function over the rows of a nest, many at a time."""
 
-    def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, lanes: int) -> ir.Value:
-        """What stands at a place for the rows from the j-th on."""
-        kind = self.vector_of(lanes)
-        if how == NEXT:
-            return self.load(self.plus(place, j), kind)
+    def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """What stands at a place for the rows from the j-th on; under a mask, nothing beyond the last row is read."""
         if how == STAYS:
             return self.spread(self.scalar(place))
-        x = ir.Constant(kind, ir.Undefined)
-        for lane in range(lanes):
-            one = self.scalar(self.plus(place, self.times(self.plus(j, lane), stride)))
+        if how == NEXT:
+            at = self.plus(place, j)
+            return self.load(at) if mask is None else self.load_some(at, mask)
+        x, last = ir.Constant(self.vector, ir.Undefined), self.plus(self.entry(INNER), -1)
+        for lane in range(self.blocks.lanes):
+            row = self.plus(j, lane)
+            if mask is not None:
+                row = self.b.select(self.b.icmp_signed("<", row, last), row, last)
+            one = self.scalar(self.plus(place, self.times(row, stride)))
             x = self.b.insert_element(x, one, ir.Constant(ir.IntType(32), lane))
         return x
 
@@ -69,12 +72,12 @@ class Rows(Function):
 def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, steps: Sequence[int]) -> None:
     """`Map`. The result goes on by one from row to row, unless one row is computed at a time."""
     f = Rows(module, name, blocks)
-    count, lanes = len(steps) - 1, blocks.lanes
+    count = len(steps) - 1
     strides = [f.entry(STRIDES_INNER + k) for k in range(count + 1)]
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
         def rows(j: ir.Value, _: int, mask: ir.Value | None) -> None:
-            operands = [f.number(steps[k], places[k], j, strides[k], lanes) for k in range(count)]
+            operands = [f.number(steps[k], places[k], j, strides[k], mask) for k in range(count)]
             out = f.plus(places[count], j if steps[count] == NEXT else f.b.mul(j, strides[count]))
             f.put(compute(f, expression, operands), out, mask)
 
@@ -96,8 +99,8 @@ def dot(module: ir.Module, name: str, blocks: Blocks, steps: Sequence[int]) -> N
         def rows(j: ir.Value, vectors: int, mask: ir.Value | None) -> None:
             def numbers(k: int, place: ir.Value) -> list[ir.Value]:
                 if steps[k] == STAYS:
-                    return [f.number(STAYS, place, j, strides[k], lanes)] * vectors
-                return [f.number(steps[k], place, f.plus(j, v * lanes), strides[k], lanes) for v in range(vectors)]
+                    return [f.number(STAYS, place, j, strides[k], mask)] * vectors
+                return [f.number(steps[k], place, f.plus(j, v * lanes), strides[k], mask) for v in range(vectors)]
 
             def term(k: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
                 left = numbers(0, f.plus(places[0], f.element(ws, k)))

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..value import Value
-from . import straight
+from . import memory, straight
 from .function import INNER, SIZE, TABLE_X
+from .memory import Span
 from .native import Machine
 from .passes import prune, run, simplify
 from .program import bits, program_of
 from .trace import flat, trace
 
-Column = ctypes.Array[ctypes.c_double]
+Column = memory.Doubles
 UPDATE = (simplify, prune)
 """Passes for rules: products are added as they are written."""
 
@@ -83,6 +84,8 @@ class Move:
         numbers: the addresses of parameters and gradients, and of what else there is of each. shared: of the factor
         for gradients, and the learning rate.
         """
+        for x in (*before, *after):
+            memory.check(f"the state of {count} parameters", "touch", Span(0, count if x.own else 1), Span(0, len(x.column)))
         p, g, *besides = numbers
         own = [p, g, *[ctypes.addressof(x.column) for x in before if x.own], *besides]
         same = [*shared, *[ctypes.addressof(x.column) for x in before if not x.own]]
@@ -94,8 +97,9 @@ class Move:
 
 
 def column_of(numbers: Sequence[float]) -> Column:
-    """Room for a few more, since vectors are read whole."""
-    return (ctypes.c_double * (len(numbers) + 8))(*numbers)
+    column = memory.doubles(len(numbers))
+    column[:] = list(numbers)
+    return column
 
 
 def entry_of(numbers: Sequence[float]) -> Entry:

@@ -113,10 +113,11 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
     f.done()
 
 
-def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False) -> None:
+def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False, single: bool = False) -> None:
     """Examples out of rows of numbers, whole ones or doubles, in the order that the cells have: to the places of the
-    first example's columns, which are so far apart."""
-    f = Step(module, name, blocks, "take")
+    first example's columns, which are so far apart. single: one example, so that there is room for no more."""
+    f = Step(module, name, blocks._replace(lanes=1) if single else blocks, "take")
+    blocks = f.blocks
     kind = I64 if whole else F64
     source, order = f.address("source"), f.listed(ORDER)
     columns, target, apart = f.field("columns"), f.field("target"), f.field("apart")

@@ -53,7 +53,9 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
         if not own[slot]:
             fixed[slot] = _computed(writer, primitive, operands, shared)
 
-    def load(i: int, e: ir.Value, kind: ir.VectorType) -> ir.Value:
+    def load(i: int, e: ir.Value, kind: ir.VectorType, mask: ir.Value | None) -> ir.Value:
+        if mask is not None:
+            return f.load_some(f.plus(at[i], e), mask)
         if not strides:
             return f.load(f.plus(at[i], e), kind)
         x = ir.Constant(kind, ir.Undefined)
@@ -82,7 +84,7 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
             if slot < 0:
                 return ir.Constant(kind, [program.constants[-1 - slot]] * kind.count)
             if own[slot]:
-                slots[slot] = load(slot, e, kind)
+                slots[slot] = load(slot, e, kind, mask)
                 return slots[slot]
             one = shared(slot)
             return f.spread(f.b.extract_element(one, ir.Constant(ir.IntType(32), 0))) if kind.count > 1 else one

@@ -8,8 +8,9 @@ from .arguments import Part, address_of
 from .function import SIZE
 from .kernels import EACH
 from .made import Made
+from .memory import Span, check
 from .native import Plan
-from .steps import FIELDS
+from .steps import FIELDS, record
 
 
 class Tables:
@@ -24,19 +25,22 @@ class Tables:
         cells, apart = training.cells_at, plan.apart
         self._taken: list[int] = []  # where the records of `take` begin, one for each argument
         self._kept: list[Any] = [None] * len(made.columns)
-        self._takers = [training.function("take", whole=whole) for whole in (False, True)]
+        single = {"single": plan.capacity == 1}
+        self._takers = [training.function("take", whole=whole, **single) for whole in (False, True)]
         place, self._inner = EACH, array("q")
         for columns in made.columns:
             self._taken.append(len(self._inner))
             target = plan.at(place)
-            self._inner.extend(
-                training.call("take", source=0, columns=columns, target=target, apart=apart, cells=cells)
-            )
+            fields = {"source": 0, "columns": columns, "target": target, "apart": apart, "cells": cells}
+            self._inner.extend(record("take", self._takers[0], **fields))
             place += columns
         for seed, unit, count in _runs(made.asked):
             fields = {"seed": seed, "unit": unit, "count": count, "target": plan.at(place)}
             self._inner.extend(training.call("draw", **fields, apart=apart, cells=cells))
             place += count
+        taken = Span(plan.at(EACH), plan.at(place))
+        check("the examples' numbers", "write", taken, Span(plan.first_own, plan.at(EACH + made.rolled.inputs)))
+        check("the parameters", "write", Span(0, self._first), Span(0, made.rolled.shared_inputs))
         self._inner.extend(plan.each)
         source = (training.params_at - plan.address) // 8
         self._outer = array("q", training.call("move", source=source, target=0, count=self._first))

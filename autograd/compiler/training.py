@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..modes import paused_collector
 from ..value import Value, assign
-from . import steps
+from . import memory, steps
 from .arguments import Part, check_range, copied, parts_of
 from .made import Cache, Made
 from .native import machine
@@ -52,7 +52,7 @@ class Training:
         count = len(self.params)
         self._first_penalty, self._first = 1 + count, 2 * (1 + count)
         self._limit, self._rates = self._first + count, self._first + count + 2
-        self.home = (ctypes.c_double * (self._rates + count + 8))()  # as many groups as parameters at most
+        self.home = memory.doubles(self._rates + count)  # as many groups as parameters at most
         self.address = ctypes.addressof(self.home)
         self.home[self._limit] = math.inf if max_norm is None else max_norm
         self.home[self._limit + 1] = 1.0
