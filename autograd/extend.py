@@ -2,6 +2,7 @@
 graph."""
 
 from .compiler.trace import ask, assume
+from .compiler.watch import Watched
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
@@ -18,6 +19,7 @@ __all__ = [
     "Snapshot",
     "SnapshotEdge",
     "SnapshotNode",
+    "Watched",
     "as_float",
     "ask",
     "assign",

@@ -254,7 +254,8 @@ class Layer(Module):
         weight = [tuple(neuron.w) for neuron in self.neurons]
         if weight == self._weight:  # the same Values: pass the same tuples, which the engine recognises as shared
             weight = self._weight
-        self._weight = weight
+        else:
+            self._weight = weight
         sums = linear(x, weight, [neuron.b for neuron in self.neurons])
         out = []
         for neuron, y in zip(self.neurons, sums, strict=True):

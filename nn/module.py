@@ -7,14 +7,14 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from autograd import Value
-from autograd.extend import Note, as_float, assign, assume
+from autograd.extend import Note, Watched, as_float, assign, assume
 
 from .randomness import draws
 
 _models = itertools.count(1)  # tells apart modules whose parts have the same paths
 
 
-class Module:
+class Module(Watched):
     """A function of one example with parameters: write `forward` in a subclass, and call the module.
 
     Leaf Values and Modules are found in attributes, and in lists, tuples and dicts there, in order of assignment, each
@@ -30,6 +30,7 @@ class Module:
     (7.0, ['slope', 'offset'])
     """
 
+    unwatched: ClassVar[tuple[str, ...]] = ("_note", "_weight")
     buffers: ClassVar[tuple[str, ...]] = ()
     """Attributes that belong to the state but are not learned: lists of floats, such as running means."""
     _training = True

@@ -47,7 +47,8 @@ class Native:
                 found = loss(model.batch([x])[0], y)
             return found if penalty or isinstance(found, list | tuple) else recorded(found)
 
-        self._training = Training(of_example, optimizer.parameters, penalty, max_norm=max_norm, max_value=max_value)
+        limits = {"max_norm": max_norm, "max_value": max_value}
+        self._training = Training(of_example, optimizer.parameters, penalty, **limits, reads=(model, loss))
         self._curvature: Any = None
         if isinstance(optimizer, Sophia):
             parameters, self._signs = optimizer.parameters, [Value(1.0) for _ in optimizer.parameters]
@@ -58,7 +59,8 @@ class Native:
                 return dot(slopes, self._signs[: len(slopes)])
 
             self._curvature = Training(
-                lambda x, y: curved(of_example(x, y)), parameters, penalty and (lambda: curved(penalty()))
+                lambda x, y: curved(of_example(x, y)), parameters, penalty and (lambda: curved(penalty())),
+                reads=(model, loss),
             )
         self.outputs = compile(lambda x: model.batch([x])[0])
         """In evaluation mode."""

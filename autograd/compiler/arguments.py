@@ -43,6 +43,22 @@ def check_range(least: float, most: float, limit: int) -> None:
         raise IndexError(f"expected an index from 0 to {limit - 1}, got {least if least < 0 else most:g}")
 
 
+def doubtful(arguments: Sequence[Argument]) -> frozenset[int]:
+    """Which of the numbers of an example, counted through all arguments, are somewhere inf or nan."""
+    found, start = set[int](), 0
+    for a in arguments:
+        if not _finite(a.numbers):
+            numbers = a.doubles()
+            found |= {start + i for i in range(a.columns) if not _finite(numbers[i :: a.columns])}
+        start += a.columns
+    return frozenset(found)
+
+
+def _finite(numbers: Any) -> bool:
+    """Whether all are finite, and so is their sum."""
+    return math.isfinite(numbers.sum() if hasattr(numbers, "sum") else sum(numbers))
+
+
 class Part(NamedTuple):
     """The examples of one structure: which ones, in order, and their numbers."""
 

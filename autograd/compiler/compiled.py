@@ -11,7 +11,7 @@ from ..value import Value
 from .arguments import Argument, Part, parts_of
 from .interpret import replay
 from .kernels import describe
-from .made import Cache, Made
+from .made import CERTAIN, Cache, Doubt, Made
 from .passes import PASSES, run
 from .source import to_c
 from .trace import flat, shaped
@@ -52,7 +52,7 @@ class Compiled:
             return self._each(parts, as_array, "values", out)[0]
         if out is not None:
             raise TypeError("with params the result is one number, and gradients go to each .grad; out has no use")
-        totals = [self._for(arguments, "training").totals(arguments) for _, arguments in parts]
+        totals = [self._run(self._for(arguments, "training"), arguments, Made.totals) for _, arguments in parts]
         total, *slopes = totals[0] if len(parts) == 1 else map(math.fsum, zip(*totals, strict=True))
         examples = sum(len(rows) for rows, _ in parts)
         for p, slope in zip(self._params, slopes, strict=True):
@@ -77,17 +77,22 @@ class Compiled:
             if out is not None:
                 targets = _targets(out)
                 _check_out(targets, shapes, arguments)
-                made.each(arguments, targets)
+                self._run(made, arguments, lambda made, arguments: made.each(arguments, targets))
                 return targets
-            outputs = made.each(arguments)
+            outputs = self._run(made, arguments, Made.each)
             for shape in shapes:
                 arranged.append(_arranged(shape, outputs, len(made.rolled.outputs), first, as_array))
                 first += len(flat(shape))
             results.append(arranged)
         return [_in_order(parts, columns) for columns in zip(*results, strict=True)]
 
-    def _for(self, arguments: Sequence[Argument], purpose: str) -> "Made":
-        self._latest = made = self._made.get(arguments, purpose)
+    def _run(self, made: Made, arguments: Sequence[Argument], run: Callable[[Made, Sequence[Argument]], Any]) -> Any:
+        """The results; where they hold nan, perhaps of what must not flow, those of the program in full doubt."""
+        found = run(made, arguments)
+        return run(self._for(arguments, made.purpose, None), arguments) if made.skipped and _has_nan(found) else found
+
+    def _for(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> Made:
+        self._latest = made = self._made.get(arguments, purpose, doubt)
         if made.asked:
             raise TypeError(
                 "what is drawn anew for each example, as in Dropout, is there in training by nn.Trainer(..., "
@@ -132,6 +137,13 @@ class Compiled:
     def llvm_ir(self) -> Text:
         """The code of the native functions of the latest call."""
         return Text(self._shown.llvm_ir())
+
+
+def _has_nan(found: Any) -> bool:
+    """Whether an array or a list, or one within it, holds nan."""
+    if isinstance(found, list) and not (found and isinstance(found[0], float)):
+        return any(map(_has_nan, found))
+    return bool((found != found).any()) if hasattr(found, "dtype") else any(x != x for x in found)
 
 
 def _targets(out: Any) -> list[Any]:

@@ -4,11 +4,13 @@ import functools
 import itertools
 import math
 import threading
+import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .. import ops
+from ..flows import Guards
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
@@ -18,40 +20,81 @@ from .kernels import Rolled, roll
 from .passes import QUICK, run
 from .program import Program, program_of
 from .trace import Structure, count, flat, shaped, trace
+from .watch import Watch
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
 
 
+Doubt = frozenset[int] | None
+"""Which of the numbers that come in may be inf or nan; None: any number may."""
+CERTAIN: Doubt = frozenset()
+
+
 class Cache:
-    """What was made of a function, by purpose and the structure of its arguments."""
+    """What was made of a function, by purpose and the structure of its arguments. The structures used least recently
+    are dropped when there are more than MOST.
+
+    reads: the functions and objects that are watched for what they read besides; the function unless told.
+    """
 
     VARIANTS = 4
-    """So many of one structure are kept, for other answers to what was assumed, such as whether a module trains."""
+    """The most programs of one structure, for other answers to what was assumed, such as whether a module trains."""
+    MOST = 512
+    ADVISED, LIMIT = 10, 100
+    """After so many programs of one structure comes advice, and then an error."""
 
-    def __init__(self, f: Callable[..., Any], params: list[Value]) -> None:
-        self.f, self.params = f, params
+    def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
+        self.f, self.params, self.reads = f, params, [f] if reads is None else reads
         self.made: dict[Any, list[Made]] = {}
+        self.anew: dict[Any, int] = {}
 
     def __iter__(self) -> "Iterator[Made]":
         return itertools.chain.from_iterable(self.made.values())
 
-    def get(self, arguments: Sequence[Argument], purpose: str) -> "Made":
-        variants = self.made.setdefault((purpose, *[a.key for a in arguments]), [])
+    def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Made":
+        """TypeError where f reads a number, RuntimeError if what it reads besides is ever another."""
+        key = (purpose, doubt, *[a.key for a in arguments])
+        variants = self.made.pop(key, [])
+        self.made[key] = variants  # the latest comes last
         for made in variants:
             if made.holds():
                 return made
-        made = Made(self.f, [a.structure for a in arguments], purpose, self.params)
+        if variants and (what := variants[0].changed()) is not None:
+            self._advise(key, what)
+        made = Made(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
         variants[:] = [made, *variants[: self.VARIANTS - 1]]
+        while len(self.made) > self.MOST:
+            del self.made[next(iter(self.made))]
         return made
+
+    def _advise(self, key: Any, what: str) -> None:
+        self.anew[key] = times = self.anew.get(key, 0) + 1
+        text = (
+            f"{what} was another number or object {times} times, for each of which everything was compiled anew; make "
+            f"the number a Value, whose .data is read at each call, or do not compile"
+        )
+        if times >= self.LIMIT:
+            raise RuntimeError(text)
+        if times == self.ADVISED:
+            warnings.warn(text, stacklevel=2)
 
 
 class Made:
-    """What was made for one structure of the arguments."""
+    """What was made for one structure of the arguments.
+
+    doubt: which of their numbers may be inf or nan. Whatever may be is kept apart from what must not flow; what
+    overflows without a doubt is told by nan among the results, if `skipped`, and has to be run again in full doubt.
+    """
 
     @paused_collector()
-    def __init__(self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value]) -> None:
+    def __init__(
+        self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value],
+        doubt: Doubt = CERTAIN, reads: Sequence[Any] = (),
+    ) -> None:  # fmt: skip
         self.shape: Any = None
+        self.purpose = purpose
+        self._guards = guards = Guards(signs=purpose == "gradients")
 
         def traced(*arguments: Any) -> Any:
             result = f(*arguments)
@@ -59,13 +102,18 @@ class Made:
                 return result
             if not isinstance(result, Value | float | int):
                 raise TypeError(f"the function has to return one number, got {type(result).__name__}")
-            wanted = params if purpose == "training" else flat(list(arguments))
+            inputs = flat(list(arguments))
+            guards.doubtful = None if doubt is None else [inputs[i] for i in doubt]
+            wanted = params if purpose == "training" else inputs
             root = result if isinstance(result, Value) else Value(result)
-            slopes = iter(pull([(root, 1.0)], wanted, True))
+            slopes = iter(pull([(root, 1.0)], wanted, True, guards))
             numbers = [0.0 if slope is None else slope for slope in slopes]
             return [result, *numbers] if purpose == "training" else [result, *shaped(iter(numbers), arguments)]
 
+        before = Watch(reads)
         found = trace(traced, structures)
+        self._watch = Watch(reads)
+        self._watch.leave_out(before)
         self.columns = list(map(count, structures))
         self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
         outputs = flat(found.result)
@@ -83,18 +131,27 @@ class Made:
         self.plan: Any = None
         self._alone = threading.Lock()  # native code runs outside of Python's own lock, in memory of the plan
 
+    @property
+    def skipped(self) -> bool:
+        """Whether nan among the results may be of what must not flow."""
+        return self._guards.skipped
+
     @functools.cached_property
     def program(self) -> Program:
         """After the passes. Native code needs it no longer."""
         return run(self.traced, QUICK)[-1]
 
-    def holds(self) -> bool:
-        """Whether what was assumed in the trace is still so."""
-        return all(read() == answer for read, answer in self.assumed)
+    def holds(self, quick: bool = False) -> bool:
+        """Whether what was read and assumed in the trace is still so. quick: see `Watch.changed`."""
+        return all(read() == answer for read, answer in self.assumed) and self._watch.changed(quick) is None
+
+    def changed(self) -> str | None:
+        """What was read in the trace and is no longer so."""
+        return self._watch.changed()
 
     def most(self) -> int:
         """How many examples to compute side by side at most."""
-        return min(LARGEST_CHUNK, max(CACHE // self.rolled.own, 1))
+        return min(LARGEST_CHUNK, max(CACHE // max(self.rolled.own, 1), 1))
 
     def _native(self, examples: int) -> Any:
         """What runs so many examples; None without llvmlite."""

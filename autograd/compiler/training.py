@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from ..modes import paused_collector
 from ..value import Value, assign
 from . import memory, steps
-from .arguments import Part, check_range, copied, parts_of
-from .made import Cache, Made
+from .arguments import Part, check_range, copied, doubtful, parts_of
+from .made import CERTAIN, Cache, Doubt, Made
 from .native import machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
 from .tables import Tables, job
@@ -26,6 +26,8 @@ class Data(NamedTuple):
     """Examples, ready to be taken."""
 
     parts: list[Part]
+    doubts: list[Doubt]
+    """Which numbers of each may be inf or nan."""
     made: list[Made]
     where: list[tuple[int, int]] | None
     """Of which part each is, and its row there; None if there is one part."""
@@ -33,7 +35,8 @@ class Data(NamedTuple):
 
 class Training:
     """loss: a function of one example. params: those that are trained, in the order of the rules' groups.
-    penalty: a function without arguments, added to the mean loss. max_norm, max_value: limits for gradients.
+    penalty: a function without arguments, added to the mean loss. max_norm, max_value: limits for gradients. reads: what
+    is watched for what the loss reads besides its arguments; the loss unless told.
 
     Raises ImportError without llvmlite.
     """
@@ -46,9 +49,10 @@ class Training:
         *,
         max_norm: float | None = None,
         max_value: float | None = None,
+        reads: Sequence[Any] | None = None,
     ) -> None:
         self.params, self.max_value = list(params), max_value
-        self.machine, self.cache = machine(), Cache(loss, self.params)
+        self.machine, self.cache = machine(), Cache(loss, self.params, reads)
         count = len(self.params)
         self._first_penalty, self._first = 1 + count, 2 * (1 + count)
         self._limit, self._rates = self._first + count, self._first + count + 2
@@ -68,6 +72,8 @@ class Training:
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
+        self._doubts: dict[Any, frozenset[int]] = {}  # by structure
+        self._in_doubt = False  # whether a step is tried once more, with guards everywhere
         self._penalty_made: Made | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
@@ -139,14 +145,18 @@ class Training:
             made.check(part.arguments)
         return data
 
-    def sorted(self, parts: list[Part]) -> Data:
+    def sorted(self, parts: list[Part], doubts: list[Doubt] | None = None) -> Data:
+        """doubts: what may be inf or nan; found out unless told."""
         where = None
         if len(parts) > 1:
             where = [(0, 0)] * sum(len(part.rows) for part in parts)
             for k, part in enumerate(parts):
                 for row, i in enumerate(part.rows):
                     where[i] = k, row
-        return Data(parts, [self.cache.get(part.arguments, "training") for part in parts], where)
+        if doubts is None:
+            doubts = [doubtful(part.arguments) for part in parts]
+        made = [self.cache.get(part.arguments, "training", x) for part, x in zip(parts, doubts, strict=True)]
+        return Data(parts, doubts, made, where)
 
     def order(self, size: int, seed: int) -> Sequence[int]:
         """The numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
@@ -165,10 +175,38 @@ class Training:
     def run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
         """A step for each batch of the examples in this order. Returns for each step loss, loss with penalty, and
         length of the gradient: of all steps, or until one had a loss of nan or a gradient that is not finite, which
-        changed nothing."""
+        changed nothing.
+
+        A step that ends so is tried once more in full doubt, if numbers that overflow may have met what must not flow.
+        """
+        log = list[float]()
+        while True:
+            found = self._run(data, order, batch_size, step, rules)
+            log += found
+            if not (is_ill(found) and self._skipped(data)):
+                return log
+            done = len(found) // 3 - 1
+            order, step = order[done * batch_size :], step + done
+            self._in_doubt = True
+            try:
+                doubted = self.sorted(data.parts, [None] * len(data.parts))
+                log[-3:] = again = self._run(doubted, order[:batch_size], batch_size, step, rules)
+            finally:
+                self._in_doubt = False
+            order, step = order[batch_size:], step + 1
+            if is_ill(again) or not len(order):
+                return log
+
+    def _skipped(self, data: Data) -> bool:
+        """Whether a product was left without a guard."""
+        return any(made.skipped for made in data.made) or (
+            self._penalty_made is not None and self._penalty_made.skipped
+        )
+
+    def _run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
         updates = self._updates(rules, -(-len(order) // batch_size))
         if not all(made.holds() for made in data.made):
-            data = self.sorted(data.parts)
+            data = self.sorted(data.parts, data.doubts)
         plans = [
             self._plan(made, part, min(batch_size, len(part.rows)))
             for made, part in zip(data.made, data.parts, strict=True)
@@ -208,21 +246,22 @@ class Training:
     def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
-        ready = self._ready.get(forms)
-        if ready is not None and self._is_settled(rules) and self._holds(ready):
+        if (ready := self._quick(forms, rules)) is not None:
             _check_indices(ready.plan.made, (X, Y))
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
-            return self._repeat(ready, step)
+            if not is_ill(log := self._repeat(ready, step)):
+                return log
         parts, _ = parts_of((X, Y))
         (rows, arguments), *others = parts
         key: Any = (len(rows), *[a.key for a in arguments])
-        ready = self._ready.get(key)
-        if ready is not None and not others and self._is_settled(rules) and self._holds(ready):
+        if ready is None and not others and (ready := self._quick(key, rules)) is not None:
             ready.plan.made.check(arguments)
             ready.plan.take(parts[0])
-            return self._repeat(ready, step)
-        data, count = self.sorted(parts), sum(len(part.rows) for part in parts)
+            if not is_ill(log := self._repeat(ready, step)):
+                return log
+        doubts: list[Doubt] = [self._doubt(part) for part in parts]
+        data, count = self.sorted(parts, doubts), sum(len(part.rows) for part in parts)
         for part, made in zip(parts, data.made, strict=True):
             made.check(part.arguments)
         log = self.run(data, range(count), count, step, rules)
@@ -236,9 +275,20 @@ class Training:
                 self._ready[forms] = ready
         return log
 
+    def _quick(self, key: Any, rules: Sequence[Rule]) -> "_Ready | None":
+        """The step of before for batches of this form, if there is one that holds."""
+        ready = self._ready.get(key)
+        return ready if ready is not None and self._is_settled(rules) and self._holds(ready) else None
+
+    def _doubt(self, part: Part) -> frozenset[int]:
+        """Which numbers are inf or nan in examples of this structure, here or in a batch of before."""
+        key = tuple([a.key for a in part.arguments])
+        self._doubts[key] = found = self._doubts.get(key, frozenset()) | doubtful(part.arguments)
+        return found
+
     def _holds(self, ready: "_Ready") -> bool:
         """Whether what was assumed is still so, in the penalty too."""
-        return ready.plan.made.holds() and (self._penalty_made is None or self._penalty_made.holds())
+        return ready.plan.made.holds(quick=True) and (self._penalty_made is None or self._penalty_made.holds(quick=True))
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         self.cells[:] = ready.cells
@@ -278,7 +328,7 @@ class Training:
     def _penalty(self) -> list[int]:
         if self._penalty_of is None:
             return []
-        self._penalty_made = made = self._penalty_of.get((), "training")
+        self._penalty_made = made = self._penalty_of.get((), "training", None if self._in_doubt else CERTAIN)
         if made.asked:
             raise TypeError(
                 "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
@@ -337,6 +387,11 @@ class Training:
             start += rule.size
         tables.append(table := array("q", records))
         return _Update(tables, after, job(table, self.address, 1))
+
+
+def is_ill(log: Sequence[float]) -> bool:
+    """Whether the last step had a loss of nan or a gradient that is not finite."""
+    return not math.isfinite(log[-1]) or math.isnan(log[-2])
 
 
 class _Ready(NamedTuple):
