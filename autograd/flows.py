@@ -158,7 +158,9 @@ class TracedFlow:
             return part, False
         if if_a is True and if_b is None:
             return part, partial.condition
-        return part, ops.where(partial.condition, *[1.0 if x is True else 0.0 if x is None else x for x in (if_a, if_b)])
+        return part, ops.where(
+            partial.condition, *[1.0 if x is True else 0.0 if x is None else x for x in (if_a, if_b)]
+        )
 
     def _may_be_nan(self, x: Any) -> bool:
         if type(x) is float:

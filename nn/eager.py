@@ -27,6 +27,8 @@ class Task(NamedTuple):
     compile: bool
     parts: tuple[Module, ...]
     """Of which the model is made."""
+    parameters: tuple[Value, ...]
+    """Those that the optimizer moves."""
 
 
 class Steps(NamedTuple):

@@ -3,11 +3,12 @@
 While steps are made, parameters and the optimizer's state live in flat arrays; `store` brings the Values up to date.
 """
 
+import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from autograd import Value, compile, dot, gradients
 
@@ -40,7 +41,7 @@ class Native:
             )
         self.optimizer, self._loaded, self._ahead = optimizer, False, 1
         self._values, self._latest = list[Any](), list[Any]()
-        self._latest_rules: dict[int, tuple[list[Any], Any]] = {}
+        self._sizes, self._groups = list[int](), list[int]()
 
         def of_example(x: Any, y: Any) -> Any:
             with drawing(Draws()):
@@ -59,7 +60,9 @@ class Native:
                 return dot(slopes, self._signs[: len(slopes)])
 
             self._curvature = Training(
-                lambda x, y: curved(of_example(x, y)), parameters, penalty and (lambda: curved(penalty())),
+                lambda x, y: curved(of_example(x, y)),
+                parameters,
+                penalty and (lambda: curved(penalty())),
                 reads=(model, loss),
             )
         self.outputs = compile(lambda x: model.batch([x])[0])
@@ -104,8 +107,7 @@ class Native:
     def _prepared(self, data: Any, order: Sequence[int], step: int) -> list[Any]:
         """Loads what steps need, and returns the rules."""
         if not self._loaded:
-            self._training.load(self.optimizer.state, self._counts())
-            self._loaded = True
+            self._load()
         every = self.optimizer.estimate_every
         if every and step % every == 0 and isinstance(self.optimizer, Sophia):
             self._estimate(self.optimizer, data, order, step)
@@ -116,44 +118,79 @@ class Native:
         self.store()
         for leaf, sign in zip(self._signs, signs := optimizer.signs(), strict=True):
             leaf.data = sign
-        self._curvature.load([()] * len(signs), self._counts())
+        self._curvature.load([()] * len(signs), [len(signs)])
         self._curvature.run(self._curvature.sorted(data.parts), order, len(order), step, [])
         optimizer.estimated(signs, self._curvature.gradients())
-        self._training.load(optimizer.state, self._counts())
+        self._load()
+
+    def _load(self) -> None:
+        self._sizes, self._latest = self._counts(), []
+        self._training.load(self.optimizer.state, self._sizes)
         self._loaded = True
 
     def store(self) -> None:
         """Brings Values and state up to date."""
         if self._loaded:
-            self.optimizer.state = self._training.store(self._counts())
+            self.optimizer.state = self._training.store(self._sizes)
             self._loaded = False
 
     def _counts(self) -> list[int]:
-        return [len(group["params"]) for group in self.optimizer.param_groups]
+        """How many parameters are moved alike: groups, and in them those whose states have the same length."""
+        counts, states = list[int](), iter(self.optimizer.state)
+        self._groups = list[int]()
+        for i, group in enumerate(self.optimizer.param_groups):
+            lengths = [len(next(states)) for _ in group["params"]]
+            for _, run in itertools.groupby(lengths):
+                counts.append(len(list(run)))
+                self._groups.append(i)
+        return counts
 
     def _rules(self) -> list[Any]:
+        """A rule for each of those counts."""
+        values = [[x for name, x in group.items() if name != "params"] for group in self.optimizer.param_groups]
+        if values == self._values and self._latest:
+            return self._latest
+        self._values = [[[*x] if isinstance(x, list) else x for x in row] for row in values]
+        rules = [self._rule(self.optimizer.param_groups[i]) for i in self._groups]
+        self._latest = [rule._replace(size=n) for rule, n in zip(rules, self._sizes, strict=True)]
+        return self._latest
+
+    def _rule(self, group: Mapping[str, Any]) -> Any:
         from autograd.compiler.rules import Rule
 
-        values = [list(group.values()) for group in self.optimizer.param_groups]
-        if values == self._values:
-            return self._latest
-        rules, before = [], self._latest_rules
-        self._latest_rules = {}
-        for i, group in enumerate(self.optimizer.param_groups):
-            options = [group[name] for name in self.optimizer.defaults if name != "lr"]
-            if i in before and before[i][0] == options:
-                rule = before[i][1]._replace(lr=group["lr"])
-            else:
-                fixed = {name: group[name] for name in self.optimizer.defaults}
+        optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}
+        names, numbers = list[str](), list[float]()
 
-                def apply(p: Any, g: Any, state: Any, lr: Any, *besides: Any, fixed: Any = fixed) -> Any:
-                    return self.optimizer.with_options({**fixed, "lr": lr})(p, g, state, *besides)
+        def taken(name: str, x: Any) -> Any:
+            """Where a number stands, or what it is if it is none."""
+            if isinstance(x, tuple | list):
+                return tuple([taken(f"{name}[{i}]", y) for i, y in enumerate(x)])
+            if isinstance(x, bool) or not isinstance(x, float | int):
+                return x
+            names.append(name.replace("lr", "learning rate") if name == "lr" else name)
+            numbers.append(float(x))
+            return _Place(len(numbers) - 1)
 
-                rule = Rule(apply, len(group["params"]), (i, repr(options)), group["lr"])
-            self._latest_rules[i] = options, rule
-            rules.append(rule)
-        self._values, self._latest = values, rules
-        return rules
+        places = {name: taken(name, x) for name, x in options.items()}
+
+        def apply(p: Any, g: Any, state: Any, given: Any, *besides: Any) -> Any:
+            return optimizer.with_options({name: _filled(x, given) for name, x in places.items()})(
+                p, g, state, *besides
+            )
+
+        return Rule(apply, 0, repr(places), tuple(numbers), tuple(names), (optimizer.rule,))
+
+
+class _Place(NamedTuple):
+    """Where an option's number stands."""
+
+    i: int
+
+
+def _filled(x: Any, numbers: Sequence[Any]) -> Any:
+    if isinstance(x, _Place):
+        return numbers[x.i]
+    return tuple([_filled(y, numbers) for y in x]) if isinstance(x, tuple) else x
 
 
 def _with_loss(loss: Callable[[Any, Any], Any], output: Any, y: Any) -> tuple[Any, Any]:

@@ -70,6 +70,24 @@ class Optimizer(Formula):
         if len({*self.parameters}) < len(self.parameters):
             raise ValueError(f"{kind} expected each parameter once, got some of them twice")
         self.state: list[State] = [()] * len(self.parameters)
+        self._moved = self.parameters.copy()  # those that the state belongs to
+
+    def align(self) -> None:
+        """Makes the state that of the parameters there are now, if some were added, removed or exchanged.
+
+        ValueError if `parameters` and the groups differ.
+        """
+        now = [p for group in self.param_groups for p in group["params"]]
+        if now == self._moved == self.parameters:
+            return
+        if len(now) != len(self.parameters) or {*now} != {*self.parameters}:
+            raise ValueError(
+                f"{type(self).__name__} has {len(self.parameters)} parameters, but other ones in its groups; change both "
+                f'optimizer.parameters and the "params" of optimizer.param_groups'
+            )
+        known = dict(zip(self._moved, self.state, strict=True))
+        self.state = [known.get(p, ()) for p in now]
+        self.parameters, self._moved = now, now.copy()
 
     def check(self, options: Mapping[str, Any]) -> None:
         super().check(options)
@@ -95,6 +113,7 @@ class Optimizer(Formula):
 
     def proposals(self, gradients: Sequence[float]) -> list[Moved]:
         """What a step by these gradients would make of each parameter and its state; nothing is changed."""
+        self.align()
         inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self.besides())], list[Moved]()
         for group in self.param_groups:
             rule = self.with_options({name: group[name] for name in self.defaults})
@@ -227,7 +246,8 @@ class RMSprop(Optimizer):
     """p = p - lr g / (sqrt(s) + eps) where s is a running mean of g**2 in which the past counts alpha (Tieleman and
     Hinton 2012, with eps outside the root as in PyTorch).
 
-    centered: s - m**2 in the place of s, with m the running mean of g. momentum: b = momentum b + the fraction, and
+    centered: s - m**2 in the place of s, with m the running mean of g, and 0 where rounding makes that negative, which
+    PyTorch lets become nan. momentum: b = momentum b + the fraction, and
     p = p - lr b. weight_decay adds weight_decay p to g.
     """
 
@@ -241,7 +261,8 @@ class RMSprop(Optimizer):
         square = alpha * square + (1.0 - alpha) * gradient * gradient
         if centered:
             mean = alpha * mean + (1.0 - alpha) * gradient
-        buffer = momentum * buffer + gradient / (sqrt(square - mean * mean if centered else square) + eps)
+        spread = maximum(square - mean * mean, 0.0) if centered else square  # below 0 by rounding only
+        buffer = momentum * buffer + gradient / (sqrt(spread) + eps)
         return parameter - lr * buffer, (square, mean, buffer)
 
 

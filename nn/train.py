@@ -1,7 +1,9 @@
 """Trainer: the loop of mini-batch training."""
 
 import contextlib
+import copy
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +15,13 @@ from autograd.extend import as_float, paused_collector
 from .data import as_lists, check_paired, paired
 from .eager import Steps, Task
 from .history import History, versions
-from .interrupts import uninterrupted
+from .interrupts import Held, held
 from .metrics import Metric, by_name, name_of
 from .module import Module
-from .native import engine
+from .native import engine as make_engine
 from .optim import Optimizer
 from .schedulers import ReduceLROnPlateau, Scheduler
+from .turns import Turns
 
 Loss = Callable[[Any, Any], Any]
 COUNTS = ("epoch", "batch", "steps", "waited", "told")
@@ -91,6 +94,7 @@ class Trainer:
         self.compile = compile
         self._engine_in_use: Any = None
         self._stopping = False
+        self._turns, self._fitting = Turns(), 0  # the thread that runs `fit`
 
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
         """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the mean loss before the
@@ -105,7 +109,9 @@ class Trainer:
     def stepping(self) -> Iterator[Callable[[Sequence[Any], Sequence[Any]], float]]:
         """Within the block what it gives is like `step`, for a loop of one's own: faster if the trainer compiles, since
         parameters and the optimizer's state are read when it begins and brought up to date only when it ends."""
-        engine, ended = self._engine(), False
+        ended = False
+        with self._turns:
+            self._engine()
 
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
             if ended:
@@ -113,13 +119,16 @@ class Trainer:
             if len(Xb) != len(yb):
                 found = f"{len(Xb)} examples and {len(yb)} targets"
                 raise ValueError(f"step expected as many targets as examples, got {found}")
-            return self._counted(engine.once(Xb, yb, self.steps))
+            with self._turns:
+                self._check_alone()
+                return self._counted(self._engine(quick=True).once(Xb, yb, self.steps))
 
         try:
             yield step
         finally:
             ended = True
-            engine.store()
+            with self._turns:
+                self._settle()
 
     def _counted(self, found: Steps) -> float:
         """Notes the steps that were made, and gives the last loss. FloatingPointError if another one was ill."""
@@ -138,20 +147,33 @@ class Trainer:
             self.scheduler.step()
         return found.losses[-1]
 
-    def _engine(self) -> Any:
-        """What makes steps: natively, if the trainer compiles."""
+    def _engine(self, quick: bool = False) -> Any:
+        """What makes steps: natively, if the trainer compiles. quick: without looking for parts of the model or for
+        parameters that were exchanged, though for some that were added or removed."""
+        what = self.model, self.loss, self.optimizer, self.penalty
         options = self.clip_grad_norm, self.clip_grad_value, self.compile
+        engine = self._engine_in_use
+        if quick and engine is not None and engine.task[:7] == (*what, *options):
+            if len(self.optimizer.parameters) == len(engine.task.parameters):
+                return engine
+        self.optimizer.align()
         parts = tuple([module for _, module in self.model.named_modules()])
-        task = Task(self.model, self.loss, self.optimizer, self.penalty, *options, parts)
-        if self._engine_in_use is None or self._engine_in_use.task != task:
+        task = Task(*what, *options, parts, tuple(self.optimizer.parameters))
+        if engine is None or engine.task != task:
             self._settle()
-            self._engine_in_use = engine(task)
+            self._engine_in_use = make_engine(task)
         return self._engine_in_use
+
+    def _check_alone(self) -> None:
+        """RuntimeError if another thread trains."""
+        if self._fitting not in (0, threading.get_ident()):
+            raise RuntimeError("another thread runs fit of this trainer; it alone may train until that ends")
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies: without what makes steps, which is made anew."""
-        self._settle()
-        return vars(self) | {"_engine_in_use": None}
+        with self._turns:
+            self._settle()
+            return vars(self) | {"_engine_in_use": None, "_fitting": 0}
 
     def _settle(self) -> None:
         """Brings parameters and the optimizer's state up to date, before Python looks at them."""
@@ -183,6 +205,23 @@ class Trainer:
         Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
         its gradient not finite.
         """
+        with held() as hold, self._turns:
+            self._check_alone()
+            self._fitting = threading.get_ident()
+            try:
+                self._fit(hold, X, Y, epochs, batch_size, validation, validate_every, patience, callbacks, progress)
+            except KeyboardInterrupt:
+                self.history.interrupted = not self.finished
+            finally:
+                self._fitting = 0
+                self._settle()
+        return self.history
+
+    def _fit(
+        self, hold: Held, X: Any, Y: Any, epochs: int, batch_size: int, validation: Any, validate_every: int | None,
+        patience: int | None, callbacks: Sequence[Callable[["Trainer"], Any]], progress: bool,
+    ) -> None:  # fmt: skip
+        """`fit`, with Ctrl-C held back but where it may come."""
         check_paired(X, Y)
         if not isinstance(callbacks, list | tuple):
             raise TypeError(f"fit expected callbacks in a list, such as [monitor], got {callbacks!r}")
@@ -201,9 +240,11 @@ class Trainer:
         settings = self._settings(
             X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
         )
+        self.history.interrupted = False
         self.model.train()
-        engine = self._engine()
-        data = engine.prepare(X, Y)
+        with hold.allowed():
+            engine = self._engine()
+            data = engine.prepare(X, Y)
         steps, last = math.ceil(len(X) / batch_size), self.epoch + epochs
         if self.batch > steps or any(self.history.settings.get(name) != settings[name] for name in ("X", "batch_size")):
             self.batch, self.sums = 0, [0.0, 0.0]
@@ -211,98 +252,94 @@ class Trainer:
         if self.finished:
             self.waited, self.best_loss, self.best_state = 0, math.inf, {}
         self.history.settings = settings
-        self.history.interrupted = self.history.stopped_early = self.finished = self._stopping = False
+        self.history.stopped_early = self.finished = self._stopping = False
         with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
-            try:
-                self._tell(callbacks)
-                while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
-                    bar.set_description(f"epoch {self.epoch + 1}/{last}")
-                    self._epoch(engine, data, len(X), batch_size, validation, validate_every or steps, bar)
-                    self._tell(callbacks)
-                    if callbacks and (now := self._engine()) is not engine:  # one of them changed what is trained
-                        engine, data = now, now.prepare(X, Y)
-                self._settle()
-                with uninterrupted():
-                    if patience is not None:
-                        self.restore_best()
-                    self.finished, self.history.stopped_early = True, self._waited_enough(patience)
-            except KeyboardInterrupt:
-                self.history.interrupted = not self.finished
-            finally:
-                self._settle()
-        return self.history
+            self._tell(hold, callbacks)
+            while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
+                bar.set_description(f"epoch {self.epoch + 1}/{last}")
+                self._epoch(hold, engine, data, len(X), batch_size, validation, validate_every or steps, bar)
+                self._tell(hold, callbacks)
+                if callbacks and (now := self._engine()) is not engine:  # one of them changed what is trained
+                    engine, data = now, now.prepare(X, Y)
+            self._settle()
+            if patience is not None:
+                self.restore_best()
+            self.finished, self.history.stopped_early = True, self._waited_enough(patience)
 
     def _waited_enough(self, patience: int | None) -> bool:
         return patience is not None and self.waited >= patience
 
-    def _tell(self, callbacks: Sequence[Callable[["Trainer"], Any]]) -> None:
-        """Calls the callbacks, unless they have been called for this epoch."""
+    def _tell(self, hold: Held, callbacks: Sequence[Callable[["Trainer"], Any]]) -> None:
+        """Calls the callbacks, unless they have been called for this epoch. Other threads have their turn meanwhile."""
         before, self.told = self.told, self.epoch
         if callbacks:
             self._settle()
         try:
             for callback in callbacks if before < self.epoch else ():
-                callback(self)
+                with self._turns.given_away(), hold.allowed():
+                    callback(self)
                 self.model.train()
         except KeyboardInterrupt:
             self.told = before
             raise
 
-    def _epoch(self, engine: Any, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any) -> None:
-        """One pass, or the rest of one that was interrupted. What belongs together happens with Ctrl-C held back."""
+    def _epoch(
+        self, hold: Held, engine: Any, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any
+    ) -> None:
+        """One pass, or the rest of one that was interrupted. Ctrl-C comes between batches."""
         count = math.ceil(size / batch_size)
         order = engine.order(size, self.seed + 1_000_003 * self.epoch)
         while True:
             done = self.epoch * count + self.batch
             at = done / count
             if validation and self.batch and done % every == 0 and at not in self.history.validation_at[-1:]:
-                self._validate(validation, at)
+                self._validate(hold, validation, at)
             if self.batch == count:
                 break
             before = self.batch
             by_batch = self.scheduler_interval == "batch"  # then Python looks after each
             most = 1 if by_batch else min(every - done % every, engine.ahead(self.steps))
             ahead = order[before * batch_size : (before + most) * batch_size]
-            with uninterrupted():
-                found = engine.steps(data, ahead, batch_size, self.steps)
-                total, lengths = self.sums  # added up one by one, whatever was computed together
-                for x, norm in zip(found.losses, found.norms, strict=True):
-                    total += x * min(batch_size, size - self.batch * batch_size)
-                    lengths += norm
-                    self.batch += 1
-                self.sums = [total, lengths]
-                loss = self._counted(found)
+            found = engine.steps(data, ahead, batch_size, self.steps)
+            total, lengths = self.sums  # added up one by one, whatever was computed together
+            for x, norm in zip(found.losses, found.norms, strict=True):
+                total += x * min(batch_size, size - self.batch * batch_size)
+                lengths += norm
+                self.batch += 1
+            self.sums = [total, lengths]
+            loss = self._counted(found)
+            hold.come()
+            self._turns.pause()
             bar.update(self.batch - before)
             bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
-        with uninterrupted():
-            self.epoch, self.batch = self.epoch + 1, 0
-            self.history.train_loss.append(self.sums[0] / size)
-            self.history.grad_norm.append(self.sums[1] / count)
-            self.history.learning_rate.append(self.optimizer.lr)
-            self.sums = [0.0, 0.0]
-            if isinstance(self.scheduler, ReduceLROnPlateau):
-                if validation is None:
-                    self.scheduler.step(self.history.train_loss[-1])
-                elif self.history.validation_at[-1:] > [self.epoch - 1]:  # measured in this epoch
-                    self.scheduler.step(self.history.validation_loss[-1])
-            elif self.scheduler is not None and self.scheduler_interval == "epoch":
-                self.scheduler.step()
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.history.train_loss.append(self.sums[0] / size)
+        self.history.grad_norm.append(self.sums[1] / count)
+        self.history.learning_rate.append(self.optimizer.lr)
+        self.sums = [0.0, 0.0]
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            if validation is None:
+                self.scheduler.step(self.history.train_loss[-1])
+            elif self.history.validation_at[-1:] > [self.epoch - 1]:  # measured in this epoch
+                self.scheduler.step(self.history.validation_loss[-1])
+        elif self.scheduler is not None and self.scheduler_interval == "epoch":
+            self.scheduler.step()
         bar.set_postfix({"loss": f"{self.history.train_loss[-1]:.4f}", **self._latest()})
 
-    def _validate(self, validation: Any, at: float) -> None:
+    def _validate(self, hold: Held, validation: Any, at: float) -> None:
         """Measures, and keeps the weights if they are the best so far."""
-        loss, metrics = self.evaluate(*validation)
+        with hold.allowed():
+            loss, metrics = self.evaluate(*validation)
         if math.isnan(loss):
             raise FloatingPointError("the validation loss is nan; look for nan in the validation data")
-        with uninterrupted():
-            self.history.validation_at.append(at)
-            self.history.validation_loss.append(loss)
-            for name, x in metrics.items():
-                self.history.metrics.setdefault(name, []).append(x)
-            self.waited += 1
-            if loss < self.best_loss:
-                self.best_loss, self.best_state, self.waited = loss, self.model.state_dict(), 0
-                self.history.best_epoch = at
+        self.history.validation_at.append(at)
+        self.history.validation_loss.append(loss)
+        for name, x in metrics.items():
+            self.history.metrics.setdefault(name, []).append(x)
+        self.waited += 1
+        if loss < self.best_loss:
+            self.best_loss, self.best_state, self.waited = loss, self.model.state_dict(), 0
+            self.history.best_epoch = at
 
     def _latest(self) -> dict[str, str]:
         """What the progress bar shows besides the loss."""
@@ -336,32 +373,34 @@ class Trainer:
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[Any]:
         """Within the block the model is in evaluation mode, and nothing is recorded; gives what evaluates."""
-        engine = self._engine()
-        engine.store()
-        modes = [(module, module.training) for _, module in self.model.named_modules()]
-        self.model.eval()
-        try:
-            with no_grad():
-                yield engine
-        finally:
-            for module, training in modes:
-                module.training = training
+        with self._turns:
+            engine = self._engine()
+            engine.store()
+            modes = [(module, module.training) for _, module in self.model.named_modules()]
+            self.model.eval()
+            try:
+                with no_grad():
+                    yield engine
+            finally:
+                for module, training in modes:
+                    module.training = training
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training goes on with, as plain data."""
-        self._settle()
-        parts: dict[str, Any] = {
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "scheduler": self.scheduler,
-            "history": self.history,
-        }
-        state = {name: part.state_dict() for name, part in parts.items() if part is not None}
-        return {**state, **{name: getattr(self, name) for name in COUNTERS}}
+        names = ("model", "optimizer", "scheduler", "history")
+        with self._turns:
+            self._settle()
+            parts = {name: part for name in names if (part := getattr(self, name)) is not None}
+            state = {name: part.state_dict() for name, part in parts.items()}
+            return copy.deepcopy({**state, **{name: getattr(self, name) for name in COUNTERS}})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
-        self._settle()
+        with self._turns:
+            self._settle()
+            self._load(state)
+
+    def _load(self, state: Mapping[str, Any]) -> None:
         history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
         for name in COUNTS:
             if type(counters[name]) is not int or counters[name] < 0:

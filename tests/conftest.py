@@ -15,7 +15,9 @@ collect_ignore = ["reference", "benchmarks"]
 @pytest.fixture(autouse=True)
 def _guard_pages(request, monkeypatch):
     """Where native code runs, its memory lies between forbidden pages."""
-    if sys.platform == "linux" and request.module.__name__.rpartition(".")[2].startswith(("test_compiler", "test_nn_nat")):
+    if sys.platform == "linux" and request.module.__name__.rpartition(".")[2].startswith(
+        ("test_compiler", "test_nn_nat")
+    ):
         monkeypatch.setattr("autograd.compiler.memory.doubles", guarded.doubles)
 
 

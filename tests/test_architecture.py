@@ -26,15 +26,15 @@ ROOMS = [
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     "autograd.compiler.program", "autograd.compiler.rewriting", "autograd.compiler.passes",
     "autograd.compiler.kernels", "autograd.compiler.nests", "autograd.compiler.scalars", "autograd.compiler.source",
-    "autograd.compiler.vectors", "autograd.compiler.function", "autograd.compiler.emit", "autograd.compiler.straight",
-    "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.trace", "autograd.compiler.arguments",
+    "autograd.compiler.vectors", "autograd.compiler.function", "autograd.compiler.memory", "autograd.compiler.emit", "autograd.compiler.straight",
+    "autograd.compiler.rows", "autograd.compiler.steps", "autograd.compiler.trace", "autograd.compiler.watch", "autograd.compiler.arguments",
     "autograd.compiler.native", "autograd.compiler.interpret", "autograd.compiler.made", "autograd.compiler.rules",
     "autograd.compiler.tables", "autograd.compiler.training", "autograd.compiler.compiled",
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent", "nn.convolution",
     "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers", "nn.regularizers", "nn.data",
-    "nn.metrics", "nn.history", "nn.interrupts", "nn.eager", "nn.native", "nn.train", "nn.monitor", "nn.saving", "nn",
+    "nn.metrics", "nn.history", "nn.interrupts", "nn.turns", "nn.eager", "nn.native", "nn.train", "nn.monitor", "nn.saving", "nn",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""

@@ -14,6 +14,7 @@ from .native import Machine
 from .passes import prune, run, simplify
 from .program import bits, program_of
 from .trace import flat, trace
+from .watch import Watch
 
 Column = memory.Doubles
 UPDATE = (simplify, prune)
@@ -24,11 +25,29 @@ class Rule(NamedTuple):
     """How an optimizer moves the parameters of one group."""
 
     apply: Callable[..., Any]
-    """(parameter, gradient, state, learning rate, what else there is of each) -> (new parameter, new state)"""
+    """(parameter, gradient, state, the options' numbers, what else there is of each) -> (new parameter, new state)"""
     size: int
     key: Hashable
-    """Whatever else decides what the rule records, such as its other options."""
-    lr: float
+    """Whatever else decides what the rule records, such as options that are no numbers."""
+    numbers: tuple[float, ...]
+    """Of the options, the learning rate among them: they may be others at each step."""
+    names: tuple[str, ...]
+    reads: tuple[Any, ...] = ()
+    """What is watched for what the rule reads besides."""
+
+    @property
+    def form(self) -> Hashable:
+        """What one native function is made for: a rule may ask whether an option is 0."""
+        return self.key, tuple([x != 0.0 for x in self.numbers])
+
+
+class Option(Value):
+    """An option's number, of which a rule may ask whether it is 0."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
 
 
 class Entry(NamedTuple):
@@ -44,7 +63,8 @@ class Move:
     def __init__(
         self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, machine: Machine
     ) -> None:
-        factor, lr = Value(1.0, label="factor"), Value(rule.lr, label="learning rate")
+        factor = Value(1.0, label="factor")
+        options = [Option(x, label=name) for name, x in zip(rule.names, rule.numbers, strict=True)]
         leaves = [Value(0.5, label=f"state {i}") for i in range(len(forms))]
 
         def traced(p: Value, g: Any, *others: Value) -> list[Any]:
@@ -53,11 +73,14 @@ class Move:
             g = g * factor
             if max_value is not None:
                 g = ops.clamp(g, -max_value, max_value)
-            moved, after = rule.apply(p, g, state, lr, *numbers)
+            moved, after = rule.apply(p, g, state, options, *numbers)
             return [moved, *after]
 
+        before = Watch(rule.reads)
         found = trace(traced, [float] * (2 + sum(forms) + besides))
-        shared = [factor, lr, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
+        self.watch = Watch(rule.reads)
+        self.watch.leave_out(before)
+        shared = [factor, *options, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
         program, known = program_of(flat(found.result), found.inputs, shared)
         if len(known) > len(shared):
             raise TypeError("the rule of an optimizer can be compiled if it uses no Values but those that it gets")
@@ -82,10 +105,12 @@ class Move:
         """The call for a group, and the table of places that it reads, counted from the address `base`.
 
         numbers: the addresses of parameters and gradients, and of what else there is of each. shared: of the factor
-        for gradients, and the learning rate.
+        for gradients, and the options.
         """
         for x in (*before, *after):
-            memory.check(f"the state of {count} parameters", "touch", Span(0, count if x.own else 1), Span(0, len(x.column)))
+            memory.check(
+                f"the state of {count} parameters", "touch", Span(0, count if x.own else 1), Span(0, len(x.column))
+            )
         p, g, *besides = numbers
         own = [p, g, *[ctypes.addressof(x.column) for x in before if x.own], *besides]
         same = [*shared, *[ctypes.addressof(x.column) for x in before if not x.own]]

@@ -41,6 +41,9 @@ class Training:
     Raises ImportError without llvmlite.
     """
 
+    MOVES = 64
+    """The most rules that are kept."""
+
     def __init__(
         self,
         loss: Callable[..., Any],
@@ -55,8 +58,8 @@ class Training:
         self.machine, self.cache = machine(), Cache(loss, self.params, reads)
         count = len(self.params)
         self._first_penalty, self._first = 1 + count, 2 * (1 + count)
-        self._limit, self._rates = self._first + count, self._first + count + 2
-        self.home = memory.doubles(self._rates + count)  # as many groups as parameters at most
+        self._limit = self._first + count
+        self.home = memory.doubles(self._limit + 2)
         self.address = ctypes.addressof(self.home)
         self.home[self._limit] = math.inf if max_norm is None else max_norm
         self.home[self._limit + 1] = 1.0
@@ -68,7 +71,8 @@ class Training:
         self._states: list[list[Entry]] = []  # of each group
         self._moves: dict[Any, Move] = {}
         self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
-        self._latest_rules: Sequence[Rule] | None = None  # whose rates are in place
+        self._latest_rules: Sequence[Rule] | None = None  # whose options are in place
+        self._options: list[Column] = []  # of each rule
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
@@ -288,7 +292,9 @@ class Training:
 
     def _holds(self, ready: "_Ready") -> bool:
         """Whether what was assumed is still so, in the penalty too."""
-        return ready.plan.made.holds(quick=True) and (self._penalty_made is None or self._penalty_made.holds(quick=True))
+        return ready.plan.made.holds(quick=True) and (
+            self._penalty_made is None or self._penalty_made.holds(quick=True)
+        )
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         self.cells[:] = ready.cells
@@ -339,22 +345,31 @@ class Training:
 
     def _is_settled(self, rules: Sequence[Rule]) -> bool:
         """Whether the rules are those of before, and states have the form that they keep."""
-        if rules is self._latest_rules and self._settled is not None and not self.besides:
-            return True
-        if self._settled is None or self.besides or self._settled[0] != [rule.key for rule in rules]:
+        if (
+            self._settled is None
+            or self.besides
+            or any(move.watch.changed(quick=True) for move in self._settled[1].moves)
+        ):
             return False
-        self._latest_rules = rules
-        for i, rule in enumerate(rules, self._rates):
-            self.home[i] = rule.lr
+        if rules is not self._latest_rules:
+            if self._settled[0] != [rule.form for rule in rules]:
+                return False
+            self._put_options(rules)
         return True
+
+    def _put_options(self, rules: Sequence[Rule]) -> None:
+        self._latest_rules = rules
+        if [*map(len, self._options)] != [len(rule.numbers) for rule in rules]:
+            self._options = [column_of(rule.numbers) for rule in rules]
+        for column, rule in zip(self._options, rules, strict=True):
+            column[:] = list(rule.numbers)
 
     def _updates(self, rules: Sequence[Rule], most: int) -> "list[_Update]":
         """The jobs that move the parameters: of the first step, of the second, until one is like that before."""
         if self._settled is not None and self._is_settled(rules):
             return [self._settled[1]]
-        self._settled, self._latest_rules = None, rules
-        for i, rule in enumerate(rules, self._rates):
-            self.home[i] = rule.lr
+        self._settled = None
+        self._put_options(rules)
         found: list[_Update] = []
         states = self._states[: len(rules)]  # none, if there are no rules
         while len(found) < most:
@@ -362,7 +377,7 @@ class Training:
             found.append(update)
             if all([x.own for x in a] == [x.own for x in b] for a, b in zip(update.states, states, strict=True)):
                 if not self.besides:
-                    self._settled = [rule.key for rule in rules], update
+                    self._settled = [rule.form for rule in rules], update
                     self._ready.clear()  # what is there points to another update
                 break
             states = update.states
@@ -370,15 +385,13 @@ class Training:
 
     def _update(self, rules: Sequence[Rule], states: list[list[Entry]]) -> "_Update":
         records, after, start = list[int](), list[list[Entry]](), 0
-        tables: list[array[int]] = []
-        for i, (rule, entries) in enumerate(zip(rules, states, strict=True)):
-            forms = tuple([x.own for x in entries])
-            key = rule.key, forms, len(self.besides)
-            if (move := self._moves.get(key)) is None:
-                self._moves[key] = move = Move(rule, forms, len(self.besides), self.max_value, self.machine)
+        tables, moves = list[Any](), list[Move]()
+        for rule, entries, options in zip(rules, states, self._options, strict=True):
+            moves.append(move := self._move(rule, tuple([x.own for x in entries])))
             after.append(move.after(entries, rule.size))
             numbers = [self.params_at, self.address + 8, *map(ctypes.addressof, self.besides)]
-            shared = [self.address + 8 * (self._limit + 1), self.address + 8 * (self._rates + i)]
+            shared = [self.address + 8 * (self._limit + 1)]
+            shared += [ctypes.addressof(options) + 8 * k for k in range(len(rule.numbers))]
             record, places = move.record(
                 self.address, [x + 8 * start for x in numbers], shared, entries, after[-1], rule.size
             )
@@ -386,7 +399,18 @@ class Training:
             tables.append(places)
             start += rule.size
         tables.append(table := array("q", records))
-        return _Update(tables, after, job(table, self.address, 1))
+        return _Update([*tables, self._options], moves, after, job(table, self.address, 1))
+
+    def _move(self, rule: Rule, forms: tuple[bool, ...]) -> Move:
+        """The rule for states of this form; of the latest MOVES, if what it reads is what it was."""
+        key = rule.form, forms, len(self.besides)
+        move = self._moves.pop(key, None)
+        if move is None or move.watch.changed() is not None:
+            move = Move(rule, forms, len(self.besides), self.max_value, self.machine)
+        self._moves[key] = move
+        while len(self._moves) > self.MOVES:
+            del self._moves[next(iter(self._moves))]
+        return move
 
 
 def is_ill(log: Sequence[float]) -> bool:
@@ -406,8 +430,9 @@ class _Ready(NamedTuple):
 
 
 class _Update(NamedTuple):
-    tables: "list[array[int]]"
+    kept: list[Any]
     """What the job points to."""
+    moves: list[Move]
     states: list[list[Entry]]
     """What is remembered afterwards."""
     job: list[int]

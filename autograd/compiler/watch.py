@@ -49,6 +49,14 @@ class Sight(NamedTuple):
     found: Any
 
 
+class Kept(NamedTuple):
+    """A list, dict or set, and a copy of what was in it."""
+
+    name: str
+    container: Any
+    found: Any
+
+
 class Watch:
     """All that functions and objects read, as far as it can be seen."""
 
@@ -57,7 +65,8 @@ class Watch:
         self._names = set[str](CALLED)
         self._known: dict[int, Any] = {}  # what has been entered, kept so that its identity stays its own
         self._quick: dict[Any, Sight] = {}
-        self._vectors: dict[Any, Sight] = {}  # lists of Values: long, and hardly ever exchanged
+        self._lists: dict[Any, Kept] = {}
+        self._vectors: dict[Any, Kept] = {}  # lists of Values: long, and hardly ever exchanged
         self._attributes: dict[Any, Sight] = {}  # of objects that count when one is set
         self._objects: list[tuple[Any, str]] = []
         self._entered = set[tuple[int, str]]()
@@ -72,20 +81,19 @@ class Watch:
     def changed(self, quick: bool = False) -> str | None:
         """What differs from before, if anything does. quick: without looking whether a Value within a list of Values
         was exchanged."""
-        if (what := _first(self._quick)) is not None:
+        if (what := _first(self._quick) or _first_changed(self._lists)) is not None:
             return what
         if self._sets != SETS[0]:
             if (what := _first(self._attributes)) is not None:
                 return what
             self._sets = SETS[0]
-        return None if quick else _first(self._vectors)
+        return None if quick else _first_changed(self._vectors)
 
     def leave_out(self, before: "Watch") -> None:
         """Forgets what differs from a watch of before: the function itself has changed it."""
-        for now, then in (
-            (self._quick, before._quick), (self._vectors, before._vectors), (self._attributes, before._attributes),
-        ):  # fmt: skip
-            for key, sight in then.items():
+        for kind in ("_quick", "_lists", "_vectors", "_attributes"):
+            now: dict[Any, Any] = getattr(self, kind)
+            for key, sight in getattr(before, kind).items():
                 if key in now and not _same(now[key].found, sight.found):
                     del now[key]
 
@@ -109,25 +117,28 @@ class Watch:
                 entries = x.values() if isinstance(x, dict) else x
                 only_values = {*map(type, entries)} == {Value}
                 if not isinstance(x, tuple):
-                    copy = list if isinstance(x, list) else dict if isinstance(x, dict) else set
-                    sights = self._vectors if only_values else self._quick
-                    sights[id(x)] = Sight(f"what is in {name}", lambda: x, copy(x))
+                    kept = Kept(f"what is in {name}", x, x.copy())
+                    (self._vectors if only_values else self._lists)[id(x)] = kept
                 if not only_values:
                     yield from ((y, f"{name}[...]") for y in entries)
         elif hasattr(x, "tobytes") and hasattr(x, "dtype"):
             if x.size <= LONGEST and x.dtype.kind != "O":
                 self._quick[id(x)] = Sight(f"what is in {name}", x.tobytes, x.tobytes())
-        elif isinstance(x, Watched | types.SimpleNamespace) or _is_of_user((x if isinstance(x, type) else kind).__module__):
+        elif isinstance(x, Watched | types.SimpleNamespace) or _is_of_user(
+            (x if isinstance(x, type) else kind).__module__
+        ):
             self._objects.append((x, name))
 
     def _function(self, f: types.FunctionType, name: str) -> Iterator[tuple[Any, str]]:
+        of_user = _is_of_user(f.__module__)
         for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             found = _contents(cell)
-            self._quick[id(cell)] = Sight(variable, functools.partial(_contents, cell), found)
+            if of_user:
+                self._quick[id(cell)] = Sight(variable, functools.partial(_contents, cell), found)
             yield found, variable
-        yield from ((x, name) for x in (f.__defaults__ or (), f.__kwdefaults__ or {}, getattr(f, "__wrapped__", None)))
-        if not _is_of_user(f.__module__):
+        if not of_user:
             return
+        yield from ((x, name) for x in (f.__defaults__, f.__kwdefaults__, getattr(f, "__wrapped__", None)))
         names = {*_names(f.__code__)}
         self._names |= names
         for variable in names & f.__globals__.keys():
@@ -152,8 +163,9 @@ class Watch:
                     elif method in self._names and _is_of_user(kind.__module__):
                         self._entered.add((id(kind), method))
                         yield f, f"{name}.{method}"
+        left_out = getattr(x, "unwatched", ())
         for attribute, found in getattr(x, "__dict__", {}).items():
-            if attribute in self._names and (id(x), attribute) not in self._entered:
+            if attribute in self._names and attribute not in left_out and (id(x), attribute) not in self._entered:
                 self._entered.add((id(x), attribute))
                 yield found, f"{name}.{attribute}"
 
@@ -179,11 +191,24 @@ def _first(sights: dict[Any, Sight]) -> str | None:
     return None
 
 
+def _first_changed(kept: dict[Any, Kept]) -> str | None:
+    for name, container, found in kept.values():
+        try:
+            if container == found:  # entries that are the same object are not compared any further
+                continue
+        except Exception:  # an entry that cannot be compared is another one
+            return name
+        return name
+    return None
+
+
 def _same(a: Any, b: Any) -> bool:
     if a is b:
         return True
     try:
-        return type(a) is type(b) and type(a) in COMPARED and bool(a == b) and (type(a) is not float or str(a) == str(b))
+        return (
+            type(a) is type(b) and type(a) in COMPARED and bool(a == b) and (type(a) is not float or str(a) == str(b))
+        )
     except Exception:  # an entry that cannot be compared is another one
         return False
 
