@@ -1,7 +1,7 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
-from .compiler.trace import ask, assume
+from .compiler.trace import ask, assume, name_index
 from .compiler.watch import Watched
 from .files import write_file
 from .floats import as_float
@@ -28,6 +28,7 @@ __all__ = [
     "is_recording",
     "is_symbolic",
     "local_derivatives",
+    "name_index",
     "operands",
     "paused_collector",
     "primitive",

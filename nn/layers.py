@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autograd import Value, dot, gather, linear, where
-from autograd.extend import assume
+from autograd.extend import assume, name_index
 
 from .activations import Activation, activation_function
 from .module import Module, flat, is_list, nested, rows, shape
@@ -150,6 +150,7 @@ class Embedding(Module):
     def forward(self, index: Any) -> list[Any]:
         if is_list(index):
             return [self.forward(i) for i in index]
+        name_index(index, IndexError, f"{self!r} expected whole numbers")
         try:
             return list(gather(self.weight, index))
         except (TypeError, IndexError) as error:

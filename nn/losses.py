@@ -25,7 +25,7 @@ from autograd import (
     sum,
     where,
 )
-from autograd.extend import is_symbolic
+from autograd.extend import is_symbolic, name_index
 
 from .module import flat, is_list, nested, shape
 
@@ -220,6 +220,7 @@ def _alike(x: Any, y: Any) -> bool:
 
 def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
     """values[target], in the loss's words if it is no class."""
+    name_index(target, ValueError, f"{name} expected a class")
     try:
         return gather(values, target)
     except TypeError:

@@ -66,9 +66,9 @@ def test_wrong_indices_are_named():
     _, compiled = both(lambda p: Adam(p))
     X, Y = task()
     Y[3] = 2
-    with pytest.raises(IndexError, match="expected an index from 0 to 1, got 2"):
+    with pytest.raises(ValueError, match="cross_entropy expected a class from 0 to 1, got 2"):
         compiled.fit(X, Y, epochs=1, progress=False)
-    with pytest.raises(IndexError, match="expected an index from 0 to 1, got 2"):
+    with pytest.raises(ValueError, match="cross_entropy expected a class from 0 to 1, got 2"):
         compiled.step(X[:5], Y[:5])
     assert compiled.steps == 0
 
@@ -177,9 +177,10 @@ def test_a_first_step_that_failed_among_several_leaves_nothing_to_remember():
 def test_programs_of_modes_that_are_gone_are_dropped():
     _, compiled = both(lambda p: SGD(p, lr=0.1), make_model=lambda: model(Dropout(0.5)))
     (dropout,) = [m for _, m in compiled.model.named_modules() if isinstance(m, Dropout)]
-    for i in range(12):
-        dropout.p = 0.1 + 0.01 * i
-        compiled.step(*task())
+    with pytest.warns(UserWarning, match=r"layers\[\.\.\.\]\.p was another number or object 10 times"):
+        for i in range(12):
+            dropout.p = 0.1 + 0.01 * i
+            compiled.step(*task())
     assert len(compiled._engine_in_use._training._plans) <= 5
 
 
@@ -277,7 +278,7 @@ def test_an_index_that_the_loss_hides_is_named():
             step(good, Y)
         before = compiled.steps
         for x in (bad, bad.tolist()):
-            with pytest.raises(IndexError, match="expected an index from 0 to 4, got 7"):
+            with pytest.raises(IndexError, match=r"Embedding\(5, 4\) expected whole numbers from 0 to 4, got 7"):
                 step(x, Y)
     assert compiled.steps == before
 

@@ -1,11 +1,12 @@
 """Batches: arrays and nested lists as the numbers of all examples, one after the other, sorted by structure."""
 
+import contextlib
 import ctypes
 import functools
 import itertools
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..value import Value
@@ -22,25 +23,36 @@ class Argument(NamedTuple):
     """Something with a buffer of doubles."""
     columns: int
     examples: int
+    mixed: bool = False
+    """Whether an index may stand where other examples have another number."""
 
     def doubles(self) -> Any:
         return memoryview(self.numbers).cast("B").cast("d")
 
-    def check(self, column: int, limit: int) -> None:
-        """IndexError if a number of this column is no index below the limit."""
+    def check(self, column: int, limit: "Limit") -> None:
+        """IndexError, or what the limit says, if a number of this column is no index below it."""
         if hasattr(self.numbers, "min"):
             numbers = self.numbers.reshape(self.examples, self.columns)[:, column]
-            least, most = numbers.min(), numbers.max()
+            limit.check(numbers.min(), numbers.max())
         else:
             numbers = self.doubles()[column :: self.columns]
-            least, most = min(numbers), max(numbers)
-        check_range(least, most, limit)
+            limit.check(min(numbers), max(numbers))
+            if self.mixed and (wrong := next((x for x in numbers if x != int(x)), None)) is not None:
+                raise TypeError(f"expected whole numbers as indices, got {wrong:g}")
 
 
-def check_range(least: float, most: float, limit: int) -> None:
-    """IndexError unless both are indices below the limit."""
-    if least < 0 or most >= limit:
-        raise IndexError(f"expected an index from 0 to {limit - 1}, got {least if least < 0 else most:g}")
+class Limit(NamedTuple):
+    """What an index has to be below, and who says so: a part of the error's text."""
+
+    size: int
+    error: type[Exception] = IndexError
+    text: str = "expected an index"
+
+    def check(self, least: float, most: float) -> None:
+        """An error unless both are indices."""
+        if not (least >= 0 and most < self.size):
+            got = most if least >= 0 else least
+            raise self.error(f"{self.text} from 0 to {self.size - 1}, got {got:g}")
 
 
 def doubtful(arguments: Sequence[Argument]) -> frozenset[int]:
@@ -73,20 +85,41 @@ def parts_of(batch: Sequence[Any]) -> tuple[list[Part], bool]:
     """
     if not batch:
         raise TypeError("expected a batch for each argument of the function, got none")
-    for x in batch:
-        if not isinstance(x, list | tuple) and not hasattr(x, "dtype"):
-            raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
-    sizes = [len(x) if isinstance(x, list | tuple) or x.ndim else 0 for x in batch]
-    as_array = any(hasattr(x, "dtype") for x in batch)
-    found = [_of_array(x) if hasattr(x, "dtype") else _of_list(x) for x in batch]
+    columns = list(map(listed, batch))
+    sizes = [len(x) if isinstance(x, list | tuple) or x.ndim else 0 for x in columns]
+    as_array = any(hasattr(x, "dtype") for x in columns)
+    found = [_of_array(x) if hasattr(x, "dtype") else _of_list(x) for x in columns]
     if len({*sizes}) > 1 or not sizes[0]:
         raise ValueError(f"expected as many examples for each argument, and at least one, got {sizes}")
     if not sum(a.columns if a is not None else 1 for a in found):
         raise ValueError("expected examples of at least one number, got empty lists")
     if None not in found:
         return [Part(range(sizes[0]), [a for a in found if a is not None])], as_array
-    lists = [x.tolist() if hasattr(x, "tolist") else x for x in batch]
-    return _sorted([[y.tolist() if hasattr(y, "tolist") else y for y in x] for x in lists]), as_array
+    return _sorted([[_plain(y) for y in (x.tolist() if hasattr(x, "tolist") else x)] for x in columns]), as_array
+
+
+def listed(x: Any) -> Any:
+    """A batch as a list, tuple or NumPy array: whatever else offers its numbers as an array or list is asked for them.
+
+    Raises TypeError for anything else, and for a masked array.
+    """
+    if isinstance(x, list | tuple):
+        return x
+    if hasattr(x, "mask") and hasattr(x, "filled"):
+        raise TypeError(
+            "expected numbers, got a masked array, whose mask would be lost; write x.filled(math.nan), and leave out "
+            "what is missing by where(...)"
+        )
+    if hasattr(x, "__array_interface__") and hasattr(x, "ndim") and hasattr(x, "flags"):
+        return x
+    if hasattr(x, "__array__") or hasattr(x, "__array_interface__"):
+        with contextlib.suppress(ImportError):
+            import numpy
+
+            return listed(numpy.asarray(x))
+    if hasattr(x, "tolist"):
+        return x.tolist()
+    raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
 
 
 def _of_array(x: Any) -> Argument:
@@ -120,22 +153,37 @@ def _known(kind: type, sizes: tuple[int, ...]) -> tuple[Structure, Any]:
 
 
 def _of_list(x: Sequence[Any], kind: type | None = None) -> Argument | None:
-    """None if the examples are not of one shape. kind: what the numbers are, if that is known."""
+    """None if the examples are not of one shape, or have entries of several kinds. kind: what the numbers are, if that
+    is known."""
     sizes, level = list[int](), x
-    while not (kinds := {*map(type, level)}).isdisjoint(NESTED) or any(hasattr(kind, "tolist") for kind in kinds):
+    while not (kinds := {*map(type, level)}).isdisjoint(NESTED) or any(map(_offers_a_list, kinds)):
         if not kinds <= NESTED:
-            level = [y.tolist() if hasattr(y, "tolist") else y for y in level]
+            level = [_plain(y) for y in level]
             if (kinds := {*map(type, level)}).isdisjoint(NESTED):
                 break
         if not kinds <= NESTED or len(lengths := {*map(len, level)}) > 1:
             return None
         sizes += lengths
         level = list(itertools.chain.from_iterable(level))
+    if dict in kinds or (sizes and int in kinds and len(kinds) > 1):  # perhaps indices among other numbers
+        return None
     kind = kind or (int if _are_whole(kinds, level) else float)
     return _regular(kind, tuple(sizes), array("d", level), len(x))
 
 
 NESTED = {list, tuple}
+
+
+def _offers_a_list(kind: type) -> bool:
+    return hasattr(kind, "tolist") or hasattr(kind, "__array__")
+
+
+def _plain(x: Any) -> Any:
+    """An entry of a list, with lists in the place of arrays."""
+    if not _offers_a_list(type(x)):
+        return x
+    found = listed(x)
+    return found.tolist() if hasattr(found, "tolist") else found
 
 
 def _are_whole(kinds: set[type], numbers: Sequence[Any]) -> bool:
@@ -147,36 +195,86 @@ def _are_whole(kinds: set[type], numbers: Sequence[Any]) -> bool:
     return bool(kinds) and all(hasattr(kind, "__index__") for kind in kinds)
 
 
+# Examples that differ in structure, or in which indices stand among other numbers
+
+
 def _sorted(columns: Sequence[Sequence[Any]]) -> list[Part]:
-    """The examples of arguments whose structures differ, by structure."""
-    numbers_of = [_flat(x) for x in columns]
-    kinds = [int if _are_whole({*map(type, x)}, x) else float for x in numbers_of]
+    """The examples by structure."""
+    whole: list[dict[Any, bool]] = []
+    for column in columns:
+        whole.append({})
+        for x in column:
+            _look(x, (), whole[-1])
     rows: dict[str, list[int]] = {}
     for i, example in enumerate(zip(*columns, strict=True)):
-        rows.setdefault(str([_structure(x, float) for x in example]), []).append(i)
+        rows.setdefault(str([_shape(x) for x in example]), []).append(i)
     parts = []
     for chosen in rows.values():
         examples = [[column[i] for i in chosen] for column in columns]
-        parts.append(Part(chosen, [_of_list(x, k) or _irregular(x, k) for x, k in zip(examples, kinds, strict=True)]))
+        parts.append(Part(chosen, [_alike(x, known) for x, known in zip(examples, whole, strict=True)]))
     return parts
 
 
-def _irregular(x: Sequence[Any], kind: type) -> Argument:
-    """Of examples that are lists of unequal lists, all alike."""
-    structure, numbers = _structure(x[0], kind), array("d", _flat(x))
-    return Argument(structure, str(structure), numbers, len(numbers) // len(x), len(x))
+def _alike(x: Sequence[Any], whole: dict[Any, bool]) -> Argument:
+    """Of examples of one structure."""
+    kinds = {int if are else float for are in whole.values()}
+    return (_of_list(x, kinds.pop()) if len(kinds) == 1 else None) or _irregular(x, whole)
 
 
-def _flat(x: Any) -> list[Any]:
-    if isinstance(x, list | tuple) or hasattr(x, "tolist"):
-        return [z for y in (x.tolist() if hasattr(x, "tolist") else x) for z in _flat(y)]
-    return [x]
+def _fields(x: Any) -> list[tuple[Any, Any]]:
+    """The entries of a list, tuple or dict, each with what tells its kind of number apart: entries of a list of lists
+    are alike, those of a tuple, of a dict, and of a list of both numbers and lists are not."""
+    if isinstance(x, dict):
+        return list(x.items())
+    alike = isinstance(x, list) and ({*map(type, x)} <= NESTED or {*map(type, x)}.isdisjoint({*NESTED, dict}))
+    return [("all" if alike else i, y) for i, y in enumerate(x)]
 
 
-def _structure(x: Any, kind: type) -> Structure:
-    if isinstance(x, list | tuple) or hasattr(x, "tolist"):
-        return [_structure(y, kind) for y in x]
-    return kind
+def _look(x: Any, path: tuple[Any, ...], whole: dict[Any, bool]) -> None:
+    """Notes for each path whether all numbers there are whole."""
+    if isinstance(x, list | tuple | dict):
+        for name, y in _fields(x):
+            _look(_plain(y), (*path, name), whole)
+    else:
+        whole[path] = _are_whole({type(x)}, [x]) and whole.get(path, True)
+
+
+def _irregular(x: Sequence[Any], whole: dict[Any, bool]) -> Argument:
+    """The same, where numbers are of several kinds, or lists of several lengths. Where a list has whole numbers and others, each entry is what it is here in all
+    examples; that tells no structures apart, so that other examples can be of the same."""
+    numbers = [list(_numbers(y)) for y in x]
+    mixed = [int if all(hasattr(y, "__index__") for y in column) else float for column in zip(*numbers, strict=True)]
+    key, kinds = _structure(x[0], (), whole, None), iter(mixed)
+    structure = _structure(x[0], (), whole, kinds)
+    flat = array("d", itertools.chain.from_iterable(numbers))
+    return Argument(structure, _shape(x[0]) + str(key), flat, len(mixed), len(x), True)
+
+
+def _structure(x: Any, path: tuple[Any, ...], whole: dict[Any, bool], kinds: "Iterator[type] | None") -> Structure:
+    """kinds: of the numbers in order; None for a structure in which only paths tell kinds."""
+    if isinstance(x, dict):
+        return {name: _structure(_plain(y), (*path, name), whole, kinds) for name, y in x.items()}
+    if isinstance(x, list | tuple):
+        return [_structure(_plain(y), (*path, name), whole, kinds) for name, y in _fields(x)]
+    kind = float if kinds is None else next(kinds)
+    return int if whole[path] else kind
+
+
+def _numbers(x: Any) -> Iterator[Any]:
+    if isinstance(x, dict):
+        x = list(x.values())
+    if isinstance(x, list | tuple):
+        for y in x:
+            yield from _numbers(_plain(y))
+    else:
+        yield x
+
+
+def _shape(x: Any) -> str:
+    """Of lists and dicts, without what numbers are."""
+    if isinstance(x, dict):
+        return "{" + ",".join(f"{name!r}:{_shape(_plain(y))}" for name, y in x.items()) + "}"
+    return "[" + ",".join(_shape(_plain(y)) for y in x) + "]" if isinstance(x, list | tuple) else "."
 
 
 def address_of(numbers: Any) -> int:

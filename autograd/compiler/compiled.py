@@ -14,7 +14,7 @@ from .kernels import describe
 from .made import CERTAIN, Cache, Doubt, Made
 from .passes import PASSES, run
 from .source import to_c
-from .trace import flat, shaped
+from .trace import entries, shaped
 
 
 class Text(str):
@@ -82,7 +82,7 @@ class Compiled:
             outputs = self._run(made, arguments, Made.each)
             for shape in shapes:
                 arranged.append(_arranged(shape, outputs, len(made.rolled.outputs), first, as_array))
-                first += len(flat(shape))
+                first += len(entries(shape))
             results.append(arranged)
         return [_in_order(parts, columns) for columns in zip(*results, strict=True)]
 
@@ -182,7 +182,7 @@ def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:
 
 def _arranged(shape: Any, found: Any, columns: int, first: int, as_array: bool) -> Any:
     """For each example what stands from column `first` on, in nested lists of that shape, or as one array of all."""
-    count = len(flat(shape))
+    count = len(entries(shape))
     examples = len(found) // columns
     if as_array and (sizes := _sizes(shape)) is not None:
         import numpy
@@ -191,13 +191,13 @@ def _arranged(shape: Any, found: Any, columns: int, first: int, as_array: bool) 
         return table[:, first : first + count].reshape(examples, *sizes)
     numbers = found.tolist()
     rows = (iter(numbers[i + first : i + first + count]) for i in range(0, len(numbers), columns))
-    if isinstance(shape, list | tuple):
-        return [shaped(row, shape) for row in rows]
-    return [next(row) for row in rows]
+    return [shaped(row, shape) for row in rows]
 
 
 def _sizes(shape: Any) -> list[int] | None:
     """The lengths of nested lists that are as long as each other; None for others."""
+    if isinstance(shape, dict):
+        return None
     if not isinstance(shape, list | tuple):
         return []
     inner = [_sizes(x) for x in shape]

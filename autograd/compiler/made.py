@@ -14,12 +14,12 @@ from ..flows import Guards
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
-from .arguments import Argument, address_of
+from .arguments import Argument, Limit, address_of
 from .interpret import interpret
 from .kernels import Rolled, roll
 from .passes import QUICK, run
 from .program import Program, program_of
-from .trace import Structure, count, flat, shaped, trace
+from .trace import Structure, entries, flat, shaped, trace
 from .watch import Watch
 
 LARGEST_CHUNK, CACHE = 256, 2**17
@@ -102,29 +102,33 @@ class Made:
                 return result
             if not isinstance(result, Value | float | int):
                 raise TypeError(f"the function has to return one number, got {type(result).__name__}")
-            inputs = flat(list(arguments))
+            inputs = entries(arguments)
             guards.doubtful = None if doubt is None else [inputs[i] for i in doubt]
             wanted = params if purpose == "training" else inputs
             root = result if isinstance(result, Value) else Value(result)
             slopes = iter(pull([(root, 1.0)], wanted, True, guards))
             numbers = [0.0 if slope is None else slope for slope in slopes]
-            return [result, *numbers] if purpose == "training" else [result, *shaped(iter(numbers), arguments)]
+            if purpose == "training":
+                return [result, *numbers]
+            gradients = iter(numbers)
+            return [result, *[shaped(gradients, x) for x in arguments]]
 
         before = Watch(reads)
         found = trace(traced, structures)
         self._watch = Watch(reads)
         self._watch.leave_out(before)
-        self.columns = list(map(count, structures))
+        self.columns = [len(entries(structure)) for structure in structures]
         self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
-        outputs = flat(found.result)
+        outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
         if not outputs:
             raise TypeError("the function has to return numbers, or lists of them, got an empty list")
         program, self.leaves = program_of(outputs, found.inputs, params)
-        limits: dict[int, int] = {}
-        for primitive, operands in program.instructions:
-            if primitive is ops.gather and operands[0] < len(found.inputs):
-                limits[operands[0]] = min(len(operands[1]), limits.get(operands[0], len(operands[1])))
-        self.limits = limits
+        self.limits: dict[int, Limit] = {}
+        for primitive, (index, *operands) in program.instructions:
+            if primitive is ops.gather and 0 <= index < len(found.inputs):
+                size = len(operands[0])
+                if index not in self.limits or size < self.limits[index].size:
+                    self.limits[index] = Limit(size, *found.named.get(found.inputs[index], ()))
         self.traced: Program = program
         self.total = purpose == "training"
         self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))

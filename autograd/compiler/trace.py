@@ -14,7 +14,7 @@ from ..value import Value
 
 T = TypeVar("T")
 Structure = Any
-"""How an argument looks: `float`, `int` for an index, or a list of structures."""
+"""How an argument looks: `float`, `int` for an index, or a list or dict of structures."""
 
 
 class Index(Value):
@@ -39,6 +39,8 @@ class Trace:
     """What was read during the trace, and has to be the same for the program to hold."""
     asked: list[Any] = field(default_factory=list)
     """Keys of further inputs, which come after those of the arguments; whoever runs the program knows them."""
+    named: dict[Value, tuple[type[Exception], str]] = field(default_factory=dict)
+    """Of indices, the error for one that is out of range."""
 
 
 _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -82,16 +84,27 @@ def ask(key: Any) -> Value:
     return current.inputs[-1]
 
 
+def name_index(index: Any, error: type[Exception], text: str) -> None:
+    """Has an index that is out of range, when the trace that is under way is run, raise this error; the text goes on
+    with the range and what was found."""
+    if (current := _CURRENT.get()) is not None and isinstance(index, Index):
+        current.named[index] = error, text
+
+
 def _argument(structure: Structure, inputs: list[Value], name: str) -> Any:
+    if isinstance(structure, dict):
+        return {key: _argument(s, inputs, f"{name}[{key!r}]") for key, s in structure.items()}
     if isinstance(structure, list):
         return [_argument(s, inputs, f"{name}[{i}]") for i, s in enumerate(structure)]
     inputs.append((Index if structure is int else Value)(0.5 if structure is float else 0, label=name))
     return inputs[-1]
 
 
-def count(structure: Structure) -> int:
-    """How many numbers an example has."""
-    return sum(map(count, structure)) if isinstance(structure, list) else 1
+def entries(x: Any) -> list[Any]:
+    """The numbers, or kinds of them, in nested lists, tuples and dicts, from left to right."""
+    if isinstance(x, dict):
+        x = list(x.values())
+    return [z for y in x for z in entries(y)] if isinstance(x, list | tuple) else [x]
 
 
 def flat(result: Any) -> list[Any]:
@@ -104,5 +117,7 @@ def flat(result: Any) -> list[Any]:
 
 
 def shaped(numbers: Any, structure: Any) -> Any:
-    """The opposite: the next numbers in nested lists like those."""
-    return [shaped(numbers, x) if isinstance(x, list | tuple) else next(numbers) for x in structure]
+    """The opposite: the next numbers in nested lists and dicts like those."""
+    if isinstance(structure, dict):
+        return {key: shaped(numbers, x) for key, x in structure.items()}
+    return [shaped(numbers, x) for x in structure] if isinstance(structure, list | tuple) else next(numbers)

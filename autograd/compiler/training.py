@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..modes import paused_collector
 from ..value import Value, assign
 from . import memory, steps
-from .arguments import Part, check_range, copied, doubtful, parts_of
+from .arguments import Part, copied, doubtful, parts_of
 from .made import CERTAIN, Cache, Doubt, Made
 from .native import machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
@@ -445,7 +445,7 @@ def _check_indices(made: Made, batch: Sequence[Any]) -> None:
         for slot, limit in made.limits.items():
             if start <= slot < start + columns:
                 column = x if x.ndim == 1 else x.reshape(len(x), columns)[:, slot - start]
-                check_range(column.min(), column.max(), limit)
+                limit.check(column.min(), column.max())
         start += columns
 
 
