@@ -1,7 +1,7 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
-from .compiler.trace import ask, assume, name_index
+from .compiler.trace import Shortened, ask, assume, name_index
 from .compiler.watch import Watched
 from .files import write_file
 from .floats import as_float
@@ -16,6 +16,7 @@ __all__ = [
     "Node",
     "Note",
     "Primitive",
+    "Shortened",
     "Snapshot",
     "SnapshotEdge",
     "SnapshotNode",

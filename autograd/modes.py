@@ -145,13 +145,20 @@ def trace_source() -> _Switch:
     return _Switch(tracing=True)
 
 
+NOT_OF_USER = ("autograd", "nn", "contextlib")
+
+
 def line_of_user() -> str:
     """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("autograd", "nn", "contextlib"):
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_OF_USER:
         frame = frame.f_back
-    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    return f"{place}: {linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()}".rstrip(": ")
+    return source_line(frame.f_code.co_filename, frame.f_lineno)
+
+
+def source_line(file: str, line: int) -> str:
+    """A line of source as `file:line: source`."""
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}".rstrip(": ")
 
 
 @contextlib.contextmanager

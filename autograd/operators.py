@@ -12,7 +12,7 @@ from typing import Any
 from . import ops
 from .floats import as_float
 from .modes import is_symbolic
-from .primitives import REGISTRY, Primitive
+from .primitives import REGISTRY, TABLE, Primitive
 from .value import Value, current_mode, make_node
 
 __all__ = ["Value"]
@@ -88,7 +88,7 @@ for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "trued
 for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
     setattr(Value, f"__{_name}__", _comparison(_compare, ops.greater if _name[1] == "t" else ops.greater_equal))
 for _primitive in REGISTRY.values():
-    if _primitive.is_unary:
+    if _primitive.is_unary and _primitive.module == TABLE:
         setattr(Value, _primitive.name, _method(_primitive))
 Value.__pos__ = Value.identity
 Value.__neg__ = Value.neg

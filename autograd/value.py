@@ -138,9 +138,9 @@ class Value:
         sweeps.propagate((self,) if self.primitive else ())
 
     def detach(self) -> "Value":
-        """A new leaf with the same number and label: gradients stop here."""
-        check_readable("the number of a detached Value", "detach before or after")
-        return Value(self._data, label=self.label)
+        """A new leaf with the same number and label: gradients stop here. Where no number can be read, a node through
+        which nothing flows."""
+        return detached(self) if is_symbolic() else Value(self._data, label=self.label)
 
     @staticmethod
     def _record(primitive: Primitive, calls: Sequence[tuple[Any, ...]]) -> "list[Value]":
@@ -224,6 +224,9 @@ class Value:
         if self.primitive is None:
             return _load_leaf, (type(self), self._data, self._grad, self._stamp, self.note)
         return _load, copying.flatten(self)
+
+
+detached = Primitive("detach", "detach", lambda x: x, (lambda x, y: None,), doc="x, through which nothing flows.")
 
 
 def assign(leaves: Sequence[Value], numbers: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from autograd import mean, no_grad
-from autograd.extend import as_float, paused_collector
+from autograd.extend import Shortened, as_float, paused_collector
 
 from .data import as_lists, check_paired, paired
 from .eager import Steps, Task
@@ -96,6 +96,7 @@ class Trainer:
         self._stopping = False
         self._turns, self._fitting = Turns(), 0  # the thread that runs `fit`
 
+    @Shortened()
     def step(self, Xb: Sequence[Any], yb: Sequence[Any]) -> float:
         """One update on a batch: mean loss, backward pass, clipping, optimizer. Returns the mean loss before the
         update, without the penalty, and leaves the length of the gradient before clipping in `grad_norm`.
@@ -180,6 +181,7 @@ class Trainer:
         if self._engine_in_use is not None:
             self._engine_in_use.store()
 
+    @Shortened()
     def fit(
         self,
         X: Sequence[Any],
@@ -356,6 +358,7 @@ class Trainer:
         if self.best_state:
             self.model.load_state_dict(self.best_state)
 
+    @Shortened()
     @paused_collector()
     def evaluate(self, X: Sequence[Any], Y: Sequence[Any]) -> tuple[float, dict[str, float]]:
         """The mean loss and each metric, in evaluation mode and without recording."""
@@ -364,6 +367,7 @@ class Trainer:
             losses, found = zip(*engine.losses(X, Y), strict=True)
         return mean(losses), {name: metric(list(found), Y) for name, metric in self.metrics.items()}
 
+    @Shortened()
     def predict(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""
         with self._evaluating() as engine:

@@ -1,5 +1,6 @@
 """`compile`: a scalar function of one example, run natively on many."""
 
+import copy
 import importlib
 import math
 import warnings
@@ -12,9 +13,9 @@ from .arguments import Argument, Part, parts_of
 from .interpret import replay
 from .kernels import describe
 from .made import CERTAIN, Cache, Doubt, Made
-from .passes import PASSES, run
+from .passes import PASSES
 from .source import to_c
-from .trace import entries, shaped
+from .trace import Shortened, entries, shaped
 
 
 class Text(str):
@@ -44,6 +45,7 @@ class Compiled:
         self._latest: Made | None = None
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
+    @Shortened()
     def __call__(self, *batch: Any, out: Any = None) -> Any:
         """With params: the mean over the examples, whose gradient is added to each parameter's `.grad`. Without: what
         the function returns, for each example. out: an array for that, or a list of them, one after the other."""
@@ -59,6 +61,7 @@ class Compiled:
             p._grad += slope / examples
         return total / examples
 
+    @Shortened()
     def value_and_grad(self, *batch: Any, out: Any = None) -> tuple[Any, Any]:
         """What the function returns, one number, for each example, and its gradients by the arguments: one if there is
         one argument, else a tuple. out: arrays for the values and the gradients by each
@@ -100,6 +103,17 @@ class Compiled:
             )
         return made
 
+    def __copy__(self) -> "Compiled":
+        return Compiled(self._f, self._params)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
+        """A copy compiles anew. That of a plain function is the function itself, which goes on with the same params."""
+        f = copy.deepcopy(self._f, memo)
+        return Compiled(f, self._params if f is self._f else copy.deepcopy(self._params, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Compiled, (self._f, self._params)
+
     def __repr__(self) -> str:
         return f"compile({self.__name__})"
 
@@ -112,7 +126,7 @@ class Compiled:
     @property
     def program(self) -> Text:
         """The program of the latest call, as it was traced and after each pass."""
-        stages = zip(("traced", *[step.__name__ for step in PASSES]), run(self._shown.traced), strict=True)
+        stages = zip(("traced", *[step.__name__ for step in PASSES]), self._shown.stages(PASSES), strict=True)
         return Text("\n\n".join(f"# {name}\n{program}" for name, program in stages))
 
     @property
@@ -130,7 +144,7 @@ class Compiled:
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
         made = self._shown
-        columns, totals = len(made.traced.inputs), len(made.rolled.outputs) * made.total
+        columns, totals = sum(made.columns) + len(made.asked), len(made.rolled.outputs) * made.total
         return Text(to_c(made.rolled, self.__name__, columns, totals))
 
     @property

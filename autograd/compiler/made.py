@@ -17,9 +17,9 @@ from ..value import Value
 from .arguments import Argument, Limit, address_of
 from .interpret import interpret
 from .kernels import Rolled, roll
-from .passes import QUICK, run
+from .passes import QUICK, Pass, run
 from .program import Program, program_of
-from .trace import Structure, entries, flat, shaped, trace
+from .trace import Structure, entries, flat, shaped, skeleton, trace
 from .watch import Watch
 
 LARGEST_CHUNK, CACHE = 256, 2**17
@@ -118,7 +118,7 @@ class Made:
         self._watch = Watch(reads)
         self._watch.leave_out(before)
         self.columns = [len(entries(structure)) for structure in structures]
-        self.shape, self.asked, self.assumed = found.result, found.asked, found.assumed
+        self.shape, self.asked, self.assumed = skeleton(found.result), found.asked, found.assumed
         outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
         if not outputs:
             raise TypeError("the function has to return numbers, or lists of them, got an empty list")
@@ -129,7 +129,7 @@ class Made:
                 size = len(operands[0])
                 if index not in self.limits or size < self.limits[index].size:
                     self.limits[index] = Limit(size, *found.named.get(found.inputs[index], ()))
-        self.traced: Program = program
+        self.traced: Program | None = program
         self.total = purpose == "training"
         self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))
         self.plan: Any = None
@@ -143,7 +143,12 @@ class Made:
     @functools.cached_property
     def program(self) -> Program:
         """After the passes. Native code needs it no longer."""
-        return run(self.traced, QUICK)[-1]
+        return run(self.stages()[0], QUICK)[-1]
+
+    def stages(self, passes: Sequence[Pass] = ()) -> list[Program]:
+        """The program as it was traced, and after each pass."""
+        assert self.traced is not None, "training keeps no programs to be shown"
+        return run(self.traced, passes)
 
     def holds(self, quick: bool = False) -> bool:
         """Whether what was read and assumed in the trace is still so. quick: see `Watch.changed`."""

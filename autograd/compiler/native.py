@@ -23,7 +23,10 @@ from .scalars import LIBRARY
 
 
 class Machine:
-    """LLVM for this computer, or for one with other features, and the functions made so far."""
+    """LLVM for this computer, or for one with other features, and the functions made so far. When there are MOST of
+    them, others are begun; those of before are gone with the last plan that calls them."""
+
+    MOST = 4096
 
     def __init__(self, features: str | None = None) -> None:
         import llvmlite.binding as llvm
@@ -36,7 +39,7 @@ class Machine:
         lanes = 8 if "avx512f" in enabled else 4 if "avx" in enabled else 2
         self.blocks = Blocks(lanes, 4, 4 if lanes == 8 else 2)
         self.cpu = llvm.get_host_cpu_name() if features is None else ""
-        self.engine = self._engine("")
+        self.engine = self._first = self._engine("")
         for name in LIBRARY:
             llvm.add_symbol(name, _address(name))
         self.functions: dict[Any, int] = {}
@@ -61,8 +64,10 @@ class Machine:
         return llvm.create_mcjit_compiler(module, machine)
 
     def function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
-        """The address of a function, made when it is asked for the first time."""
+        """The address of a function, made when it is asked for the first time. Whoever keeps it keeps `engine`."""
         with self._alone:
+            if len(self.functions) >= self.MOST and key not in self.functions:
+                self.engine, self.functions, self.code = self._engine(""), {}, {}
             return self._function(key, make, *args, **options)
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
@@ -156,7 +161,8 @@ class Plan:
         self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
         self._tables: list[array[int]] = []
         self._known: dict[Any, Table] = {}
-        self._used: dict[Any, None] = {}
+        self._used: dict[Any, str] = {}
+        self._engines: list[Any] = []
         self._written = {True: taken + len(rolled.constants), False: EACH + rolled.inputs}
         """The first place that no kernel has written yet: among what is shared, and among what each example has."""
         self._shared = True
@@ -181,8 +187,11 @@ class Plan:
         return found
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
-        self._used[key] = None
-        return self.machine.function(key, make, *args, **options)
+        address = self.machine.function(key, make, *args, **options)
+        self._used[key] = self.machine.code[key]
+        if self.machine.engine not in self._engines:
+            self._engines.append(self.machine.engine)
+        return address
 
     def _single(self, kernel: Kernel) -> list[list[int]]:
         """The records of a kernel for one example."""
@@ -305,7 +314,7 @@ class Plan:
 
     def code(self) -> list[str]:
         """The code of the functions that the records call."""
-        return [self.machine.code[key] for key in self._used]
+        return list(self._used.values())
 
     def _chunks(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> Iterator[tuple[int, int]]:
         """Runs the program on so many examples at a time, and says which have just been computed."""

@@ -4,12 +4,14 @@ A trace is ordinary recording under the mode `symbolic`. So whatever the engine 
 freeze a number into the program raises an error that says what to write instead.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, TypeVar
 
-from ..modes import plainly, symbolic
+from ..modes import NOT_OF_USER, line_of_user, plainly, source_line, symbolic
 from ..value import Value
 
 T = TypeVar("T")
@@ -49,7 +51,8 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
     """Calls f on one example of these structures, of which it may read no number.
 
-    Raises TypeError, with a remedy, where it tries to.
+    Raises TypeError, with a remedy, where it tries to. An error says that it happened here, and ends with the user's
+    line.
     """
     found = Trace([])
     names = "xyzuvw" if len(structures) <= 6 else ""
@@ -58,8 +61,36 @@ def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
     try:
         with plainly(), symbolic():
             found.result = f(*arguments)
+    except Exception as error:
+        lines = _lines_of_user(error.__traceback__)
+        where = source_line(lines[-1].tb_frame.f_code.co_filename, lines[-1].tb_lineno) if lines else line_of_user()
+        error.add_note(f"while the function was called to be compiled, on Values whose numbers are not known: {where}")
+        error.traced = True  # type: ignore[attr-defined]  # for `Shortened`
+        raise
     finally:
         _CURRENT.reset(token)
+    return found
+
+
+class Shortened(contextlib.ContextDecorator):
+    """An error of a trace leaves the block, or the decorated function, with the user's own lines only."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if getattr(error, "traced", False) and error is not None:
+            chain = None
+            for line in reversed(_lines_of_user(error.__traceback__)):
+                chain = TracebackType(chain, line.tb_frame, line.tb_lasti, line.tb_lineno)
+            error.__traceback__ = chain
+
+
+def _lines_of_user(traceback: TracebackType | None) -> list[TracebackType]:
+    found = []
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in NOT_OF_USER:
+            found.append(traceback)
+        traceback = traceback.tb_next
     return found
 
 
@@ -121,3 +152,10 @@ def shaped(numbers: Any, structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: shaped(numbers, x) for key, x in structure.items()}
     return [shaped(numbers, x) for x in structure] if isinstance(structure, list | tuple) else next(numbers)
+
+
+def skeleton(x: Any) -> Any:
+    """The nested lists and dicts without what is in them."""
+    if isinstance(x, dict):
+        return {key: skeleton(y) for key, y in x.items()}
+    return [skeleton(y) for y in x] if isinstance(x, list | tuple) else None

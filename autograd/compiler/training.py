@@ -81,6 +81,7 @@ class Training:
         self._penalty_made: Made | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
+        self._engines: dict[int, Any] = {}
         self._begin = array("q", self.call("clear", target=0, count=cleared))
         places = {"sums": 0, "penalty": self._first_penalty, "limit": self._limit}
         self._finish = array("q", self.call("finish", count=count, cells=self.cells_at, **places))
@@ -90,11 +91,14 @@ class Training:
         self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(
             self.machine.function("work", steps.work, self.machine.blocks)
         )
+        self._engines[id(self.machine.engine)] = self.machine.engine
 
     def function(self, name: str, **options: bool) -> int:
         """The address of one of the functions in `steps`."""
         key = name, *options.items()
-        return self.machine.function(key, getattr(steps, name), self.machine.blocks, **options)
+        address = self.machine.function(key, getattr(steps, name), self.machine.blocks, **options)
+        self._engines[id(self.machine.engine)] = self.machine.engine
+        return address
 
     def call(self, name: str, **fields: int) -> list[int]:
         """A record that calls it."""
@@ -287,7 +291,8 @@ class Training:
     def _doubt(self, part: Part) -> frozenset[int]:
         """Which numbers are inf or nan in examples of this structure, here or in a batch of before."""
         key = tuple([a.key for a in part.arguments])
-        self._doubts[key] = found = self._doubts.get(key, frozenset()) | doubtful(part.arguments)
+        if found := self._doubts.get(key, frozenset()) | doubtful(part.arguments):
+            self._doubts[key] = found
         return found
 
     def _holds(self, ready: "_Ready") -> bool:
@@ -327,6 +332,7 @@ class Training:
             known = {*self.cache, *(self._penalty_of or ())}  # of what is known no longer, as its assumptions changed
             self._plans = {other: x for other, x in self._plans.items() if other in known}
             self._plans[made] = plan = Tables(self, made, examples)
+            made.traced = None  # which would take as much memory again
             self._ready.clear()
         plan.take(part)
         return plan
