@@ -12,8 +12,11 @@ from typing import Any
 
 from . import ops
 from .graph import Node, local_derivatives, operands, topological_order
+from .primitives import Primitive
 
 NOTHING = -0.0
+detached = Primitive("detach", "detach", lambda x: x, (lambda x, y: None,))
+"""x, through which nothing flows."""
 Condition = Any
 """True, or a Value that is not 0 where something flows; False for a condition that nobody will ask for."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import copying, sweeps
 from .floats import as_float
+from .flows import detached
 from .graph import Note, describe_operation, numbers, operands
 from .modes import MODE, Mode, check_readable, is_symbolic, line_of_user
 from .primitives import Primitive
@@ -138,8 +139,7 @@ class Value:
         sweeps.propagate((self,) if self.primitive else ())
 
     def detach(self) -> "Value":
-        """A new leaf with the same number and label: gradients stop here. Where no number can be read, a node through
-        which nothing flows."""
+        """A new leaf with the same number and label: gradients stop here."""
         return detached(self) if is_symbolic() else Value(self._data, label=self.label)
 
     @staticmethod
@@ -224,9 +224,6 @@ class Value:
         if self.primitive is None:
             return _load_leaf, (type(self), self._data, self._grad, self._stamp, self.note)
         return _load, copying.flatten(self)
-
-
-detached = Primitive("detach", "detach", lambda x: x, (lambda x, y: None,), doc="x, through which nothing flows.")
 
 
 def assign(leaves: Sequence[Value], numbers: Sequence[Any]) -> None:

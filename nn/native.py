@@ -111,7 +111,7 @@ class Native:
         every = self.optimizer.estimate_every
         if every and step % every == 0 and isinstance(self.optimizer, Sophia):
             self._estimate(self.optimizer, data, order, step)
-        self._training.give(self.optimizer.besides())
+        self._training.updates.give(self.optimizer.besides())
         return self._rules()
 
     def _estimate(self, optimizer: Sophia, data: Any, order: Sequence[int], step: int) -> None:

@@ -82,7 +82,7 @@ class Optimizer(Formula):
             return
         if len(now) != len(self.parameters) or {*now} != {*self.parameters}:
             raise ValueError(
-                f"{type(self).__name__} has {len(self.parameters)} parameters, but other ones in its groups; change both "
+                f"{type(self).__name__} has other parameters in its groups than in .parameters; change both "
                 f'optimizer.parameters and the "params" of optimizer.param_groups'
             )
         known = dict(zip(self._moved, self.state, strict=True))

@@ -10,9 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from autograd import mean, no_grad
-from autograd.extend import Shortened, as_float, paused_collector
+from autograd.extend import Shortened, paused_collector
 
-from .data import as_lists, check_paired, paired
+from .checks import COUNTERS, check_fit, check_parts, counters_of
+from .data import as_lists, paired
 from .eager import Steps, Task
 from .history import History, versions
 from .interrupts import Held, held
@@ -24,8 +25,6 @@ from .schedulers import ReduceLROnPlateau, Scheduler
 from .turns import Turns
 
 Loss = Callable[[Any, Any], Any]
-COUNTS = ("epoch", "batch", "steps", "waited", "told")
-COUNTERS = (*COUNTS, "finished", "sums", "best_loss", "best_state")
 
 
 class Trainer:
@@ -63,23 +62,8 @@ class Trainer:
         seed: int = 0,
         compile: bool = False,
     ) -> None:
-        if scheduler_interval not in ("epoch", "batch"):
-            raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {scheduler_interval!r}")
-        if scheduler_interval == "batch" and isinstance(scheduler, ReduceLROnPlateau):
-            raise ValueError("ReduceLROnPlateau looks at whole epochs; leave out scheduler_interval='batch'")
-        _check("a model", model, Module)
-        _check("an optimizer", optimizer, Optimizer)
-        if scheduler is not None:
-            _check("a scheduler", scheduler, Scheduler)
-        if not callable(loss) or isinstance(loss, type):
-            raise TypeError(f"Trainer expected a loss as a function such as nn.mse_loss, got {loss!r}")
-        for name, limit in {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}.items():
-            if limit is not None and (not hasattr(limit, "__float__") or not limit > 0):
-                raise ValueError(f"Trainer expected {name} above 0, or None, got {limit!r}")
-        if {*model.parameters()}.isdisjoint(optimizer.parameters):
-            raise ValueError("the optimizer has no parameter of the model; make it with model.parameters() of this one")
-        if scheduler is not None and scheduler.optimizer is not optimizer:
-            raise ValueError("the scheduler belongs to another optimizer; make it with the one that the Trainer gets")
+        limits = {"clip_grad_norm": clip_grad_norm, "clip_grad_value": clip_grad_value}
+        check_parts(model, loss, optimizer, scheduler, scheduler_interval, limits)
         self.model, self.loss, self.optimizer, self.penalty = model, loss, optimizer, penalty
         self.scheduler, self.scheduler_interval = scheduler, scheduler_interval
         self.metrics = by_name(metrics)
@@ -154,9 +138,9 @@ class Trainer:
         what = self.model, self.loss, self.optimizer, self.penalty
         options = self.clip_grad_norm, self.clip_grad_value, self.compile
         engine = self._engine_in_use
-        if quick and engine is not None and engine.task[:7] == (*what, *options):
-            if len(self.optimizer.parameters) == len(engine.task.parameters):
-                return engine
+        count = len(self.optimizer.parameters)
+        if quick and engine and engine.task[:7] == (*what, *options) and len(engine.task.parameters) == count:
+            return engine
         self.optimizer.align()
         parts = tuple([module for _, module in self.model.named_modules()])
         task = Task(*what, *options, parts, tuple(self.optimizer.parameters))
@@ -213,7 +197,7 @@ class Trainer:
             try:
                 self._fit(hold, X, Y, epochs, batch_size, validation, validate_every, patience, callbacks, progress)
             except KeyboardInterrupt:
-                self.history.interrupted = not self.finished
+                self.history.interrupted = True
             finally:
                 self._fitting = 0
                 self._settle()
@@ -224,24 +208,9 @@ class Trainer:
         patience: int | None, callbacks: Sequence[Callable[["Trainer"], Any]], progress: bool,
     ) -> None:  # fmt: skip
         """`fit`, with Ctrl-C held back but where it may come."""
-        check_paired(X, Y)
-        if not isinstance(callbacks, list | tuple):
-            raise TypeError(f"fit expected callbacks in a list, such as [monitor], got {callbacks!r}")
-        for name, number in {
-            "epochs": epochs, "batch_size": batch_size, "validate_every": validate_every, "patience": patience,
-        }.items():  # fmt: skip
-            least = int(name != "epochs")
-            if number is not None and (not hasattr(number, "__index__") or number < least):
-                raise ValueError(f"fit expected {name} as a whole number of at least {least}, got {number!r}")
-        if validation is not None:
-            if len(validation) != 2:
-                raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
-            validation = paired(*validation)
-        elif patience is not None or validate_every is not None:
-            raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
-        settings = self._settings(
-            X=len(X), epochs=epochs, batch_size=batch_size, patience=patience, validate_every=validate_every
-        )
+        sizes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "validate_every": validate_every}
+        validation = check_fit(X, Y, validation, callbacks, sizes)
+        settings = self._settings(X=len(X), **sizes)
         self.history.interrupted = False
         self.model.train()
         with hold.allowed():
@@ -402,27 +371,13 @@ class Trainer:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
         with self._turns:
             self._settle()
-            self._load(state)
-
-    def _load(self, state: Mapping[str, Any]) -> None:
-        history, counters = History(**state["history"]), {name: state[name] for name in COUNTERS}
-        for name in COUNTS:
-            if type(counters[name]) is not int or counters[name] < 0:
-                raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
-        if len(counters["sums"]) != 2:
-            raise ValueError(f"the state of a Trainer has two sums, got {counters['sums']!r}")
-        counters["sums"], counters["best_loss"] = list(map(as_float, counters["sums"])), as_float(counters["best_loss"])
-        counters["best_state"] = {name: as_float(x) for name, x in counters["best_state"].items()}
-        if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
-            raise ValueError("the state of a Trainer has best weights of another model than its own")
-        if ("scheduler" in state) != (self.scheduler is not None):
-            raise ValueError("the state is of a Trainer that had a schedule, or had none; build this one alike")
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
-        self.model.load_state_dict(state["model"])
-        self.history = history
-        vars(self).update(counters)
+            history, counters = History(**state["history"]), counters_of(state, self.scheduler is not None)
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.scheduler is not None:
+                self.scheduler.load_state_dict(state["scheduler"])
+            self.model.load_state_dict(state["model"])
+            self.history = history
+            vars(self).update(counters)
 
     def _settings(self, **sizes: Any) -> dict[str, Any]:
         parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
@@ -431,9 +386,3 @@ class Trainer:
         names = ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed", "compile")
         chosen = {name: getattr(self, name) for name in names}
         return {**sizes, **chosen, **parts, **versions()}
-
-
-def _check(what: str, x: Any, kind: type) -> None:
-    if not isinstance(x, kind):
-        hint = "; write () behind its name" * isinstance(x, type)
-        raise TypeError(f"Trainer expected {what}, got {x!r}{hint}")

@@ -240,8 +240,11 @@ def _look(x: Any, path: tuple[Any, ...], whole: dict[Any, bool]) -> None:
 
 
 def _irregular(x: Sequence[Any], whole: dict[Any, bool]) -> Argument:
-    """The same, where numbers are of several kinds, or lists of several lengths. Where a list has whole numbers and others, each entry is what it is here in all
-    examples; that tells no structures apart, so that other examples can be of the same."""
+    """The same, where numbers are of several kinds, or lists of several lengths.
+
+    Where a list has whole numbers and others, each entry is what it is here in all examples. The key does not tell
+    them apart, so that other examples can be of the same structure.
+    """
     numbers = [list(_numbers(y)) for y in x]
     mixed = [int if all(hasattr(y, "__index__") for y in column) else float for column in zip(*numbers, strict=True)]
     key, kinds = _structure(x[0], (), whole, None), iter(mixed)

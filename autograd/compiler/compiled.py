@@ -1,6 +1,7 @@
 """`compile`: a scalar function of one example, run natively on many."""
 
 import copy
+import functools
 import importlib
 import math
 import warnings
@@ -80,7 +81,7 @@ class Compiled:
             if out is not None:
                 targets = _targets(out)
                 _check_out(targets, shapes, arguments)
-                self._run(made, arguments, lambda made, arguments: made.each(arguments, targets))
+                self._run(made, arguments, functools.partial(Made.each, out=targets))
                 return targets
             outputs = self._run(made, arguments, Made.each)
             for shape in shapes:

@@ -261,11 +261,11 @@ class _Roller:
         for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
             outputs.append(i if total else self.place[y])
             if total and products.get(y) != i:
-                rest.append((one, Line(*self._own_places([y]), (0,)), i))
+                rest.append((one, Line(self._own_places([y])[0], (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
             if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
-                rest.append((one, Line(*self._own_places([bias]), (0,)), i))
+                rest.append((one, Line(self._own_places([bias])[0], (0,)), i))
         if rest:
             self._totals(rest)
         program, own = self.program, self.next_own - EACH
@@ -277,7 +277,7 @@ class _Roller:
         new = [y for y in dict.fromkeys(slots) if not self.own[y] and y not in self.copies]
         if new:
             self.copies.update(zip(new, range(self.next_own, self.next_own + len(new)), strict=True))
-            rows = [(self.place[y],) for y in new]
+            rows: list[tuple[int, ...]] = [(self.place[y],) for y in new]
             self.each.append(Map((ops.identity, 0), rows, [self.copies[y] for y in new]))
             self.next_own += len(new)
         return [self.place[y] if self.own[y] else self.copies[y] for y in slots]

@@ -17,8 +17,9 @@ from ..value import Value
 from .arguments import Argument, Limit, address_of
 from .interpret import interpret
 from .kernels import Rolled, roll
-from .passes import QUICK, Pass, run
+from .passes import QUICK, run
 from .program import Program, program_of
+from .rewriting import Pass
 from .trace import Structure, entries, flat, shaped, skeleton, trace
 from .watch import Watch
 

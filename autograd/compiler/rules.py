@@ -12,7 +12,7 @@ from .function import INNER, SIZE, TABLE_X
 from .memory import Span
 from .native import Machine
 from .passes import prune, run, simplify
-from .program import bits, program_of
+from .program import Program, bits, program_of
 from .trace import flat, trace
 from .watch import Watch
 
@@ -63,8 +63,27 @@ class Move:
     def __init__(
         self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, machine: Machine
     ) -> None:
+        self.fixed: tuple[float, ...] | None = None
+        """The options' numbers, if the rule holds for those alone, since it asks for more than whether they are 0."""
+        before = Watch(rule.reads)
+        try:
+            self.program = self._traced(rule, forms, besides, max_value, Option)
+        except TypeError:
+            self.fixed = rule.numbers
+            self.program = self._traced(rule, forms, besides, max_value, lambda x, label: x)
+        self._watch = Watch(rule.reads)
+        self._watch.leave_out(before)
+        moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
+        if not moves or not straight.fits(self.program):
+            raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
+        self.function = machine.alone(straight.straight, machine.blocks, self.program, strides=False)
+
+    @staticmethod
+    def _traced(
+        rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, option: Callable[..., Any]
+    ) -> Program:
         factor = Value(1.0, label="factor")
-        options = [Option(x, label=name) for name, x in zip(rule.names, rule.numbers, strict=True)]
+        options = [option(x, label=name) for name, x in zip(rule.names, rule.numbers, strict=True)]
         leaves = [Value(0.5, label=f"state {i}") for i in range(len(forms))]
 
         def traced(p: Value, g: Any, *others: Value) -> list[Any]:
@@ -76,19 +95,17 @@ class Move:
             moved, after = rule.apply(p, g, state, options, *numbers)
             return [moved, *after]
 
-        before = Watch(rule.reads)
         found = trace(traced, [float] * (2 + sum(forms) + besides))
-        self.watch = Watch(rule.reads)
-        self.watch.leave_out(before)
-        shared = [factor, *options, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
+        given = [Value(x, label=name) if type(x) is float else x for name, x in zip(rule.names, options, strict=True)]
+        shared = [factor, *given, *[leaf for leaf, own in zip(leaves, forms, strict=True) if not own]]
         program, known = program_of(flat(found.result), found.inputs, shared)
         if len(known) > len(shared):
             raise TypeError("the rule of an optimizer can be compiled if it uses no Values but those that it gets")
-        self.program = run(program, UPDATE)[-1]
-        moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
-        if not moves or not straight.fits(self.program):
-            raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
-        self.function = machine.alone(straight.straight, machine.blocks, self.program, strides=False)
+        return run(program, UPDATE)[-1]
+
+    def changed(self, quick: bool = False) -> str | None:
+        """What the rule read and is no longer so."""
+        return self._watch.changed(quick)
 
     def after(self, entries: Sequence[Entry], count: int) -> list[Entry]:
         """What is remembered after a step: in the same memory, if it has the same form."""

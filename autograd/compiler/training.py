@@ -18,8 +18,9 @@ from . import memory, steps
 from .arguments import Part, copied, doubtful, parts_of
 from .made import CERTAIN, Cache, Doubt, Made
 from .native import machine
-from .rules import Column, Entry, Move, Rule, column_of, entry_of
+from .rules import Rule
 from .tables import Tables, job
+from .updates import Home, Update, Updates
 
 
 class Data(NamedTuple):
@@ -35,14 +36,11 @@ class Data(NamedTuple):
 
 class Training:
     """loss: a function of one example. params: those that are trained, in the order of the rules' groups.
-    penalty: a function without arguments, added to the mean loss. max_norm, max_value: limits for gradients. reads: what
-    is watched for what the loss reads besides its arguments; the loss unless told.
+    penalty: a function without arguments, added to the mean loss. max_norm, max_value: limits for gradients.
+    reads: what is watched for what the loss reads besides its arguments; the loss unless told.
 
     Raises ImportError without llvmlite.
     """
-
-    MOVES = 64
-    """The most rules that are kept."""
 
     def __init__(
         self,
@@ -66,13 +64,9 @@ class Training:
         self.params_at = self.address + 8 * self._first
         self.cells = array("q", [0] * steps.CELLS)
         self.cells_at = self.cells.buffer_info()[0]
-        self.besides: list[Column] = []
+        home = Home(self.address, self.params_at, self.address + 8, self.address + 8 * (self._limit + 1))
+        self.updates = Updates(home, max_value, self.machine)
         self._plans: dict[Made, Tables] = {}
-        self._states: list[list[Entry]] = []  # of each group
-        self._moves: dict[Any, Move] = {}
-        self._settled: tuple[list[Any], _Update] | None = None  # the keys of rules, and the update that stays
-        self._latest_rules: Sequence[Rule] | None = None  # whose options are in place
-        self._options: list[Column] = []  # of each rule
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
@@ -110,15 +104,8 @@ class Training:
         """Takes over the parameters' numbers and their states, those of groups of so many."""
         first = self._first
         self.home[first : first + len(self.params)] = [p._data for p in self.params]
-        self._settled = None
+        self.updates.load(states, counts)
         self._ready.clear()
-        self._states, start = [], 0
-        for count in counts:
-            own = states[start : start + count]
-            if len({*map(len, own)}) > 1:
-                raise ValueError("expected states of one length for all parameters of a group")
-            self._states.append([entry_of(x) for x in zip(*own, strict=True)])
-            start += count
         for plan in self._plans.values():
             plan.load()
 
@@ -129,19 +116,11 @@ class Training:
         factor, most = self.home[self._limit + 1], self.max_value or math.inf
         for p, g in zip(self.params, self.home[1 : 1 + count], strict=True):
             p._grad = min(max(g * factor, -most), most)
-        states: list[tuple[Any, ...]] = []
-        for size, entries in zip(counts, self._states, strict=True):
-            listed = [x.column[:size] if x.own else [x.column[0]] * size for x in entries]
-            states += zip(*listed, strict=True) if listed else [()] * size
-        return states
+        return self.updates.states(counts)
 
     def gradients(self) -> list[float]:
         """The mean gradient of the latest step, before clipping."""
         return self.home[1 : 1 + len(self.params)]
-
-    def give(self, besides: Sequence[Sequence[float]]) -> None:
-        """What else the rule gets of each parameter in the steps to come."""
-        self.besides = [column_of(x) for x in besides]
 
     # Data
 
@@ -212,7 +191,7 @@ class Training:
         )
 
     def _run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
-        updates = self._updates(rules, -(-len(order) // batch_size))
+        updates = self.updates.make(rules, -(-len(order) // batch_size))
         if not all(made.holds() for made in data.made):
             data = self.sorted(data.parts, data.doubts)
         plans = [
@@ -245,10 +224,7 @@ class Training:
                     numbers.extend([number for _, number in chosen])
         log = array("d", bytes(24 * (full + (rest > 0))))
         done = self._do(jobs, step, log, taken, numbers)
-        if done:
-            self._states[: len(rules)] = updates[min(done, len(updates)) - 1].states
-        if done < len(updates):  # what was to be remembered afterwards is not there
-            self._settled = None
+        self.updates.made(updates, done)
         return log.tolist()[: 3 * (done + 1)]
 
     def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
@@ -273,11 +249,11 @@ class Training:
         for part, made in zip(parts, data.made, strict=True):
             made.check(part.arguments)
         log = self.run(data, range(count), count, step, rules)
-        if not others and self._settled is not None and self._is_settled(rules):
+        if not others and (update := self.updates.settled) is not None:
             plan = self._plans[data.made[0]]
-            jobs = array("q", self._batch(plan.job(count), count, self._settled[1]))
+            jobs = array("q", self._batch(plan.job(count), count, update))
             order, cells = array("q", rows), array("q", self.cells)
-            self._ready[key] = ready = _Ready(plan, jobs, jobs.buffer_info()[0], order, cells)
+            self._ready[key] = ready = _Ready(plan, update, jobs, jobs.buffer_info()[0], order, cells)
             self._point(cells, self._log, order, order)
             if None not in forms:
                 self._ready[forms] = ready
@@ -286,7 +262,10 @@ class Training:
     def _quick(self, key: Any, rules: Sequence[Rule]) -> "_Ready | None":
         """The step of before for batches of this form, if there is one that holds."""
         ready = self._ready.get(key)
-        return ready if ready is not None and self._is_settled(rules) and self._holds(ready) else None
+        if ready is None or not self.updates.stay(rules) or ready.update is not self.updates.settled:
+            return None
+        penalty_holds = self._penalty_made is None or self._penalty_made.holds(quick=True)
+        return ready if penalty_holds and ready.plan.made.holds(quick=True) else None
 
     def _doubt(self, part: Part) -> frozenset[int]:
         """Which numbers are inf or nan in examples of this structure, here or in a batch of before."""
@@ -295,19 +274,13 @@ class Training:
             self._doubts[key] = found
         return found
 
-    def _holds(self, ready: "_Ready") -> bool:
-        """Whether what was assumed is still so, in the penalty too."""
-        return ready.plan.made.holds(quick=True) and (
-            self._penalty_made is None or self._penalty_made.holds(quick=True)
-        )
-
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         self.cells[:] = ready.cells
         self.cells[steps.STEP] = step
         self._work(ready.address, len(ready.jobs) // steps.JOB, self.cells_at)
         return self._log.tolist()
 
-    def _batch(self, middle: list[int], examples: int, update: "_Update") -> list[int]:
+    def _batch(self, middle: list[int], examples: int, update: Update) -> list[int]:
         """The jobs of a step."""
         begin, finish = job(self._begin, self.address, 1), job(self._finish, self.address, examples)
         return [*begin, *self._penalty(), *middle, *finish, *update.job]
@@ -349,75 +322,6 @@ class Training:
             self._plans[made] = plan = Tables(self, made, 1, self._first_penalty)
         return plan.job(1)
 
-    def _is_settled(self, rules: Sequence[Rule]) -> bool:
-        """Whether the rules are those of before, and states have the form that they keep."""
-        if (
-            self._settled is None
-            or self.besides
-            or any(move.watch.changed(quick=True) for move in self._settled[1].moves)
-        ):
-            return False
-        if rules is not self._latest_rules:
-            if self._settled[0] != [rule.form for rule in rules]:
-                return False
-            self._put_options(rules)
-        return True
-
-    def _put_options(self, rules: Sequence[Rule]) -> None:
-        self._latest_rules = rules
-        if [*map(len, self._options)] != [len(rule.numbers) for rule in rules]:
-            self._options = [column_of(rule.numbers) for rule in rules]
-        for column, rule in zip(self._options, rules, strict=True):
-            column[:] = list(rule.numbers)
-
-    def _updates(self, rules: Sequence[Rule], most: int) -> "list[_Update]":
-        """The jobs that move the parameters: of the first step, of the second, until one is like that before."""
-        if self._settled is not None and self._is_settled(rules):
-            return [self._settled[1]]
-        self._settled = None
-        self._put_options(rules)
-        found: list[_Update] = []
-        states = self._states[: len(rules)]  # none, if there are no rules
-        while len(found) < most:
-            update = self._update(rules, states)
-            found.append(update)
-            if all([x.own for x in a] == [x.own for x in b] for a, b in zip(update.states, states, strict=True)):
-                if not self.besides:
-                    self._settled = [rule.form for rule in rules], update
-                    self._ready.clear()  # what is there points to another update
-                break
-            states = update.states
-        return found
-
-    def _update(self, rules: Sequence[Rule], states: list[list[Entry]]) -> "_Update":
-        records, after, start = list[int](), list[list[Entry]](), 0
-        tables, moves = list[Any](), list[Move]()
-        for rule, entries, options in zip(rules, states, self._options, strict=True):
-            moves.append(move := self._move(rule, tuple([x.own for x in entries])))
-            after.append(move.after(entries, rule.size))
-            numbers = [self.params_at, self.address + 8, *map(ctypes.addressof, self.besides)]
-            shared = [self.address + 8 * (self._limit + 1)]
-            shared += [ctypes.addressof(options) + 8 * k for k in range(len(rule.numbers))]
-            record, places = move.record(
-                self.address, [x + 8 * start for x in numbers], shared, entries, after[-1], rule.size
-            )
-            records += record
-            tables.append(places)
-            start += rule.size
-        tables.append(table := array("q", records))
-        return _Update([*tables, self._options], moves, after, job(table, self.address, 1))
-
-    def _move(self, rule: Rule, forms: tuple[bool, ...]) -> Move:
-        """The rule for states of this form; of the latest MOVES, if what it reads is what it was."""
-        key = rule.form, forms, len(self.besides)
-        move = self._moves.pop(key, None)
-        if move is None or move.watch.changed() is not None:
-            move = Move(rule, forms, len(self.besides), self.max_value, self.machine)
-        self._moves[key] = move
-        while len(self._moves) > self.MOVES:
-            del self._moves[next(iter(self._moves))]
-        return move
-
 
 def is_ill(log: Sequence[float]) -> bool:
     """Whether the last step had a loss of nan or a gradient that is not finite."""
@@ -428,20 +332,12 @@ class _Ready(NamedTuple):
     """A step that can be repeated on other examples."""
 
     plan: Tables
+    update: Update
     jobs: "array[int]"
     address: int
     """Where the jobs are."""
     order: "array[int]"
     cells: "array[int]"
-
-
-class _Update(NamedTuple):
-    kept: list[Any]
-    """What the job points to."""
-    moves: list[Move]
-    states: list[list[Entry]]
-    """What is remembered afterwards."""
-    job: list[int]
 
 
 def _check_indices(made: Made, batch: Sequence[Any]) -> None:
@@ -457,6 +353,7 @@ def _check_indices(made: Made, batch: Sequence[Any]) -> None:
 
 def _form(x: Any) -> Any:
     """Type and shape of an array whose numbers can be taken as they lie; None of anything else."""
-    if not hasattr(x, "dtype") or (kind := x.dtype.char) not in "dl" or x.dtype.itemsize != 8:
+    kind = getattr(getattr(x, "dtype", None), "char", None)
+    if kind not in ("d", "l") or x.dtype.itemsize != 8 or hasattr(x, "mask"):
         return None
     return (kind, x.shape) if x.dtype.isnative and x.flags.c_contiguous and x.flags.aligned else None

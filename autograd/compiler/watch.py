@@ -2,8 +2,8 @@
 
 They are found by looking at the function: at its closure, at the globals and attributes that its code names, and at
 what is within them. A program holds as long as all of them are what they were. What the function itself changes while
-it is traced, such as a list of calls, is none of its inputs. Not seen are attributes asked for by `getattr`, what
-stands in slots, in properties, in files and in lists of more than 10,000 entries, and what code of other packages reads.
+it is traced, such as a list of calls, is none of its inputs. Not seen are attributes asked for by `getattr`, what is in
+slots, in properties, in files and in lists of more than 10,000 entries, and what code of other packages reads.
 """
 
 import functools

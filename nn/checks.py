@@ -1,0 +1,78 @@
+"""What `Trainer` asks of its arguments, and of a state that it takes over: errors say what was expected."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autograd.extend import as_float
+
+from .data import check_paired, paired
+from .module import Module
+from .optim import Optimizer
+from .schedulers import ReduceLROnPlateau, Scheduler
+
+COUNTS = ("epoch", "batch", "steps", "waited", "told")
+COUNTERS = (*COUNTS, "finished", "sums", "best_loss", "best_state")
+
+
+def check_parts(
+    model: Any, loss: Any, optimizer: Any, scheduler: Any, interval: Any, limits: Mapping[str, Any]
+) -> None:
+    """TypeError or ValueError for what makes no trainer."""
+    if interval not in ("epoch", "batch"):
+        raise ValueError(f"Trainer expected scheduler_interval 'epoch' or 'batch', got {interval!r}")
+    if interval == "batch" and isinstance(scheduler, ReduceLROnPlateau):
+        raise ValueError("ReduceLROnPlateau looks at whole epochs; leave out scheduler_interval='batch'")
+    _check("a model", model, Module)
+    _check("an optimizer", optimizer, Optimizer)
+    if scheduler is not None:
+        _check("a scheduler", scheduler, Scheduler)
+    if not callable(loss) or isinstance(loss, type):
+        raise TypeError(f"Trainer expected a loss as a function such as nn.mse_loss, got {loss!r}")
+    for name, limit in limits.items():
+        if limit is not None and (not hasattr(limit, "__float__") or not limit > 0):
+            raise ValueError(f"Trainer expected {name} above 0, or None, got {limit!r}")
+    if {*model.parameters()}.isdisjoint(optimizer.parameters):
+        raise ValueError("the optimizer has no parameter of the model; make it with model.parameters() of this one")
+    if scheduler is not None and scheduler.optimizer is not optimizer:
+        raise ValueError("the scheduler belongs to another optimizer; make it with the one that the Trainer gets")
+
+
+def _check(what: str, x: Any, kind: type) -> None:
+    if not isinstance(x, kind):
+        hint = "; write () behind its name" * isinstance(x, type)
+        raise TypeError(f"Trainer expected {what}, got {x!r}{hint}")
+
+
+def check_fit(X: Any, Y: Any, validation: Any, callbacks: Any, sizes: Mapping[str, Any]) -> Any:
+    """The validation data as lists. TypeError or ValueError for what `fit` cannot be called with."""
+    check_paired(X, Y)
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"fit expected callbacks in a list, such as [monitor], got {callbacks!r}")
+    for name, number in sizes.items():
+        least = int(name != "epochs")
+        if number is not None and (not hasattr(number, "__index__") or number < least):
+            raise ValueError(f"fit expected {name} as a whole number of at least {least}, got {number!r}")
+    if validation is not None:
+        if len(validation) != 2:
+            raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
+        return paired(*validation)
+    if sizes["patience"] is not None or sizes["validate_every"] is not None:
+        raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
+    return None
+
+
+def counters_of(state: Mapping[str, Any], has_scheduler: bool) -> dict[str, Any]:
+    """The counters in the state of a trainer. ValueError if they are none, or those of a trainer built otherwise."""
+    counters = {name: state[name] for name in COUNTERS}
+    for name in COUNTS:
+        if type(counters[name]) is not int or counters[name] < 0:
+            raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
+    if len(counters["sums"]) != 2:
+        raise ValueError(f"the state of a Trainer has two sums, got {counters['sums']!r}")
+    counters["sums"], counters["best_loss"] = list(map(as_float, counters["sums"])), as_float(counters["best_loss"])
+    counters["best_state"] = {name: as_float(x) for name, x in counters["best_state"].items()}
+    if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
+        raise ValueError("the state of a Trainer has best weights of another model than its own")
+    if ("scheduler" in state) != has_scheduler:
+        raise ValueError("the state is of a Trainer that had a schedule, or had none; build this one alike")
+    return counters
