@@ -1,6 +1,7 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
+from .compiler.arguments import listed
 from .compiler.trace import Shortened, ask, assume, name_index
 from .compiler.watch import Watched
 from .files import write_file
@@ -28,6 +29,7 @@ __all__ = [
     "find",
     "is_recording",
     "is_symbolic",
+    "listed",
     "local_derivatives",
     "name_index",
     "operands",

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
+from autograd.extend import listed
+
 from .module import is_list, shape
 from .randomness import Rng, as_rng
 
@@ -105,9 +107,14 @@ def check_paired(X: Sequence[Any], Y: Sequence[Any]) -> None:
 
 
 def as_lists(X: Any) -> list[Any]:
-    """Lists of Python's own numbers in the place of arrays."""
-    result: list[Any] = X.tolist() if hasattr(X, "tolist") else [x.tolist() if hasattr(x, "tolist") else x for x in X]
+    """Lists of Python's own numbers in the place of arrays. TypeError for masked arrays, whose mask would be lost."""
+    X = listed(X)
+    result: list[Any] = X.tolist() if hasattr(X, "tolist") else [_plain(x) for x in X]
     return result
+
+
+def _plain(x: Any) -> Any:
+    return as_lists(x) if hasattr(x, "tolist") or hasattr(x, "__array__") else x
 
 
 def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:

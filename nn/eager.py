@@ -78,6 +78,7 @@ class Eager:
     @paused_collector()
     def once(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Steps:
         """A step on these examples."""
+        Xb, yb = as_lists(Xb), as_lists(yb)
         task, before = self.task, list(map(list, self._buffers))
         parameters, well, norm = task.optimizer.parameters, False, 0.0
         try:

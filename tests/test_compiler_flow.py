@@ -85,7 +85,8 @@ def test_missing_targets_are_left_out(name, examples, bad):
     [
         lambda w, x: relu(w * x), lambda w, x: clamp(w * x, -1.0, 1.0), lambda w, x: maximum(w * x, 0.0),
         lambda w, x: minimum(w * x, 0.0), lambda w, x: relu(dot([w, 0.5], [x, x])), lambda w, x: relu(w * x) ** 2,
-        lambda w, x: where(x < 0, 0.0, w * x) + w, lambda w, x: relu(relu(w * x) * x), lambda w, x: abs(x) * relu(w * x),
+        lambda w, x: where(x < 0, 0.0, w * x) + w, lambda w, x: relu(relu(w * x) * x),
+        lambda w, x: abs(x) * relu(w * x),
     ],
 )  # fmt: skip
 def test_masks_of_infinite_numbers(f, examples):

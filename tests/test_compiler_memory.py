@@ -12,7 +12,7 @@ import nn
 from autograd import Value, compile, dot, gather, gradients, tanh
 
 pytest.importorskip("llvmlite")
-from autograd.compiler import native, nests  # noqa: E402
+from autograd.compiler import native, nests
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guard pages are made with Linux's mprotect")
 
@@ -119,7 +119,7 @@ def test_a_kernel_reads_only_what_was_written_before_it(monkeypatch, examples):
     records = native.Plan._records
     monkeypatch.setattr(native.Plan, "_records", swapped)
     rows = [[Value(0.1 * i + 0.01 * j) for j in range(9)] for i in range(60)]
-    with pytest.raises(RuntimeError, match="would (read|write) the numbers"):
+    with pytest.raises(RuntimeError, match=r"would (read|write) the numbers"):
         compile(lambda x: dot([tanh(dot(row, x)) for row in rows], [1.0] * 60))([[0.5] * 9] * examples)
 
 

@@ -60,6 +60,8 @@ def folded() -> Rule:
     def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
         if primitive is ops.identity:
             return int(xs[0])
+        if primitive is ops.dot and not xs[0]:
+            return int(xs[2])
         if len(xs) == 2 and not primitive.vectors:
             for i, x in enumerate(xs):
                 if (number := out.number(x)) is not None and (primitive, i, bits(number)) in NEUTRAL:

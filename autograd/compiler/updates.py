@@ -74,7 +74,7 @@ class Updates:
 
     def stay(self, rules: Sequence[Rule]) -> bool:
         """Whether the settled update does for these rules; then their options are in place."""
-        if self.settled is None or self._besides or any([move.changed(quick=True) for move in self.settled.moves]):
+        if self.settled is None or self._besides or any(move.changed(quick=True) for move in self.settled.moves):
             return False
         if rules is not self._latest:
             if self._forms != [rule.form for rule in rules]:

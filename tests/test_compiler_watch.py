@@ -1,0 +1,266 @@
+"""What a trace read besides its arguments: when it changes, everything is traced anew."""
+
+import copy
+import functools
+import math
+import pickle
+import types
+
+import numpy as np
+import pytest
+
+import nn
+from autograd import Value, compile, dot, grad, primitive, tanh
+from nn import SGD, Linear, Module, Sequential, Tanh, Trainer, mse_loss
+
+pytest.importorskip("llvmlite")
+
+SCALE = 2.0
+LIMITS = {"low": 1.0, "inner": [3.0, 4.0]}
+
+
+class Config:
+    factor = 2.0
+
+    def __init__(self):
+        self.offset, self.log = 1.0, []
+
+    def shifted(self, x):
+        return x * self.factor + self.offset
+
+
+class Scaled(Module):
+    """A module of one's own, which reads an attribute, a global and a class attribute."""
+
+    power = 2.0
+
+    def __init__(self):
+        self.slope, self.weight, self.seen = 0.5, Value(1.5), []
+
+    def forward(self, x):
+        return self.weight * (self.slope * x) ** self.power * SCALE
+
+
+def cases():
+    k, name = [2.0], 3.0
+    config, space, array, model = Config(), types.SimpleNamespace(a=2.0), np.array([2.0, 3.0]), Scaled()
+    partial = functools.partial(lambda c, x: c[0] * x, [2.0])
+
+    def outer(x):
+        return inner(x) + name
+
+    def inner(x):
+        return k[0] * x
+
+    def rebind():
+        nonlocal name
+        name = 7.0
+
+    def bound(change, target=config):
+        return lambda: setattr(target, *change)
+
+    @primitive(lambda x, out: k[0])
+    def tripled(x):
+        return k[0] * x
+
+    yield "a list in a closure", inner, lambda: k.__setitem__(0, 5.0)
+    yield "a name in a closure", outer, rebind
+    yield "through a transform", grad(lambda x: k[0] * x * x), lambda: k.__setitem__(0, -1.0)
+    yield "a method's attribute", config.shifted, bound(("offset", 9.0))
+    yield "a class attribute", lambda x: config.shifted(x), lambda: setattr(Config, "factor", 5.0)
+    yield "one shadowed", lambda x: config.shifted(x), bound(("factor", 11.0))
+    yield "a method exchanged", lambda x: config.shifted(x), bound(("shifted", lambda x: x))
+    yield "a namespace", lambda x: space.a * x, lambda: setattr(space, "a", 4.0)
+    yield "an array", lambda x: float(array[0]) * x, lambda: array.__setitem__(0, 8.0)
+    yield "a dict in a dict", lambda x: LIMITS["inner"][0] * x, lambda: LIMITS["inner"].__setitem__(0, 6.0)
+    yield "a global", lambda x: SCALE * x, lambda: globals().__setitem__("SCALE", 3.0)
+    yield "a default", lambda x, c=k: c[0] * x, lambda: k.__setitem__(0, 0.25)
+    yield "a partial", partial, lambda: partial.args[0].__setitem__(0, 9.0)
+    yield "a rule of one's own", lambda x: tripled(x), lambda: k.__setitem__(0, 3.5)
+    yield "a module's attribute", lambda x: model(x), lambda: setattr(model, "slope", 4.0)
+    yield "its forward", lambda x: model(x), lambda: setattr(model, "forward", lambda x: 3.0 * x)
+    yield "its class's", lambda x: model(x), lambda: setattr(Scaled, "power", 3.0)
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch):
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    monkeypatch.setattr(Config, "factor", 2.0)
+    monkeypatch.setattr(Scaled, "power", 2.0)
+    monkeypatch.setitem(LIMITS, "inner", [3.0, 4.0])
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in cases()])
+def test_what_changed_is_noticed(name):
+    (f, change), = [(f, change) for other, f, change in cases() if other == name]  # fmt: skip
+    compiled = compile(f)
+
+    def eager():
+        y = f(Value(1.5))
+        return pytest.approx(y.data if isinstance(y, Value) else y, rel=1e-14)
+
+    before = compiled([1.5])[0]
+    assert before == eager()
+    assert len(compiled._made.made) == 1
+    compiled([1.5])
+    assert [*map(len, compiled._made.made.values())] == [1]
+    change()
+    after = compiled([1.5])[0]
+    assert after == eager()
+    assert after != before
+
+
+def test_what_a_function_writes_itself_is_no_input():
+    calls, seen, model = [], {}, Scaled()
+
+    def f(x):
+        calls.append(1)
+        seen["x"] = len(calls)
+        model.seen.append(1)
+        return model(x) * 2.0
+
+    compiled = compile(f)
+    for _ in range(3):
+        compiled([1.0])
+        compiled([2.0, 3.0])
+    assert len(calls) == 1
+
+
+def test_what_no_code_names_may_change():
+    config, model = Config(), Scaled()
+    compiled = compile(lambda x: config.shifted(model(x)))
+    compiled([1.0])
+    for i in range(20):
+        config.log.append(i)
+        config.other = i
+        model.seen.append(i)
+        model.note_of_mine = i
+        compiled([1.0])
+    assert [*map(len, compiled._made.made.values())] == [1]
+
+
+def test_exchanged_layers_weights_and_activations_under_compile():
+    model = Sequential(nn.MLP(2, [3, 2], rng=0), Linear(2, 1, rng=1))
+    compiled = compile(lambda x: model(x)[0])
+
+    def same():
+        assert compiled([[0.5, -1.0]]) == pytest.approx([model([0.5, -1.0])[0].data], rel=1e-14)
+
+    same()
+    mlp = model.layers[0]
+    for change in (
+        lambda: mlp.layers[0].neurons[0].w.__setitem__(1, Value(0.7)),
+        lambda: setattr(mlp.layers[0].neurons[1], "b", Value(0.3)),
+        lambda: setattr(mlp.layers[0].neurons[1], "_activate", tanh),
+        lambda: setattr(mlp.layers[0].neurons[1], "forward", lambda x: x[0] * 3.0),
+        lambda: model.layers.insert(1, Tanh()),
+        lambda: setattr(model.layers[-1], "bias", None),
+        lambda: model.layers[-1].weight.__setitem__(0, (Value(1.0), Value(-1.0))),
+    ):
+        change()
+        same()
+
+
+def test_a_thousand_numbers_end_in_advice():
+    k = [0.0]
+    compiled = compile(lambda x: k[0] * x)
+
+    def run(numbers):
+        for k[0] in numbers:
+            assert compiled([2.0]) == [2.0 * k[0]]
+
+    run(range(10))
+    with pytest.warns(UserWarning, match=r"what is in k was another number or object 10 times.*make"):
+        run(range(10, 50))
+    with pytest.raises(RuntimeError, match=r"100 times.*make the number a Value"):
+        run(range(100, 1100))
+    coefficient = Value(0.0)
+    better = compile(lambda x: coefficient * x)
+    for i in range(1000):
+        coefficient.data = float(i)
+        assert better([2.0]) == [2.0 * i]
+
+
+def test_numbers_that_come_back_are_kept():
+    k, calls = [1.0], []
+    compiled = compile(lambda x: (calls.append(k[0]), k[0] * x)[1])
+    for i in range(40):
+        k[0] = float(i % 2)
+        assert compiled([2.0]) == [2.0 * (i % 2)]
+    assert len(calls) == 2
+
+
+def losses(change, compiled, **options):
+    """The losses of training with a callback that changes what the loss, the penalty or the model reads."""
+    k = [1.0]
+    model = Sequential(Linear(1, 2, rng=0), nn.LeakyReLU(0.1), Linear(2, 1, rng=1))
+    model.own = 1.0
+    penalty = (lambda: k[0] * model.parameters()[0] ** 2) if options.pop("penalty", False) else None
+    t = Trainer(
+        model,
+        lambda o, y: k[0] * mse_loss(o, [y]) * model.own,
+        SGD(model.parameters(), lr=0.1),
+        penalty=penalty,
+        compile=compiled,
+    )
+    X, Y = [[0.1 * i - 0.4] for i in range(8)], [0.3 * i for i in range(8)]
+    t.fit(X, Y, epochs=4, batch_size=4, callbacks=[lambda t: change(t, k)], validation=(X, Y), progress=False)
+    with t.stepping() as step:
+        found = []
+        for _ in range(3):
+            change(t, k)
+            found.append(step(np.array(X), np.array(Y)))
+            found.append(step(X, Y))
+    found += [t.evaluate(X, Y)[0], *[y[0] for y in t.predict(X)]]
+    change(t, k)
+    found += [t.evaluate(X, Y)[0], *[y[0] for y in t.predict(X)]]
+    return [*t.history.train_loss, *t.history.validation_loss, *found]
+
+
+@pytest.mark.parametrize("penalty", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, k: k.__setitem__(0, k[0] * 0.1),
+        lambda t, k: setattr(t.model, "own", t.model.own + 1.0),
+        lambda t, k: setattr(t.model.layers[1], "negative_slope", t.model.layers[1].negative_slope + 0.2),
+    ],
+)
+def test_training_is_that_of_eager_training_whatever_python_changes(change, penalty):
+    expected = losses(change, False, penalty=penalty)
+    assert losses(change, True, penalty=penalty) == pytest.approx(expected, rel=1e-9)
+    assert math.isfinite(expected[-1])
+
+
+def total(x):
+    return dot(x, [1.0, 2.0])
+
+
+class Holder:
+    def __init__(self):
+        self.w = Value(2.0)
+
+    def loss(self, x):
+        return self.w * x
+
+
+def test_copies_compile_anew(capsys):
+    f = compile(total)
+    f([[1.0, 2.0]])
+    for other in (copy.copy(f), copy.deepcopy(f), pickle.loads(pickle.dumps(f))):
+        assert other._latest is None
+        assert other([[1.0, 2.0]]) == [5.0]
+    w = Value(3.0)
+    g = compile(lambda x: w * x, [w])
+    g([1.0, 2.0])
+    assert copy.deepcopy(g)([2.0]) == 6.0
+    assert w.grad == 1.5 + 2.0
+    holder = Holder()
+    h = compile(holder.loss, [holder.w])
+    h([1.0])
+    for other in (copy.deepcopy(h), pickle.loads(pickle.dumps(h))):
+        assert other([5.0]) == 10.0
+        assert other._params[0].grad == 6.0
+    assert holder.w.grad == 1.0
+    del f, g, h, other
+    assert capsys.readouterr().err == ""
