@@ -91,6 +91,33 @@ def div(a: float, b: float) -> float:
         return nan if a == 0.0 or a != a else math.copysign(inf, a) * math.copysign(1.0, b)
 
 
+def mod(a: float, b: float) -> float:
+    try:
+        return a % b
+    except ZeroDivisionError:
+        return nan
+
+
+def floordiv(a: float, b: float) -> float:
+    try:
+        return a // b
+    except ZeroDivisionError:
+        return div(a, b)
+
+
+def whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    """`function`, which makes a number whole, as a float of the same sign; inf and nan stay."""
+
+    def rule(x: float) -> float:
+        return math.copysign(function(x), x) if x - x == 0.0 else x
+
+    rule.__name__ = rule.__qualname__ = function.__name__
+    return rule
+
+
+floor, ceil, trunc, round = whole(math.floor), whole(math.ceil), whole(math.trunc), whole(builtins.round)
+
+
 def pow(base: float, exponent: float) -> float:
     """base ** exponent as in C99: a fractional power of a negative number is nan, never complex."""
     try:

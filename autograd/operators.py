@@ -81,7 +81,8 @@ def _comparison(compare: Callable[[Any, Any], bool], primitive: Primitive) -> Ca
     return comparison
 
 
-for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}.items():
+for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
+                          "mod": ops.mod, "floordiv": ops.floordiv}.items():  # fmt: skip
     _operator, _reflected = _binary(_primitive)
     setattr(Value, f"__{_name}__", _operator)
     setattr(Value, f"__r{_name}__", _reflected)
@@ -93,3 +94,4 @@ for _primitive in REGISTRY.values():
 Value.__pos__ = Value.identity
 Value.__neg__ = Value.neg
 Value.__abs__ = Value.abs
+Value.__round__, Value.__floor__, Value.__ceil__, Value.__trunc__ = Value.round, Value.floor, Value.ceil, Value.trunc

@@ -71,6 +71,16 @@ def _slope_of_power(b: Any, slope: Any) -> Any:
     return choose(b, slope)
 
 
+mod = Primitive(
+    "mod", "%", floats.mod, (lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b)), domain=((0.5, 2.9), (3.0, 5.0))
+)
+floordiv = Primitive("floordiv", "//", floats.floordiv, (nothing, nothing), domain=(any_number, positive))
+floor = Primitive("floor", "floor", floats.floor, (nothing,), doc="The next whole number below; no derivative.")
+ceil = Primitive("ceil", "ceil", floats.ceil, (nothing,), doc="The next whole number above; no derivative.")
+trunc = Primitive("trunc", "trunc", floats.trunc, (nothing,), doc="The whole number towards 0; no derivative.")
+round = Primitive(
+    "round", "round", floats.round, (nothing,), doc="The nearest whole number, even at halves; no derivative."
+)
 neg = Primitive("neg", "neg", lambda x: -x, (lambda x, y: -1.0,))
 identity = Primitive("identity", "id", lambda x: x, (lambda x, y: 1.0,))
 abs = Primitive("abs", "abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")

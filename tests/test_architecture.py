@@ -139,7 +139,7 @@ def lines_of_code(path):
 
 def test_nn_stays_thin():
     rooms = [path for path in (ROOT / "nn").glob("*.py") if path.name != "native.py"]  # the bridge to the compiler
-    assert sum(map(lines_of_code, rooms)) < 2600
+    assert sum(map(lines_of_code, rooms)) < 2750
 
 
 def test_the_top_level():

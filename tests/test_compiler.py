@@ -378,3 +378,17 @@ def test_machines_with_fewer_features(features, monkeypatch):
     value = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())(X, Y)
     expected = sum(nn.cross_entropy(model(x), y).data for x, y in zip(X, Y, strict=True)) / 3
     assert value == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("examples", [1, 30])
+def test_whole_numbers_and_remainders_are_python_s(examples, way):
+    numbers = [7.5, -7.5, 2.0, -2.0, 0.5, -0.5, 1e300, 0.3, -0.0, 0.0, math.inf, 3.0]
+    f = compile(lambda a, b: [a % b, a // b, 7.0 % b, -7.0 // b, round(a), math.floor(a), math.ceil(a), math.trunc(a)])
+    for a in numbers:
+        B = (numbers * 3)[:examples] if examples > 1 else [numbers[3]]
+        for b, found in zip(B, f([a] * len(B), B), strict=True):
+            eager = [Value(a) % b, Value(a) // b, 7.0 % Value(b), -7.0 // Value(b)]
+            eager += [round(Value(a)), math.floor(Value(a)), math.ceil(Value(a)), math.trunc(Value(a))]
+            assert all(map(identical, found, [y.data for y in eager])), (a, b, found, eager)
+    assert compile(grad(lambda x: x % 3.0 + round(x) * x))([7.5]) == [1.0 + 8.0]
+    assert compile(lambda a, b: grad(lambda b: a % b)(b))([7.5, -7.5], [2.0, 2.0]) == [-3.0, 4.0]

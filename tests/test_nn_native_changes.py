@@ -358,6 +358,7 @@ def test_ctrl_c_at_any_moment_ends_fit(compiled):
     """Signals at random moments; `fit` returns, whole steps were made, and the next one goes on from there."""
     X, Y = task()
     alone, t = (both(lambda p: Adam(p, lr=0.01), make_model=model)[compiled] for _ in range(2))
+    both(Adam)[compiled].step(X, Y)  # imports what is needed
     rng, main, came, done = random.Random(3), threading.main_thread().ident, 0, threading.Event()
     epochs = 2000 if compiled else 20
 

@@ -6,6 +6,7 @@ llvmlite brings its own LLVM, so that nothing else is needed to compile; what it
 import ctypes
 import ctypes.util
 import functools
+import itertools
 import sys
 import threading
 from array import array
@@ -43,7 +44,7 @@ class Machine:
         for name in LIBRARY:
             llvm.add_symbol(name, _address(name))
         self.functions: dict[Any, int] = {}
-        self._alone = threading.Lock()
+        self._alone, self._numbers = threading.Lock(), itertools.count()
         self.code: dict[Any, str] = {}
         self.run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(
             self.function("run", emit.run)
@@ -74,7 +75,7 @@ class Machine:
         if (address := self.functions.get(key)) is None:
             import llvmlite.binding as llvm
 
-            name = f"kernel_{len(self.functions)}"
+            name = f"kernel_{next(self._numbers)}"  # never twice, even if Ctrl-C comes before the function is noted
             self.code[key] = _written(name, make, *args, **options)
             compiled = llvm.parse_assembly(self.code[key])
             compiled.verify()

@@ -13,7 +13,7 @@ from ..primitives import Primitive
 
 LIBRARY = (
     "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",
-    "atan2", "hypot", "pow", "sqrt", "fabs",
+    "atan2", "hypot", "pow", "sqrt", "fabs", "fmod", "floor", "ceil", "trunc", "rint", "copysign",
 )  # fmt: skip
 """C's functions."""
 
@@ -68,6 +68,29 @@ def _gelu(v: Writer, x: Any) -> Any:
     return v.mul(v.mul(v(0.5), x), v.call("erfc", v.mul(v.neg(x), v(math.sqrt(0.5)))))
 
 
+def _shifts(v: Writer, r: Any, b: Any, yes: Any, no: Any) -> Any:
+    """yes where C's remainder r has another sign than b, by which Python's differs from it."""
+    zero = v(0.0)
+    return v.choose(v.above(r, zero), v.choose(v.above(zero, b), yes, no), v.choose(
+        v.above(zero, r), v.choose(v.above(b, zero), yes, no), no))  # fmt: skip
+
+
+def _mod(v: Writer, a: Any, b: Any) -> Any:
+    r = v.call("fmod", a, b)
+    return v.choose(v.same(r, v(0.0)), v.call("copysign", v(0.0), b), _shifts(v, r, b, v.add(r, b), r))
+
+
+def _floordiv(v: Writer, a: Any, b: Any) -> Any:
+    """As Python's: the quotient of a without its remainder, which is whole but for rounding."""
+    r, exact = v.call("fmod", a, b), v.div(a, b)
+    q = v.div(v.sub(a, r), b)
+    q = _shifts(v, r, b, v.sub(q, v(1.0)), q)
+    whole = v.call("floor", q)
+    whole = v.choose(v.above(v.sub(q, whole), v(0.5)), v.add(whole, v(1.0)), whole)
+    whole = v.choose(v.same(q, v(0.0)), v.call("copysign", v(0.0), exact), whole)
+    return v.choose(v.same(b, v(0.0)), exact, whole)
+
+
 def maximum(v: Writer, a: Any, b: Any) -> Any:
     return v.choose(v.either(v.at_least(a, b), v.is_nan(a)), a, b)
 
@@ -81,6 +104,9 @@ SCALARS: dict[Primitive, Callable[..., Any]] = {
     ops.sub: lambda v, a, b: v.sub(a, b),
     ops.mul: lambda v, a, b: v.mul(a, b),
     ops.div: lambda v, a, b: v.div(a, b),
+    ops.mod: _mod,
+    ops.floordiv: _floordiv,
+    ops.round: _called("rint"),
     ops.neg: lambda v, x: v.neg(x),
     ops.identity: lambda v, x: x,
     ops.abs: lambda v, x: v.call("fabs", x),

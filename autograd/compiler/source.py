@@ -131,7 +131,7 @@ def _definition(primitive: Primitive) -> str:
 
 def _c_name(primitive: Primitive) -> str:
     """C has functions of these names, or keywords."""
-    return f"{primitive.name}_" if primitive.name in ("abs", "div", *LIBRARY) else primitive.name
+    return f"{primitive.name}_" if primitive.name in ("abs", "div", "round", *LIBRARY) else primitive.name
 
 
 def _at(place: int, *moves: str) -> str:

@@ -87,7 +87,7 @@ class Vectors:
         """A polynomial of our own, an instruction, or C's function of each number."""
         if name in POLYNOMIALS:
             return POLYNOMIALS[name](self, *xs)
-        if name in ("sqrt", "fabs"):
+        if name in ("sqrt", "fabs", "floor", "ceil", "trunc", "rint", "copysign"):
             return self.intrinsic(name, *xs)
         double = ir.DoubleType()
         found = self.module.globals.get(name)
