@@ -57,11 +57,9 @@ class Value:
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _operator
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
-        __pos__ = __neg__ = __abs__ = __round__ = __floor__ = __ceil__ = __trunc__ = _method
-        identity = neg = abs = sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = _method
-        atan = sinh = cosh = tanh = sigmoid = softplus = relu = gelu = silu = erf = floor = ceil = trunc = round = (
-            _method
-        )
+        __pos__ = __neg__ = __abs__ = __round__ = __floor__ = __ceil__ = __trunc__ = identity = neg = abs = _method
+        sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = floor = ceil = trunc = round = _method
+        atan = sinh = cosh = tanh = sigmoid = softplus = relu = gelu = silu = erf = _method
         leaky_relu = elu = clamp = _parametric
 
     def __init__(self, data: Any, *, label: str = "") -> None:

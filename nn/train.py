@@ -93,7 +93,10 @@ class Trainer:
     @contextlib.contextmanager
     def stepping(self) -> Iterator[Callable[[Sequence[Any], Sequence[Any]], float]]:
         """Within the block what it gives is like `step`, for a loop of one's own: faster if the trainer compiles, since
-        parameters and the optimizer's state are read when it begins and brought up to date only when it ends."""
+        parameters and the optimizer's state are read when it begins and brought up to date only when it ends.
+
+        What is changed between two steps counts, but for one Value exchanged for another in a list of Values.
+        """
         ended = False
         with self._turns:
             self._engine()
@@ -188,8 +191,9 @@ class Trainer:
         the same sizes goes on from there, bit for bit, and repeats the validation or callbacks that were cut short;
         with epochs=0 it does no more than that.
         The best weights are those since the last `fit` that came to its end.
-        Raises ValueError for data that does not fit together and FloatingPointError if the loss becomes nan or
-        its gradient not finite.
+        Other threads may call `predict`, `evaluate` and `state_dict` meanwhile, and have their turn between batches.
+        Raises ValueError for data that does not fit together, FloatingPointError if the loss becomes nan or its gradient
+        not finite, and RuntimeError if another thread trains.
         """
         with held() as hold, self._turns:
             self._check_alone()

@@ -228,12 +228,15 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     With params, leaf Values such as `model.parameters()`, f is a loss: the result, called with a batch for each
     argument, returns the mean and adds its gradient to each parameter's `.grad`. Without, it returns what f returns
     for each example, and `value_and_grad` the gradients by the arguments too. A leaf that f uses besides is read anew
-    at each call; Python's own numbers are as they were when f was called. It is called anew for a module's other mode.
+    at each call. When Python's own numbers, or objects, that f uses besides are others, f is called anew: so far as they
+    can be seen, which `compiler/watch.py` says, and a hundred times at most.
 
-    A batch is an array or a list with an entry for each example. An entry is a number or nested lists of them; f is
-    called once for each shape of examples. Whole numbers can be used as indices, by `gather`.
+    A batch is an array or a list with an entry for each example. An entry is a number, or nested lists, tuples and
+    dicts of them; f is called once for each shape of examples, of which the latest 512 are kept. Whole numbers can be
+    used as indices, by `gather`. A copy of what is returned compiles anew.
     Raises TypeError, with what to write instead, where f reads a number, so that the program would hold for that one
-    alone; ValueError for batches that do not fit together; IndexError for an index out of range.
+    alone; ValueError for batches that do not fit together; IndexError for an index out of range; RuntimeError if what f
+    uses besides is another each time.
 
     >>> from autograd import compile, tanh
     >>> neuron = compile(lambda x, w: tanh(x[0] * w + x[1]))
