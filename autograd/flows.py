@@ -7,14 +7,18 @@ where the other factor may be inf or nan the product is chosen by that condition
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import ops
+from .floats import is_node
 from .graph import Node, local_derivatives, operands, topological_order
-from .primitives import Primitive
+from .primitives import TABLE, Primitive
 
 NOTHING = -0.0
+HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
+"""Whose result need not be nan where an operand is; and operations of a user's own are not asked."""
 detached = Primitive("detach", "detach", lambda x: x, (lambda x, y: None,))
 """x, through which nothing flows."""
 Condition = Any
@@ -31,8 +35,28 @@ class Guards:
 
     doubtful: Collection[Node] | None = None
     signs: bool = True
-    skipped: bool = False
-    """Whether a product was left without a guard. If numbers overflow there, nan comes out where none should."""
+    skipped: list[Node] = field(default_factory=list)
+    """Products that were left without a guard. If numbers overflow there, they are nan where they should not."""
+
+
+GUARDS: ContextVar[Guards | None] = ContextVar("guards", default=None)
+"""Those of the sweeps that are recorded now; None guards everything."""
+
+
+def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
+    """Whether nan in one of these nodes comes out as nan wherever it matters: nothing computed from it is compared."""
+    tainted = set(skipped)
+    for node in topological_order(*[y for y in outputs if is_node(y)])[1] if tainted else ():
+        xs = operands(node)
+        if not tainted.isdisjoint(xs):
+            assert node.primitive is not None
+            power = node.primitive is ops.pow and type(xs[1]) is float and xs[1] != 0.0
+            choice = node.primitive is ops.where and xs[0] not in tainted
+            unknown = node.primitive.module != TABLE and node.primitive is not detached
+            if unknown or (node.primitive in HIDING and not power and not choice):
+                return False
+            tainted.add(node)
+    return True
 
 
 class _Reach:
@@ -92,6 +116,7 @@ class TracedFlow:
         self._hots: dict[Any, list[Any]] = {}  # of an index, for each number whether it is that
         self._vectors: dict[Any, Any] = {}
         self._masked: dict[Any, Any] = {}
+        self._open = set[Node]()  # where one of the products that are summed is not guarded
         self._doubtful = set[Node](guards.doubtful or ())  # and what is computed from them
         if self._doubtful:
             for node in topological_order(*roots)[1]:
@@ -142,7 +167,7 @@ class TracedFlow:
             if self._guards.signs or (not finite and self._may_be_nan(owner)):
                 part = ops.where(sure, part, NOTHING)
             elif not finite:
-                self._guards.skipped = True
+                self._guards.skipped.append(part)
         self._add(target, part, self._reach.both(sure, condition))
 
     def _times(self, flowing: Any, partial: Any) -> tuple[Any, Any]:
@@ -175,7 +200,7 @@ class TracedFlow:
         if node in self._picks:
             hots, adjoints = self._picks.pop(node)
             if len(hots) > 1:  # as a product of matrices: nothing is 0 times the adjoint, as within a layer
-                self._guards.skipped = True
+                self._open.add(node)
                 for hot, adjoint in zip(hots, adjoints, strict=True):
                     self._product(node, hot, adjoint, False)
             else:
@@ -198,9 +223,13 @@ class TracedFlow:
         ws, xs = (self._vectors.setdefault(v := tuple(side), v) for side in self._products.pop(x))
         rest = self._pending.get(x)
         if len(ws) > 1:
-            return ops.dot(ws, xs, NOTHING if rest is None else rest)
-        product = ops.mul(xs[0], ws[0])
-        return product if rest is None else ops.add(rest, product)
+            total = ops.dot(ws, xs, NOTHING if rest is None else rest)
+        else:
+            product = ops.mul(xs[0], ws[0])
+            total = product if rest is None else ops.add(rest, product)
+        if x in self._open:
+            self._guards.skipped.append(total)
+        return total
 
     def _through(self, node: Node, adjoint: Any) -> None:
         """Through a `dot`: to each factor of a product the other one, times the adjoint. What flows through several
@@ -210,7 +239,7 @@ class TracedFlow:
         for these, others in ((ws, xs), (xs, ws)):
             for x, other in zip(these, others, strict=True):
                 if type(x) is not float and x in self._active:
-                    self._product(x, other if sure is True else self._guarded(sure, other), adjoint, sure)
+                    self._product(x, other if sure is True else self._guarded(sure, other, x), adjoint, sure)
         if type(bias) is not float and bias in self._active:
             self._add(bias, adjoint, sure)
 
@@ -221,10 +250,11 @@ class TracedFlow:
         pairs[1].append(adjoint)
         self._reach.arrive(x, condition)
 
-    def _guarded(self, sure: Condition, factor: Any) -> Any:
-        """A factor that is finite where nothing flows."""
+    def _guarded(self, sure: Condition, factor: Any, x: Node) -> Any:
+        """A factor, of what flows to x, that is finite where nothing flows."""
         if not self._may_be_nan(factor):
-            self._guards.skipped |= type(factor) is not float
+            if type(factor) is not float:
+                self._open.add(x)
             return factor
         if (found := self._masked.get((sure, factor))) is None:
             self._masked[sure, factor] = found = ops.where(sure, factor, 1.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ops
 from .floats import as_float, is_node
-from .flows import Guards, TracedFlow
+from .flows import GUARDS, Guards, TracedFlow
 from .graph import (
     Node,
     check_unchanged,
@@ -133,14 +133,14 @@ def pull(
     seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool, guards: Guards | None = None
 ) -> list[Any]:
     """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
-    flows. guards: what has to be right where no number can be read; all of it unless told."""
+    flows. guards: what has to be right where no number can be read; else that of `GUARDS`."""
     read, watching = _reader(create_graph)
     roots = [root for root, _ in seeds]
     active, path = active_path(roots, inputs)
     pending: dict[Node, Any] = {}
     with recording():
         if is_symbolic():
-            return TracedFlow(roots, active, guards or Guards()).pull(seeds, inputs, path)
+            return TracedFlow(roots, active, guards or GUARDS.get() or Guards()).pull(seeds, inputs, path)
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
@@ -162,7 +162,7 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
     moved: dict[Node, Any] = dict(tangents)
     with recording():
         if is_symbolic():
-            return TracedFlow(outputs, active, Guards()).push(tangents, outputs, path)
+            return TracedFlow(outputs, active, GUARDS.get() or Guards()).push(tangents, outputs, path)
         for node in path:
             if node in tangents:
                 continue

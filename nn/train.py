@@ -192,8 +192,8 @@ class Trainer:
         with epochs=0 it does no more than that.
         The best weights are those since the last `fit` that came to its end.
         Other threads may call `predict`, `evaluate` and `state_dict` meanwhile, and have their turn between batches.
-        Raises ValueError for data that does not fit together, FloatingPointError if the loss becomes nan or its gradient
-        not finite, and RuntimeError if another thread trains.
+        Raises ValueError for data that does not fit together, FloatingPointError if the loss becomes nan or its
+        gradient not finite, and RuntimeError if another thread trains.
         """
         with held() as hold, self._turns:
             self._check_alone()

@@ -228,7 +228,7 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     With params, leaf Values such as `model.parameters()`, f is a loss: the result, called with a batch for each
     argument, returns the mean and adds its gradient to each parameter's `.grad`. Without, it returns what f returns
     for each example, and `value_and_grad` the gradients by the arguments too. A leaf that f uses besides is read anew
-    at each call. When Python's own numbers, or objects, that f uses besides are others, f is called anew: so far as they
+    at each call. When Python's own numbers or objects that f uses besides are others, f is called anew: so far as they
     can be seen, which `compiler/watch.py` says, and a hundred times at most.
 
     A batch is an array or a list with an entry for each example. An entry is a number, or nested lists, tuples and

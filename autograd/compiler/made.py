@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .. import ops
-from ..flows import Guards
+from ..flows import GUARDS, Guards, surfaces
+from ..graph import Node
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
@@ -95,19 +96,23 @@ class Made:
     ) -> None:  # fmt: skip
         self.shape: Any = None
         self.purpose = purpose
-        self._guards = guards = Guards(signs=purpose == "gradients")
+        skipped = list[Node]()
 
         def traced(*arguments: Any) -> Any:
-            result = f(*arguments)
+            inputs = entries(arguments)
+            doubtful = None if doubt is None else [inputs[i] for i in doubt]
+            token = GUARDS.set(Guards(doubtful, True, skipped))
+            try:
+                result = f(*arguments)
+            finally:
+                GUARDS.reset(token)
             if purpose == "values":
                 return result
             if not isinstance(result, Value | float | int):
                 raise TypeError(f"the function has to return one number, got {type(result).__name__}")
-            inputs = entries(arguments)
-            guards.doubtful = None if doubt is None else [inputs[i] for i in doubt]
             wanted = params if purpose == "training" else inputs
             root = result if isinstance(result, Value) else Value(result)
-            slopes = iter(pull([(root, 1.0)], wanted, True, guards))
+            slopes = iter(pull([(root, 1.0)], wanted, True, Guards(doubtful, purpose == "gradients", skipped)))
             numbers = [0.0 if slope is None else slope for slope in slopes]
             if purpose == "training":
                 return [result, *numbers]
@@ -116,6 +121,12 @@ class Made:
 
         before = Watch(reads)
         found = trace(traced, structures)
+        if not surfaces(entries(found.result), skipped):
+            doubt = None
+            skipped.clear()
+            found = trace(traced, structures)
+        self.skipped = bool(skipped)
+        """Whether nan among the results may be of what must not flow."""
         self._watch = Watch(reads)
         self._watch.leave_out(before)
         self.columns = [len(entries(structure)) for structure in structures]
@@ -135,11 +146,6 @@ class Made:
         self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))
         self.plan: Any = None
         self._alone = threading.Lock()  # native code runs outside of Python's own lock, in memory of the plan
-
-    @property
-    def skipped(self) -> bool:
-        """Whether nan among the results may be of what must not flow."""
-        return self._guards.skipped
 
     @functools.cached_property
     def program(self) -> Program:
