@@ -25,7 +25,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Reach(NamedTuple):
+class Extent(NamedTuple):
     """How far an operand of a call reaches from the places of its rows: the least and the largest offset of a term, and
     how many examples lie side by side there."""
 
@@ -34,7 +34,7 @@ class Reach(NamedTuple):
     examples: int = 1
 
 
-def touched(record: Sequence[int], k: int, reach: Reach) -> Span:
+def touched(record: Sequence[int], k: int, extent: Extent) -> Span:
     """The numbers that a call reads or writes as its k-th operand, in all of its rows."""
     first = last = record[PLACES + k]
     for strides, counts in ((STRIDES_OUTER, OUTER), (STRIDES_INNER, INNER)):
@@ -43,7 +43,7 @@ def touched(record: Sequence[int], k: int, reach: Reach) -> Span:
             first += way
         else:
             last += way
-    return Span(first + reach.least, last + reach.most + reach.examples)
+    return Span(first + extent.least, last + extent.most + extent.examples)
 
 
 def check(what: Any, does: str, span: Span, allowed: Span) -> None:

@@ -17,7 +17,7 @@ from . import emit, memory, rows, straight
 from .arguments import address_of
 from .function import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from .kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
-from .memory import Reach, Span
+from .memory import Extent, Span
 from .nests import Nest, nests, stride
 from .program import Program
 from .scalars import LIBRARY
@@ -135,8 +135,8 @@ class Table(NamedTuple):
     least: int
     most: int
 
-    def reach(self, examples: int) -> Reach:
-        return Reach(self.least, self.most, examples)
+    def extent(self, examples: int) -> Extent:
+        return Extent(self.least, self.most, examples)
 
 
 class Plan:
@@ -303,7 +303,7 @@ class Plan:
         for k, place in enumerate(piece.start):
             own = place >= EACH
             examples = self.capacity if own else 1
-            reach = table.reach(examples) if k < 2 and (table := tables[k]) else Reach(examples=examples)
+            extent = table.extent(examples) if k < 2 and (table := tables[k]) else Extent(examples=examples)
             first, end = self.first_own if own else 0, self.at(self._written[not own])
             if isinstance(kernel, Total) and k > 1:
                 if k < last:  # a total has no bias
@@ -311,7 +311,7 @@ class Plan:
                 first, end = self.first_total, self.first_total + self.totals
             elif k == last:
                 first, end = end, self.at(max(kernel.out) + 1)
-            memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, reach), Span(first, end))
+            memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, extent), Span(first, end))
 
     def code(self) -> list[str]:
         """The code of the functions that the records call."""

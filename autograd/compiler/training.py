@@ -67,6 +67,7 @@ class Training:
         home = Home(self.address, self.params_at, self.address + 8, self.address + 8 * (self._limit + 1))
         self.updates = Updates(home, max_value, self.machine)
         self._plans: dict[Made, Tables] = {}
+        self._in_use: list[Made] = []
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
@@ -194,6 +195,7 @@ class Training:
         updates = self.updates.make(rules, -(-len(order) // batch_size))
         if not all(made.holds() for made in data.made):
             data = self.sorted(data.parts, data.doubts)
+        self._in_use = data.made
         plans = [
             self._plan(made, part, min(batch_size, len(part.rows)))
             for made, part in zip(data.made, data.parts, strict=True)
@@ -302,7 +304,7 @@ class Training:
     def _plan(self, made: Made, part: Part, examples: int) -> Tables:
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
-            known = {*self.cache, *(self._penalty_of or ())}  # of what is known no longer, as its assumptions changed
+            known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
             self._plans[made] = plan = Tables(self, made, examples)
             made.traced = None  # which would take as much memory again
