@@ -32,7 +32,7 @@ EXACT = {
 MILD = [
     "tanh({0})", "maximum({0}, {1})", "minimum({1}, {0})", "where(greater({0}, {1}), {1}, {0})", "abs({0}) - {1}",
     "0.5 * {0} + {1}", "clamp({0}, -2.0, 2.0)", "relu({0} - {1})", "sin({0})", "{0} * {1}", "atan({0})", "neg({0})",
-    "leaky_relu({0}, 0.5)", "where({1}, {0}, {1})",
+    "leaky_relu({0}, 0.5)", "where({1}, {0}, {1})", "{1} * tanh({0}) + 0.7",
 ]  # fmt: skip
 GUARDED = [
     "where({0}, abs({1} * {2} - {3}), 0.0)", "relu({1} * {2})", "where(equal({1}, {1}), {1} * {2}, {3})",
@@ -41,6 +41,7 @@ GUARDED = [
     "clamp({1} * {2}, -1.0, 1.0)", "where({0}, where(equal({1}, {1}), exp({2}), {3}), neg({1}))", "elu({1} * {2}, {3})",
     "where({0}, hypot({1}, {2}), atan2({2}, {1}))", "where({0}, pow({1}, 0.5), pow({2}, 2.0))", "log(relu({1}))",
     "where({0}, {1}, {2}) * where({0}, {3}, {1})",
+    "{1} * {2} + {3}", "where({0}, {1}, 0.0) + where(greater({2}, {1}), {1} * {3}, -0.0)",
 ]  # fmt: skip
 """Branches that are not taken, and hold nan or inf now and then."""
 
@@ -50,7 +51,8 @@ class Writer:
 
     def __init__(self, rng, small):
         self.rng, self.small = rng, small
-        self.sums, self.special, self.rough = rng.random() < 0.6, rng.choice([0.0, 0.0, 0.03, 0.15]), rng.random() < 0.3
+        self.sums, self.special, self.rough = rng.random() < 0.6, rng.choice([0.0, 0.0, 0.03, 0.15]), rng.random() < 0.4
+        self.largest = rng.choice([3, 24, 24])  # with few numbers come more zeros and ties
         rows = 1 if small else rng.randint(1, 4)
         columns = rng.randint(1, 3) if small else rng.choice([2, 3, 5, 8, 9])
         self.shape = [columns if rng.random() < 0.9 else rng.randint(1, 4) for _ in range(rows)]
@@ -64,7 +66,7 @@ class Writer:
         rng = self.rng
         if rng.random() < self.special:
             return rng.choice([0.0, -0.0, math.inf, -math.inf, math.nan, 5e-324, *[1e308, -1e308] * (not self.sums)])
-        return rng.gauss(0.0, 1.0) if self.rough else rng.randint(-24, 24) / 8
+        return rng.gauss(0.0, 1.0) if self.rough else rng.randint(-self.largest, self.largest) / 8
 
     def number(self):
         rng = self.rng
@@ -138,6 +140,8 @@ class Writer:
 
     def elementwise(self):
         n, tree = self.many(), self.tree(self.rng.choice([1, 2, 2, 3]))
+        if self.rng.random() < 0.25:  # no sum of several products: rounded after each operation
+            tree = ["add", *self.rng.sample([["mul", "{0}", "{1}"], "{2}"], 2)]
         columns = [self.vector(n) for _ in range(3)]
         names = []
         for operands in zip(*columns, strict=True):
@@ -242,14 +246,14 @@ class Writer:
         """One number, or nested lists."""
         rng, some = self.rng, self.rng.sample(self.computed, min(len(self.computed), 8))
         ends = [family[-1] for family in self.families[len(self.x) + 1 :]] + some + self.computed[-2:]
-        if rng.random() < 0.7:
+        if rng.random() < 0.65:
             if self.sums and rng.random() < 0.5:
                 return f"{rng.choice(['sum', 'mean', 'logsumexp'])}([{', '.join(ends)}])"
             total = ends[0]
             for name in ends[1:]:
                 total = f"maximum({total}, {name})" if rng.random() < 0.1 else f"({total} + {name})"
             return total
-        if rng.random() < 0.5:
+        if rng.random() < 0.7:
             return f"[{', '.join(self.computed[-33:])}]"
         pair = [rng.choice(ends), self.number()]
         return f"[[{', '.join(ends)}], {pair[0]}, [[{pair[1]}], {pair[0]}, {self.x[0][0]}, 0.5]]"
@@ -353,7 +357,7 @@ def disagreement(program):
     straight.LARGEST_STRAIGHT = 0 if program.kernels else usual
     try:
         for name, f, params, eager in forms(program):
-            eager, compiled = Remembered(eager, program.examples), compile(f, params)
+            eager, compiled = Remembered(eager, program.examples, name != "values"), compile(f, params)
             for size in (1, program.size):  # the first time what runs one example is made, then what runs many
                 if found := differs(name, compiled, eager, params, *program.batch(size)):
                     return f"{name} of {size} examples, {found}\n{program}"
@@ -373,8 +377,8 @@ def disagreement(program):
 class Remembered:
     """Eager results, and what is allowed, of each example once."""
 
-    def __init__(self, f, examples):
-        self.f, self.examples, self.found, self.bounds = f, examples, {}, {}
+    def __init__(self, f, examples, gradients):
+        self.f, self.examples, self.gradients, self.found, self.bounds = f, examples, gradients, {}, {}
 
     def __call__(self, k):
         if k not in self.found:
@@ -384,7 +388,8 @@ class Remembered:
     def allowed(self, k, made):
         if (made, k) not in self.bounds:
             x, i = self.examples[k]
-            self.bounds[made, k] = allowed(made.traced, [*flat(x), *map(float, i)], [p.data for p in made.leaves])
+            inputs, shared = [*flat(x), *map(float, i)], [p.data for p in made.leaves]
+            self.bounds[made, k] = allowed(made.traced, inputs, shared, self.gradients)
         return self.bounds[made, k]
 
 
@@ -435,11 +440,12 @@ def close(a, b, error, loose):
 
 ROUNDED = {"add", "sub", "mul", "div", "sqrt", "neg", "abs", "identity", "relu", "leaky_relu"}
 """One operation of IEEE 754 or none: of the same numbers the same result, to the last bit."""
+JUMPING = {"floor", "ceil", "trunc", "round", "floordiv", "mod"}
 
 
-def allowed(program, inputs, shared):
+def allowed(program, inputs, shared, gradients):
     """For each output how far apart two right results may be, inf for anything, and whether a zero's sign is free."""
-    state = Errors(program, [*inputs, *shared])
+    state = Errors(program, [*inputs, *shared], gradients)
     for slot, (primitive, operands) in enumerate(program.instructions, program.first):
         state.step(slot, primitive, operands)
     return [(state.error[y], state.loose[y]) for y in program.outputs]
@@ -449,10 +455,10 @@ class Errors:
     """For each slot: its number, how far off another right one may be, whether the sign of its zero is free; of a sum
     of products how many products it has, and the size of its terms, inf if they overflow."""
 
-    def __init__(self, program, before):
+    def __init__(self, program, before, gradients):
         self.y = program.slots(before, program.constants)
-        self.gathers = any(p.name == "gather" for p, _ in program.instructions)
-        # eagerly a gather is no node, and gradients that meet there are added in another order
+        # eagerly a gather is no node: gradients that meet there are added in another order
+        self.reordered = gradients and any(p.name == "gather" for p, _ in program.instructions)
         self.error, self.loose, self.products = ([kind] * len(self.y) for kind in (0.0, False, 0))
         self.size = [abs(x) if x is not None and math.isfinite(x) else 0.0 for x in self.y]
 
@@ -511,6 +517,8 @@ class Errors:
         if name in ("greater", "greater_equal", "equal", "sign"):
             apart = xs[0] - (xs[1] if len(xs) > 1 else 0.0)
             return math.inf if abs(apart) <= sum(errors) and sum(errors) > 0.0 else 0.0
+        if name in JUMPING:
+            return math.inf if any(errors) or any(map(self.sign_is_free, operands[1:])) else 0.0
         if name in ("maximum", "minimum", "amax", "clamp"):
             return max(errors)
         poles = {"div": operands[1:], "pow": operands[:1], "atan2": operands}.get(name, ())
@@ -532,7 +540,7 @@ class Errors:
 
     def rounding(self, slot, name, xs, flat_operands, summed):
         """The error of the operation itself."""
-        if summed or (name == "add" and self.gathers):
+        if summed or (name == "add" and self.reordered):
             exact = all(self.error[k] == 0.0 and coarse(self.y[k]) for k in flat_operands)
             return 0.0 if exact else 2.0 * math.ulp(self.size[slot])
         if name in ROUNDED and not any(self.error[k] for k in flat_operands):
