@@ -128,6 +128,9 @@ def test_derivatives_at_special_numbers_have_their_signs(primitive):
 def test_transforms_within_keep_signs_and_nothing():
     assert math.copysign(1.0, compile(grad(relu))([-1.0])[0]) == 1.0
     assert compile(lambda x: 1.0 / grad(relu)(x))([-1.0]) == [inf]
+    added = lambda x: x * -0.0 + relu(x) + 0.0 * maximum(-x, 0.0)  # noqa: E731 (where nothing flows, nothing is added)
+    assert all(map(identical, compile(grad(added))([-1.0, 1.0]), [grad(added)(-1.0), grad(added)(1.0)]))
+    assert math.copysign(1.0, grad(added)(-1.0)) == -1.0
     f = lambda x: where(x[0] > 0, x[0] * x[1], x[1] ** 0.5)  # noqa: E731
     X = [[1.0, -2.0], [-1.0, 0.0], [-1.0, 4.0], [0.5, nan]]
     for transform in (grad, value_and_grad, hessian):
