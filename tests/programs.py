@@ -457,8 +457,8 @@ class Errors:
 
     def __init__(self, program, before, gradients):
         self.y = program.slots(before, program.constants)
-        # eagerly a gather is no node: gradients that meet there are added in another order
-        self.reordered = gradients and any(p.name == "gather" for p, _ in program.instructions)
+        # eagerly a gather is no node, and what flows through dots is added last: gradients meet in another order
+        self.reordered = gradients and any(p.name in ("gather", "dot") for p, _ in program.instructions)
         self.error, self.loose, self.products = ([kind] * len(self.y) for kind in (0.0, False, 0))
         self.size = [abs(x) if x is not None and math.isfinite(x) else 0.0 for x in self.y]
 
