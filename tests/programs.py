@@ -459,6 +459,7 @@ class Errors:
         self.y = program.slots(before, program.constants)
         # eagerly a gather is no node, and what flows through dots is added last: gradients meet in another order
         self.reordered = gradients and any(p.name in ("gather", "dot") for p, _ in program.instructions)
+        self.fused = [False] * len(self.y)  # products that were rounded, which may be added without
         self.error, self.loose, self.products = ([kind] * len(self.y) for kind in (0.0, False, 0))
         self.size = [abs(x) if x is not None and math.isfinite(x) else 0.0 for x in self.y]
 
@@ -481,6 +482,7 @@ class Errors:
         """Whether this is a sum whose order is free."""
         if name in ("mul", "pow"):  # a power may be a product
             self.products[slot] = 1
+            self.fused[slot] = not all(coarse(self.y[k]) for k in operands)
             if name == "mul" and all(math.isfinite(self.y[k]) for k in operands):
                 self.size[slot] = abs(self.y[operands[0]] * self.y[operands[1]])
         elif name in ("identity", "where"):
@@ -541,7 +543,7 @@ class Errors:
     def rounding(self, slot, name, xs, flat_operands, summed):
         """The error of the operation itself."""
         if summed or (name == "add" and self.reordered):
-            exact = all(self.error[k] == 0.0 and coarse(self.y[k]) for k in flat_operands)
+            exact = all(self.error[k] == 0.0 and coarse(self.y[k]) and not self.fused[k] for k in flat_operands)
             return 0.0 if exact else 2.0 * math.ulp(self.size[slot])
         if name in ROUNDED and not any(self.error[k] for k in flat_operands):
             return 0.0
