@@ -49,8 +49,8 @@ class Eager:
         self._buffers = [buffer for _, buffer in task.model.named_buffers()]
 
     def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
-        """Examples to make steps with."""
-        return as_lists(X), as_lists(Y)
+        """Examples to make steps with, which nobody else changes."""
+        return copied(as_lists(X)), copied(as_lists(Y))
 
     def order(self, size: int, seed: int) -> Sequence[int]:
         """In which the examples come."""
@@ -59,6 +59,10 @@ class Eager:
     def ahead(self, step: int) -> int:
         """How many batches to compute at a time."""
         return 1
+
+    def reached(self, step: int) -> int:
+        """How many steps were made, of which so many were counted."""
+        return step
 
     def store(self) -> None:
         """Brings Values and state up to date; here they always are."""
@@ -111,6 +115,13 @@ class Eager:
     def outputs(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example."""
         return [as_numbers(output) for output in self.task.model.batch(X)]
+
+
+def copied(x: Any) -> Any:
+    """Nested lists, tuples and dicts of the same numbers."""
+    if isinstance(x, dict):
+        return {name: copied(y) for name, y in x.items()}
+    return [copied(y) for y in x] if type(x) is list else tuple(map(copied, x)) if type(x) is tuple else x
 
 
 def recorded(loss: Any) -> Any:

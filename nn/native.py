@@ -86,7 +86,8 @@ class Native:
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
         """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
         begin = time.perf_counter()
-        log = self._training.run(data, order, batch_size, step, self._prepared(data, order, step))
+        rules = self._prepared(data, order, step)
+        log = self._training.run(data, order, batch_size, step, rules)
         taken, made = time.perf_counter() - begin, -(-len(order) // batch_size)
         self._ahead = max(1, min(2 * made, int(made * STRETCH / max(taken, 1e-9))))
         return self._found(log)
@@ -128,6 +129,10 @@ class Native:
         self._training.load(self.optimizer.state, self._sizes)
         self._loaded = True
 
+    def reached(self, step: int) -> int:
+        """How many steps were made, of which so many were counted."""
+        return max(step, self._training.reached()) if self._loaded else step
+
     def store(self) -> None:
         """Brings Values and state up to date."""
         if self._loaded:
@@ -167,7 +172,7 @@ class Native:
                 return tuple([taken(f"{name}[{i}]", y) for i, y in enumerate(x)])
             if isinstance(x, bool) or not isinstance(x, float | int):
                 return x
-            names.append(name.replace("lr", "learning rate") if name == "lr" else name)
+            names.append("learning rate" if name == "lr" else name)
             numbers.append(float(x))
             return _Place(len(numbers) - 1)
 
@@ -178,7 +183,8 @@ class Native:
                 p, g, state, *besides
             )
 
-        return Rule(apply, 0, repr(places), tuple(numbers), tuple(names), (optimizer.rule,))
+        key = repr(places), getattr(optimizer.rule, "__func__", optimizer.rule)
+        return Rule(apply, 0, key, tuple(numbers), tuple(names), (optimizer.rule,))
 
 
 class _Place(NamedTuple):

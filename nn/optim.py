@@ -41,6 +41,8 @@ class Optimizer(Formula):
     """
 
     formula, subject = "rule", "params"
+    unwatched = ("state", "parameters", "param_groups", "defaults", "_moved")
+    """What a compiled rule is given, or does not read."""
     estimate_every: int = 0
     """After how many steps the `Trainer` calls `estimate(loss)` again; never if 0."""
 

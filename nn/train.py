@@ -98,7 +98,7 @@ class Trainer:
         What is changed between two steps counts, but for one Value exchanged for another in a list of Values.
         """
         ended = False
-        with self._turns:
+        with self._turns.taken():
             self._engine()
 
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
@@ -107,15 +107,17 @@ class Trainer:
             if len(Xb) != len(yb):
                 found = f"{len(Xb)} examples and {len(yb)} targets"
                 raise ValueError(f"step expected as many targets as examples, got {found}")
-            with self._turns:
+            with self._turns.taken():
                 self._check_alone()
-                return self._counted(self._engine(quick=True).once(Xb, yb, self.steps))
+                engine = self._engine(quick=True)
+                self.steps = engine.reached(self.steps)  # Ctrl-C may have come before a step was counted
+                return self._counted(engine.once(Xb, yb, self.steps))
 
         try:
             yield step
         finally:
             ended = True
-            with self._turns:
+            with self._turns.taken():
                 self._settle()
 
     def _counted(self, found: Steps) -> float:
@@ -159,13 +161,14 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies: without what makes steps, which is made anew."""
-        with self._turns:
+        with self._turns.taken():
             self._settle()
             return vars(self) | {"_engine_in_use": None, "_fitting": 0}
 
     def _settle(self) -> None:
         """Brings parameters and the optimizer's state up to date, before Python looks at them."""
         if self._engine_in_use is not None:
+            self.steps = self._engine_in_use.reached(self.steps)
             self._engine_in_use.store()
 
     @Shortened()
@@ -195,15 +198,15 @@ class Trainer:
         Raises ValueError for data that does not fit together, FloatingPointError if the loss becomes nan or its
         gradient not finite, and RuntimeError if another thread trains.
         """
-        with held() as hold, self._turns:
+        with held() as hold, self._turns.taken():
             self._check_alone()
-            self._fitting = threading.get_ident()
+            before, self._fitting = self._fitting, threading.get_ident()
             try:
                 self._fit(hold, X, Y, epochs, batch_size, validation, validate_every, patience, callbacks, progress)
             except KeyboardInterrupt:
                 self.history.interrupted = True
             finally:
-                self._fitting = 0
+                self._fitting = before
                 self._settle()
         return self.history
 
@@ -350,12 +353,12 @@ class Trainer:
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[Any]:
         """Within the block the model is in evaluation mode, and nothing is recorded; gives what evaluates."""
-        with self._turns:
+        with self._turns.taken():
             engine = self._engine()
-            engine.store()
+            self._settle()
             modes = [(module, module.training) for _, module in self.model.named_modules()]
-            self.model.eval()
             try:
+                self.model.eval()
                 with no_grad():
                     yield engine
             finally:
@@ -365,7 +368,7 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Everything that training goes on with, as plain data."""
         names = ("model", "optimizer", "scheduler", "history")
-        with self._turns:
+        with self._turns.taken():
             self._settle()
             parts = {name: part for name in names if (part := getattr(self, name)) is not None}
             state = {name: part.state_dict() for name, part in parts.items()}
@@ -373,7 +376,7 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
-        with self._turns:
+        with self._turns.taken():
             self._settle()
             history, counters = History(**state["history"]), counters_of(state, self.scheduler is not None)
             self.optimizer.load_state_dict(state["optimizer"])

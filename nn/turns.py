@@ -1,66 +1,48 @@
-"""Taking turns: one thread at a time has a trainer, and whoever has waited longest comes next."""
+"""Taking turns: one thread at a time has a trainer, and those who wait have their turn before it is taken again."""
 
 import contextlib
 import threading
-from collections import deque
+import time
 from collections.abc import Iterator
+
+PAUSE = 0.001
+"""So many seconds are left to others who wait."""
 
 
 class Turns:
-    """A lock for `with`, which the thread that has it may take again. Copies are locks of their own."""
+    """A lock, which the thread that has it may take again. Copies are locks of their own.
+
+    Ctrl-C may come anywhere: the lock itself is one of C's, within a `with` statement, and so is always given back.
+    """
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._owner: int | None = None
-        self._depth = 0
-        self._waiting = deque[tuple[int, threading.Lock]]()
+        self._lock = threading.RLock()
+        self._waiting = set[int]()  # threads; one that was interrupted may be left over, which only costs a pause
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Within the block this thread has its turn."""
+        self._ask()
+        with self._lock:
+            self._waiting.discard(threading.get_ident())
+            yield
+
+    def _ask(self) -> None:
         me = threading.get_ident()
-        if self._owner == me:
-            self._depth += 1
-            return
-        with self._guard:
-            if self._owner is None:
-                self._owner, self._depth = me, 1
-                return
-            place = me, threading.Lock()
-            place[1].acquire()
-            self._waiting.append(place)
-        try:
-            place[1].acquire()  # until it is handed over
-        except BaseException:
-            with self._guard:
-                if place in self._waiting:
-                    self._waiting.remove(place)
-                else:
-                    self._pass_on()
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            with self._guard:
-                self._pass_on()
-
-    def _pass_on(self) -> None:
-        self._owner, self._depth = None, 0
-        if self._waiting:
-            owner, gate = self._waiting.popleft()
-            self._owner, self._depth = owner, 1
-            gate.release()
+        if self._waiting - {me}:
+            time.sleep(PAUSE)
+        self._waiting.add(me)
 
     @contextlib.contextmanager
     def given_away(self) -> Iterator[None]:
-        """Within the block others may have their turn."""
-        depth = self._depth
-        with self._guard:
-            self._pass_on()
+        """Within the block others may have their turn. The thread has taken it once."""
+        self._lock.release()
         try:
             yield
         finally:
-            self.__enter__()
-            self._depth = depth
+            self._ask()
+            self._lock.acquire()
+            self._waiting.discard(threading.get_ident())
 
     def pause(self) -> None:
         """Lets those have their turn who wait for it now."""

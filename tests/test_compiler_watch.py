@@ -1,10 +1,13 @@
 """What a trace read besides its arguments: when it changes, everything is traced anew."""
 
+import argparse
+import array as arrays
 import copy
 import functools
 import math
 import pickle
 import types
+from collections import Counter, OrderedDict, deque
 
 import numpy as np
 import pytest
@@ -27,6 +30,33 @@ class Config:
 
     def shifted(self, x):
         return x * self.factor + self.offset
+
+    def __matmul__(self, x):
+        return self.offset * x
+
+
+class Helper:
+    scale = 2.0
+
+    @staticmethod
+    def act(x):
+        return LIMITS["low"] * x
+
+    @classmethod
+    def scaled(cls, x):
+        return cls.scale * x
+
+    @property
+    def low(self):
+        return LIMITS["low"]
+
+
+class Heir(Helper):
+    pass
+
+
+class Listed(list):
+    scale = 2.0
 
 
 class Scaled(Module):
@@ -59,6 +89,12 @@ def cases():
     def bound(change, target=config):
         return lambda: setattr(target, *change)
 
+    def named(x):
+        return named.scale * x
+
+    named.scale = 2.0
+    keyed = functools.partial(lambda x, c: c * x, c=2.0)
+
     @primitive(lambda x, out: k[0])
     def tripled(x):
         return k[0] * x
@@ -77,6 +113,22 @@ def cases():
     yield "a default", lambda x, c=k: c[0] * x, lambda: k.__setitem__(0, 0.25)
     yield "a partial", partial, lambda: partial.args[0].__setitem__(0, 9.0)
     yield "a rule of one's own", lambda x: tripled(x), lambda: k.__setitem__(0, 3.5)
+    names, ordered, queue = argparse.Namespace(k=2.0), OrderedDict(k=2.0), deque([2.0, 3.0])
+    numbers, listed, counter = arrays.array("d", [2.0]), Listed([2.0]), Counter(a=2)
+    yield "argparse's names", lambda x: names.k * x, lambda: setattr(names, "k", 5.0)
+    yield "an ordered dict", lambda x: ordered["k"] * x, lambda: ordered.__setitem__("k", 5.0)
+    yield "a counter", lambda x: counter["a"] * x, lambda: counter.update("aaa")
+    yield "a queue", lambda x: queue[0] * x, queue.popleft
+    yield "numbers of one type", lambda x: numbers[0] * x, lambda: numbers.__setitem__(0, 7.0)
+    yield "a list's own attribute", lambda x: listed.scale * listed[0] * x, lambda: setattr(listed, "scale", 9.0)
+    yield "a static method", lambda x: Helper.act(x), lambda: LIMITS.__setitem__("low", 4.0)
+    yield "a class method", lambda x: Helper.scaled(x), lambda: setattr(Helper, "scale", 6.0)
+    yield "a property", lambda x: Helper().low * x, lambda: LIMITS.__setitem__("low", 4.0)
+    yield "an inherited attribute", lambda x: Heir.scale * x, lambda: setattr(Helper, "scale", 8.0)
+    yield "one set on the heir", lambda x: Heir.scale * x, lambda: setattr(Heir, "scale", 0.5)
+    yield "an operator of one's own", lambda x: x * (config @ 2.0), bound(("offset", 3.0))
+    yield "keywords of a partial", keyed, lambda: keyed.keywords.__setitem__("c", 7.0)
+    yield "a function's attribute", named, lambda: setattr(named, "scale", 7.0)
     yield "a module's attribute", lambda x: model(x), lambda: setattr(model, "slope", 4.0)
     yield "its forward", lambda x: model(x), lambda: setattr(model, "forward", lambda x: 3.0 * x)
     yield "its class's", lambda x: model(x), lambda: setattr(Scaled, "power", 3.0)
@@ -88,6 +140,11 @@ def _restored(monkeypatch):
     monkeypatch.setattr(Config, "factor", 2.0)
     monkeypatch.setattr(Scaled, "power", 2.0)
     monkeypatch.setitem(LIMITS, "inner", [3.0, 4.0])
+    monkeypatch.setitem(LIMITS, "low", 1.0)
+    monkeypatch.setattr(Helper, "scale", 2.0)
+    yield
+    if "scale" in vars(Heir):
+        del Heir.scale
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in cases()])
@@ -137,6 +194,38 @@ def test_what_no_code_names_may_change():
         model.note_of_mine = i
         compiled([1.0])
     assert [*map(len, compiled._made.made.values())] == [1]
+
+
+log, items = [], []
+
+
+def test_names_that_only_look_alike_are_not_watched():
+    class Logged(Module):
+        def __init__(self):
+            self.w, self.items, self.keys, self.data, self.update = Value(2.0), [], [], [], []
+
+        def forward(self, x):
+            return self.w * x.exp().log()
+
+    model, calls = Logged(), []
+
+    def f(x):
+        calls.append(1)
+        return model(x)
+
+    compiled, number = compile(f), np.float64(0.5)
+    model.same = number
+    for i in range(15):
+        compiled([1.0])
+        for own in (log, items, model.items, model.keys, model.data, model.update):
+            own.append(i)
+    assert len(calls) == 1
+    half = compile(lambda x: config.offset * x)
+    config = Config()
+    for _ in range(5):
+        config.offset = np.float64(0.5)
+        assert half([2.0]) == [1.0]
+    assert [*map(len, half._made.made.values())] == [1]
 
 
 def test_exchanged_layers_weights_and_activations_under_compile():

@@ -36,58 +36,58 @@ from nn.turns import Turns
 pytest.importorskip("llvmlite")
 
 
-def test_a_turn_goes_to_whoever_has_waited_longest():
+def test_those_who_wait_have_their_turn():
     turns, order = Turns(), []
 
     def take(name):
-        with turns, turns:
+        with turns.taken(), turns.taken():
             order.append(name)
 
     threads = [threading.Thread(target=take, args=(i,)) for i in range(5)]
-    with turns:
-        for i, thread in enumerate(threads):
+    with turns.taken():
+        for thread in threads:
             thread.start()
-            while len(turns._waiting) <= i:
-                time.sleep(0.001)
+        while len(turns._waiting) < 5:
+            time.sleep(0.001)
         order.append("first")
-        turns.pause()
+        while turns._waiting:
+            turns.pause()
         order.append("last")
     for thread in threads:
         thread.join()
-    assert order == ["first", 0, "last", 1, 2, 3, 4] or order == ["first", 0, 1, 2, 3, 4, "last"]
+    assert sorted(map(str, order[1:-1])) == ["0", "1", "2", "3", "4"]
+    assert (order[0], order[-1]) == ("first", "last")
 
 
-def test_an_interrupt_while_waiting_leaves_the_queue(monkeypatch):
-    turns = Turns()
-
-    class Broken:
-        def __init__(self):
-            self.calls = 0
-
-        def acquire(self):
-            self.calls += 1
-            if self.calls == 2:
-                raise KeyboardInterrupt
-
-        def release(self): ...
-
-    with turns:
-        caught = []
-
-        def wait():
-            monkeypatch.setattr("nn.turns.threading.Lock", Broken)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_ctrl_c_in_a_loop_of_steps_keeps_no_turn_and_loses_no_count(compiled):
+    X, Y = (np.array(x) for x in task())
+    (t,) = (both(lambda p: Adam(p, lr=1e-4))[compiled],)
+    t.predict(X[:2])
+    rng, before, came = random.Random(0), signal.signal(signal.SIGALRM, signal.default_int_handler), 0
+    size = 8 if compiled else 1
+    try:
+        for _ in range(150):
             try:
-                with turns:
-                    pass
+                with t.stepping() as step:
+                    step(X[:size], Y[:size])
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(2e-4, 2e-3))
+                    while True:
+                        step(X[:size], Y[:size])
             except KeyboardInterrupt:
-                caught.append(1)
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        thread.join()
-        assert caught == [1]
-        assert not turns._waiting
-    assert turns._owner is None
+                came += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            found = []
+            thread = threading.Thread(target=lambda found=found: found.append(t.state_dict()), daemon=True)
+            thread.start()
+            thread.join(20)
+            (state,) = found
+            if compiled:
+                assert state["steps"] == state["optimizer"]["state"][0][0]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came == 150
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -141,7 +141,12 @@ def test_training_has_one_owner():
             thread.start()
             thread.join()
 
-    t.fit(X, Y, epochs=1, callbacks=[during], progress=False)
+    def nested(t):
+        if t.epoch == 1:
+            t.fit(X, Y, epochs=1, progress=False)
+        during(t)
+
+    t.fit(X, Y, epochs=1, callbacks=[nested], progress=False)
     assert errors == ["another thread runs fit of this trainer; it alone may train until that ends"] * 2
     t.fit(X, Y, epochs=1, progress=False)
 
@@ -312,6 +317,38 @@ def test_a_rule_that_reads_an_attribute_of_its_own():
             for _ in range(4):
                 step(np.array(X), np.array(Y))
                 change(t)
+    same(*trainers)
+
+
+def test_a_rule_with_memory_is_traced_once():
+    calls = []
+
+    class Own(Optimizer):
+        def rule(self, parameter, gradient, state, *, lr=0.1, momentum=0.9):
+            calls.append(1)
+            (v,) = state or (0.0,)
+            v = momentum * v + gradient
+            return parameter - lr * v, (v,)
+
+    X, Y = task()
+    (_, t) = both(Own)
+    for _ in range(10):
+        t.step(X, Y)
+    t.fit(X, Y, epochs=10, callbacks=[lambda t: None], progress=False)
+    assert len(calls) <= 3
+
+
+def test_examples_that_a_callback_changes_are_those_of_the_beginning():
+    X, Y = task()
+    trainers = both(lambda p: SGD(p, lr=0.1))
+    for t in trainers:
+        own = [list(x) for x in X]
+
+        def change(_, own=own):
+            for x in own:
+                x[0] += 1.0
+
+        t.fit(own, Y, epochs=3, callbacks=[change], progress=False)
     same(*trainers)
 
 

@@ -7,9 +7,10 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterator, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
-from ..value import Value
+from ..floats import as_float
 from .trace import Structure
 
 
@@ -168,10 +169,18 @@ def _of_list(x: Sequence[Any], kind: type | None = None) -> Argument | None:
     if dict in kinds or (sizes and int in kinds and len(kinds) > 1):  # perhaps indices among other numbers
         return None
     kind = kind or (int if _are_whole(kinds, level) else float)
-    return _regular(kind, tuple(sizes), array("d", level), len(x))
+    return _regular(kind, tuple(sizes), _doubles(level), len(x))
 
 
 NESTED = {list, tuple}
+
+
+def _doubles(numbers: Sequence[Any]) -> "array[float]":
+    """OverflowError, in our words, for a number that no float can hold."""
+    try:
+        return array("d", numbers)
+    except OverflowError:
+        return array("d", map(as_float, numbers))
 
 
 def _offers_a_list(kind: type) -> bool:
@@ -189,7 +198,7 @@ def _plain(x: Any) -> Any:
 def _are_whole(kinds: set[type], numbers: Sequence[Any]) -> bool:
     """Whether all are whole numbers. TypeError if some are no numbers."""
     for kind in kinds:
-        if not hasattr(kind, "__float__") or issubclass(kind, Value):
+        if not issubclass(kind, Real):
             x = next(x for x in numbers if type(x) is kind)
             raise TypeError(f"expected numbers, or lists of them, got {x!r} ({kind.__name__})")
     return bool(kinds) and all(hasattr(kind, "__index__") for kind in kinds)
@@ -249,7 +258,7 @@ def _irregular(x: Sequence[Any], whole: dict[Any, bool]) -> Argument:
     mixed = [int if all(hasattr(y, "__index__") for y in column) else float for column in zip(*numbers, strict=True)]
     key, kinds = _structure(x[0], (), whole, None), iter(mixed)
     structure = _structure(x[0], (), whole, kinds)
-    flat = array("d", itertools.chain.from_iterable(numbers))
+    flat = _doubles(list(itertools.chain.from_iterable(numbers)))
     return Argument(structure, _shape(x[0]) + str(key), flat, len(mixed), len(x), True)
 
 

@@ -105,6 +105,7 @@ class Training:
         """Takes over the parameters' numbers and their states, those of groups of so many."""
         first = self._first
         self.home[first : first + len(self.params)] = [p._data for p in self.params]
+        self.cells[steps.STEP] = 0
         self.updates.load(states, counts)
         self._ready.clear()
         for plan in self._plans.values():
@@ -118,6 +119,10 @@ class Training:
         for p, g in zip(self.params, self.home[1 : 1 + count], strict=True):
             p._grad = min(max(g * factor, -most), most)
         return self.updates.states(counts)
+
+    def reached(self) -> int:
+        """The number of steps after the latest one since `load`; 0 before the first."""
+        return self.cells[steps.STEP]
 
     def gradients(self) -> list[float]:
         """The mean gradient of the latest step, before clipping."""

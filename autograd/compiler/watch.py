@@ -3,13 +3,18 @@
 They are found by looking at the function: at its closure, at the globals and attributes that its code names, and at
 what is within them. A program holds as long as all of them are what they were. What the function itself changes while
 it is traced, such as a list of calls, is none of its inputs. Not seen are attributes asked for by `getattr`, what is in
-slots, in properties, in files and in lists of more than 10,000 entries, and what code of other packages reads.
+slots, context variables, caches, files and lists of more than 10,000 entries, and what code of other packages reads.
 """
 
+import argparse
+import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Number
 from typing import Any, ClassVar, NamedTuple
 
 from ..primitives import TABLE, Primitive
@@ -111,8 +116,8 @@ class Watch:
         elif isinstance(x, Primitive):
             yield from ((f, x.name) for f in (x.forward, *x.partials) if x.module != TABLE)
         elif isinstance(x, functools.partial):
-            yield from ((y, name) for y in (x.func, *x.args, *x.keywords.values()))
-        elif isinstance(x, list | dict | set | tuple):
+            yield from ((y, name) for y in (x.func, x.args, x.keywords))
+        elif isinstance(x, list | dict | set | tuple | deque):
             if len(x) <= LONGEST:
                 entries = x.values() if isinstance(x, dict) else x
                 only_values = {*map(type, entries)} == {Value}
@@ -121,12 +126,12 @@ class Watch:
                     (self._vectors if only_values else self._lists)[id(x)] = kept
                 if not only_values:
                     yield from ((y, f"{name}[...]") for y in entries)
-        elif hasattr(x, "tobytes") and hasattr(x, "dtype"):
-            if x.size <= LONGEST and x.dtype.kind != "O":
+            if hasattr(x, "__dict__"):  # of a subclass
+                self._objects.append((x, name))
+        elif isinstance(x, array) or (hasattr(x, "tobytes") and hasattr(x, "dtype") and x.dtype.kind != "O"):
+            if len(x.tobytes()) <= 8 * LONGEST:
                 self._quick[id(x)] = Sight(f"what is in {name}", x.tobytes, x.tobytes())
-        elif isinstance(x, Watched | types.SimpleNamespace) or _is_of_user(
-            (x if isinstance(x, type) else kind).__module__
-        ):
+        elif isinstance(x, Watched | types.SimpleNamespace | argparse.Namespace) or _is_of_user(_module_of(x)):
             self._objects.append((x, name))
 
     def _function(self, f: types.FunctionType, name: str) -> Iterator[tuple[Any, str]]:
@@ -138,14 +143,11 @@ class Watch:
             yield found, variable
         if not of_user:
             return
-        yield from ((x, name) for x in (f.__defaults__, f.__kwdefaults__, getattr(f, "__wrapped__", None)))
-        names = {*_names(f.__code__)}
-        self._names |= names
+        yield from ((x, name) for x in (f.__defaults__, f.__kwdefaults__, f.__dict__ or None))
+        names, attributes = _named(f.__code__)
+        self._names |= attributes
         for variable in names & f.__globals__.keys():
             yield from self._item(f.__globals__, variable, variable)
-            if isinstance(module := f.__globals__[variable], types.ModuleType) and _is_of_user(module.__name__):
-                for inner in names & vars(module).keys():
-                    yield from self._item(vars(module), inner, f"{variable}.{inner}")
 
     def _item(self, names: dict[str, Any], variable: str, name: str) -> Iterator[tuple[Any, str]]:
         found = names[variable]
@@ -154,17 +156,19 @@ class Watch:
 
     def _members(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
         """The methods and attributes of an object that any code names, but those that have been entered."""
-        for kind in type(x).__mro__:
-            for method, f in vars(kind).items():
-                if isinstance(f, types.FunctionType) and (id(kind), method) not in self._entered:
-                    if kind.__module__.partition(".")[0] in OWN and method != "__init__":
-                        self._entered.add((id(kind), method))
-                        self._names |= {*_names(f.__code__)}
-                    elif method in self._names and _is_of_user(kind.__module__):
-                        self._entered.add((id(kind), method))
-                        yield f, f"{name}.{method}"
+        for kind in _classes(x):
+            for method, found in vars(kind).items():
+                f = _function_of(found)
+                if not isinstance(f, types.FunctionType) or (id(kind), method) in self._entered:
+                    continue
+                if kind.__module__.partition(".")[0] in OWN and method != "__init__":
+                    self._entered.add((id(kind), method))
+                    self._names |= _own_attributes(f.__code__)
+                elif _is_of_user(kind.__module__) and (method in self._names or _is_operator(method)):
+                    self._entered.add((id(kind), method))
+                    yield f, f"{name}.{method}"
         left_out = getattr(x, "unwatched", ())
-        for attribute, found in getattr(x, "__dict__", {}).items():
+        for attribute, found in list(getattr(x, "__dict__", {}).items()):
             if attribute in self._names and attribute not in left_out and (id(x), attribute) not in self._entered:
                 self._entered.add((id(x), attribute))
                 yield found, f"{name}.{attribute}"
@@ -175,9 +179,9 @@ class Watch:
         for attribute in (own.keys() & self._names) - left_out | CALLED:
             look = functools.partial(own.get, attribute, NOWHERE)
             (self._attributes if counts else self._quick)[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
-        kinds = [kind for kind in type(x).__mro__ if _is_of_user(kind.__module__)]
+        kinds = [kind for kind in _classes(x) if _is_of_user(kind.__module__)]
         for attribute in self._names.intersection(*[[y for kind in kinds for y in vars(kind)]]) - own.keys() - left_out:
-            look = functools.partial(_of_class, type(x), own, attribute)
+            look = functools.partial(_of_class, _classes(x), own, attribute)
             self._quick[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
 
 
@@ -206,21 +210,49 @@ def _same(a: Any, b: Any) -> bool:
     if a is b:
         return True
     try:
-        return (
-            type(a) is type(b) and type(a) in COMPARED and bool(a == b) and (type(a) is not float or str(a) == str(b))
-        )
+        alike = type(a) is type(b) and isinstance(a, COMPARED) and bool(a == b)
+        return alike and (not isinstance(a, float) or str(a) == str(b))
     except Exception:  # an entry that cannot be compared is another one
         return False
 
 
-COMPARED = {int, float, bool, str, bytes, complex, list, dict, set, tuple}
+COMPARED = (Number, str, bytes, list, dict, set, tuple, deque)
 
 
-def _of_class(kind: type, own: dict[str, Any], attribute: str) -> Any:
-    """An attribute that the object itself has not: its class's, unless that is computed."""
+def _classes(x: Any) -> tuple[type, ...]:
+    """The classes whose attributes an object, or a class itself, has."""
+    return x.__mro__ if isinstance(x, type) else type(x).__mro__
+
+
+def _module_of(x: Any) -> str:
+    if isinstance(x, types.ModuleType):
+        return x.__name__
+    return str((x if isinstance(x, type) else type(x)).__module__)
+
+
+def _function_of(x: Any) -> Any:
+    """The function that a member of a class runs."""
+    if isinstance(x, property):
+        return x.fget
+    return getattr(x, "__func__", None) or getattr(x, "func", None) or x
+
+
+def _is_operator(method: str) -> bool:
+    """Whether Python calls a method by itself, other than to make or to show an object."""
+    return method[:2] == method[-2:] == "__" and method not in UNCALLED
+
+
+UNCALLED = {
+    "__init__", "__new__", "__init_subclass__", "__post_init__", "__repr__", "__str__", "__setattr__", "__del__",
+    "__getstate__", "__setstate__", "__reduce__", "__copy__", "__deepcopy__",
+}  # fmt: skip
+
+
+def _of_class(kinds: tuple[type, ...], own: Mapping[str, Any], attribute: str) -> Any:
+    """An attribute that the object itself may have not: then its class's."""
     if attribute in own:
         return own[attribute]
-    return next((vars(k)[attribute] for k in kind.__mro__ if attribute in vars(k)), NOWHERE)
+    return next((vars(k)[attribute] for k in kinds if attribute in vars(k)), NOWHERE)
 
 
 def _contents(cell: Any) -> Any:
@@ -230,12 +262,33 @@ def _contents(cell: Any) -> Any:
         return NOWHERE
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    """The globals and attributes that code names, and the functions within it."""
-    yield from code.co_names
-    for x in code.co_consts:
-        if isinstance(x, types.CodeType):
-            yield from _names(x)
+@functools.cache
+def _named(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """The globals that code names, functions within it included, and the attributes."""
+    names, attributes = set[str](), set[str]()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            names.add(instruction.argval)
+        elif instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")):
+            attributes.add(instruction.argval)
+        elif isinstance(instruction.argval, types.CodeType):
+            inner = _named(instruction.argval)
+            names |= inner[0]
+            attributes |= inner[1]
+    return names, attributes
+
+
+@functools.cache
+def _own_attributes(code: types.CodeType) -> set[str]:
+    """The attributes of `self` that code names."""
+    found, before = set[str](), None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD")) and before == "self":
+            found.add(instruction.argval)
+        elif isinstance(instruction.argval, types.CodeType):
+            found |= _own_attributes(instruction.argval)
+        before = instruction.argval if instruction.opname.startswith(("LOAD_FAST", "LOAD_DEREF")) else None
+    return found
 
 
 def _name_of(x: Any) -> str:
