@@ -262,7 +262,7 @@ def _contents(cell: Any) -> Any:
         return NOWHERE
 
 
-@functools.cache
+@functools.lru_cache(4096)
 def _named(code: types.CodeType) -> tuple[set[str], set[str]]:
     """The globals that code names, functions within it included, and the attributes."""
     names, attributes = set[str](), set[str]()
@@ -278,7 +278,7 @@ def _named(code: types.CodeType) -> tuple[set[str], set[str]]:
     return names, attributes
 
 
-@functools.cache
+@functools.lru_cache(4096)
 def _own_attributes(code: types.CodeType) -> set[str]:
     """The attributes of `self` that code names."""
     found, before = set[str](), None
