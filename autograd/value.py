@@ -183,14 +183,11 @@ class Value:
         return "?" if is_symbolic() else format(self._data, spec)
 
     def __eq__(self, other: object) -> bool:
-        """Identity, as for any object; where no number can be read, asking for one raises TypeError."""
-        if self is other:
-            return True
-        if current_mode() is not None and isinstance(other, Real):
-            check_readable(
-                "whether a Value equals a number", "write where(equal(v, 1), a, b) in the place of if v == 1"
-            )
-        return NotImplemented
+        """Identity, as for any object; where no number can be read, asking raises TypeError."""
+        if current_mode() is not None and isinstance(other, Real | Value):
+            instead = "write where(equal(v, 1), a, b) in the place of if v == 1, and equal(v, v) of v == v"
+            check_readable("whether a Value equals another number", instead)
+        return True if self is other else NotImplemented
 
     __hash__ = object.__hash__
 

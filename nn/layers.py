@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autograd import Value, dot, gather, linear, where
-from autograd.extend import assume, name_index
+from autograd.extend import assume, is_symbolic, name_index
 
 from .activations import Activation, activation_function
 from .module import Module, flat, is_list, nested, rows, shape
@@ -253,7 +253,9 @@ class Layer(Module):
         if self.neurons and (not is_list(x) or len(x) != len(self.neurons[0].w) or any(map(is_list, x))):
             raise wrong_input(self, f"a list of {len(self.neurons[0].w)} numbers", x)
         weight = [tuple(neuron.w) for neuron in self.neurons]
-        if weight == self._weight:  # the same Values: pass the same tuples, which the engine recognises as shared
+        if (
+            not is_symbolic() and weight == self._weight
+        ):  # the same Values: pass the same tuples, which the engine recognises as shared
             weight = self._weight
         else:
             self._weight = weight

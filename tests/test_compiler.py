@@ -246,6 +246,9 @@ def test_custom_operations_compile_through_what_they_are_made_of():
         (lambda: compile(lambda i: 1.0 if i == 1 else 0.0)([1]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
         (lambda: compile(lambda i: 1.0 if i in (1, 2) else 0.0)([1]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
         (lambda: compile(lambda x: 1.0 if x != 1 else 0.0)([1.0]), TypeError, r"where\(equal\(v, 1\), a, b\)"),
+        (lambda: compile(lambda x: 0.0 if x != x else x)([1.0]), TypeError, r"equal\(v, v\) of v == v"),
+        (lambda: compile(lambda x: x[0] if x[0] == x[1] else 0.0)([[1.0, 1.0]]), TypeError, r"where\(equal\(v, 1\)"),
+        (lambda: compile(lambda x: 1.0 if x[1] in x[:1] else 0.0)([[1.0, 1.0]]), TypeError, r"where\(equal\(v, 1\)"),
         (lambda: compile(lambda x: max(0.0, x))([1.0]), TypeError, r"maximum\(a, b\) of max"),
         (lambda: compile(lambda i: list(range(i)))([1]), TypeError, "ranges and slices need numbers"),
         (

@@ -6,6 +6,7 @@ import copy
 import functools
 import math
 import pickle
+import sys
 import types
 from collections import Counter, OrderedDict, deque
 
@@ -17,6 +18,7 @@ from autograd import Value, compile, dot, grad, primitive, tanh
 from nn import SGD, Linear, Module, Sequential, Tanh, Trainer, mse_loss
 
 pytest.importorskip("llvmlite")
+from autograd.compiler import watch
 
 SCALE = 2.0
 LIMITS = {"low": 1.0, "inner": [3.0, 4.0]}
@@ -263,11 +265,20 @@ def test_a_thousand_numbers_end_in_advice():
         run(range(10, 50))
     with pytest.raises(RuntimeError, match=r"100 times.*make the number a Value"):
         run(range(100, 1100))
+    run([7.0] * 3)  # what was mended goes on
     coefficient = Value(0.0)
     better = compile(lambda x: coefficient * x)
     for i in range(1000):
         coefficient.data = float(i)
         assert better([2.0]) == [2.0 * i]
+
+
+def test_a_notebook_s_own_code_is_the_user_s(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/usr/lib/site-packages/launcher.py", raising=False)
+    watch._is_of_user.cache_clear()
+    assert watch._is_of_user("__main__")
+    assert not watch._is_of_user("json.decoder")
+    assert not watch._is_of_user("numpy.linalg")
 
 
 def test_numbers_that_come_back_are_kept():

@@ -77,6 +77,7 @@ class Cache:
             f"the number a Value, whose .data is read at each call, or do not compile"
         )
         if times >= self.LIMIT:
+            del self.anew[key]  # so that what is mended goes on
             raise RuntimeError(text)
         if times == self.ADVISED:
             warnings.warn(text, stacklevel=2)

@@ -299,7 +299,7 @@ def _name_of(x: Any) -> str:
 def _is_of_user(module: str | None) -> bool:
     """Whether a module belongs to whoever uses this package: not to Python, to an installed package or to this one."""
     root = (module or "").partition(".")[0]
-    if root in sys.stdlib_module_names:
-        return root == "__main__"
+    if root == "__main__" or root in sys.stdlib_module_names:
+        return root == "__main__"  # wherever its file is: a notebook's is that of an installed package
     file = getattr(sys.modules.get(root), "__file__", None) or ""
     return root not in OWN and "site-packages" not in file and "dist-packages" not in file
