@@ -7,7 +7,7 @@ from .compiler.watch import Watched
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
-from .modes import is_recording, is_symbolic, paused_collector, symbolic
+from .modes import is_recording, is_symbolic, paused_collector, symbolic, warn
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 from .value import assign
@@ -38,5 +38,6 @@ __all__ = [
     "snapshot",
     "symbolic",
     "topological_order",
+    "warn",
     "write_file",
 ]

@@ -9,8 +9,10 @@ import gc
 import inspect
 import linecache
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
+from types import FrameType
 from typing import NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -150,10 +152,22 @@ NOT_OF_USER = ("autograd", "nn", "contextlib")
 
 def line_of_user() -> str:
     """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_OF_USER:
-        frame = frame.f_back
+    frame, _ = _frame_of_user()
     return source_line(frame.f_code.co_filename, frame.f_lineno)
+
+
+def warn(text: str) -> None:
+    """A warning that names the innermost line outside autograd and nn."""
+    _, depth = _frame_of_user()
+    warnings.warn(text, stacklevel=depth)
+
+
+def _frame_of_user() -> tuple[FrameType, int]:
+    """That frame, and how many frames it is away from the caller, who counts as one."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_OF_USER:
+        frame, depth = frame.f_back, depth + 1
+    return frame, depth
 
 
 def source_line(file: str, line: int) -> str:

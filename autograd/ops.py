@@ -67,7 +67,7 @@ pow = Primitive(
 def _slope_of_power(b: Any, slope: Any) -> Any:
     """At exponent 0 nothing flows to the base; but where the exponent is a node, the slope still varies with it."""
     if is_node(b):
-        return choose(b, slope, choose(equal(slope, slope), slope))
+        return choose(b, slope, choose(equal(slope, slope), slope + 0.0))  # 0.0 is what -0.0 becomes
     return choose(b, slope)
 
 

@@ -199,7 +199,8 @@ class Value:
         return self._data != 0.0
 
     def __float__(self) -> float:
-        check_readable("the number of a Value", "compute with the Value itself, and autograd.sin(v) not math.sin(v)")
+        instead = "write autograd.sin(v) not math.sin(v), and 1 - equal(v, v) not math.isnan(v)"
+        check_readable("the number of a Value", instead)
         raise TypeError(
             "a Value does not turn into a float by itself, since its gradient would be lost without a word; "
             "write v.data for the number, or autograd.sin(v) rather than math.sin(v)"

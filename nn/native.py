@@ -6,11 +6,11 @@ While steps are made, parameters and the optimizer's state live in flat arrays; 
 import itertools
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autograd import Value, compile, dot, gradients
+from autograd.extend import warn
 
 from .eager import Eager, Steps, Task, recorded
 from .optim import Optimizer, Sophia
@@ -131,7 +131,9 @@ class Native:
 
     def reached(self, step: int) -> int:
         """How many steps were made, of which so many were counted."""
-        return max(step, self._training.reached()) if self._loaded else step
+        if self._loaded and (made := self._training.reached()) > step:
+            return made
+        return step
 
     def store(self) -> None:
         """Brings Values and state up to date."""
@@ -210,6 +212,5 @@ def engine(task: Task) -> Any:
     try:
         return Native(task)
     except ImportError:
-        message = "llvmlite is missing, so nothing is compiled: pip install 'scalar-autograd[compile]'"
-        warnings.warn(message, stacklevel=4)
+        warn("llvmlite is missing, so nothing is compiled: pip install 'scalar-autograd[compile]'")
         return Eager(task)

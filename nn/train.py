@@ -97,8 +97,8 @@ class Trainer:
 
         What is changed between two steps counts, but for one Value exchanged for another in a list of Values.
         """
-        ended = False
-        with self._turns.taken():
+        ended, turns = False, self._turns
+        with turns.taken():
             self._engine()
 
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
@@ -107,7 +107,9 @@ class Trainer:
             if len(Xb) != len(yb):
                 found = f"{len(Xb)} examples and {len(yb)} targets"
                 raise ValueError(f"step expected as many targets as examples, got {found}")
-            with self._turns.taken():
+            turns.ask()
+            with turns.lock:
+                turns.begun()
                 self._check_alone()
                 engine = self._engine(quick=True)
                 self.steps = engine.reached(self.steps)  # Ctrl-C may have come before a step was counted
@@ -117,7 +119,7 @@ class Trainer:
             yield step
         finally:
             ended = True
-            with self._turns.taken():
+            with turns.taken():
                 self._settle()
 
     def _counted(self, found: Steps) -> float:

@@ -12,7 +12,8 @@ import nn
 from autograd import Value, compile, dot, gather, gradients, tanh
 
 pytest.importorskip("llvmlite")
-from autograd.compiler import native, nests
+from autograd.compiler import native, nests, rules
+from autograd.compiler.made import Made
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guard pages are made with Linux's mprotect")
 
@@ -109,6 +110,31 @@ def test_a_call_that_would_leave_its_memory_is_refused(monkeypatch, examples, wr
     loss = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())
     with pytest.raises(RuntimeError, match=r"would (read|write) the numbers .* (Dot|Map|Total)\(.*nothing was run"):
         loss([[0.1, 0.2, 0.3, 0.4]] * examples, [1] * examples)
+
+
+@pytest.mark.parametrize("what", ["the examples' numbers", "the parameters", "the state of 3 parameters"])
+def test_a_step_that_would_leave_its_memory_is_refused(monkeypatch, what):
+    """What brings parameters and examples to the kernels, and what moves the parameters and their states."""
+    model = nn.Linear(2, 1, rng=0)
+    trainer = nn.Trainer(model, nn.mse_loss, nn.Adam(model.parameters()), compile=True)
+    if what == "the state of 3 parameters":
+        after = rules.Move.after
+        monkeypatch.setattr(rules.Move, "after", lambda move, entries, count: after(move, entries, count - 1))
+    else:
+        made = Made.__init__
+
+        def larger(self, *args):
+            made(self, *args)
+            if what == "the parameters":
+                self.rolled = self.rolled._replace(shared_inputs=2)
+            else:
+                self.columns[0] += 1
+
+        monkeypatch.setattr(Made, "__init__", larger)
+    before = [p.data for p in model.parameters()]
+    with pytest.raises(RuntimeError, match=rf"would (touch|write) the numbers .*{what}; nothing was run"):
+        trainer.fit([[0.1, 0.2]] * 5, [[1.0]] * 5, epochs=1, progress=False)
+    assert [p.data for p in model.parameters()] == before
 
 
 @pytest.mark.parametrize("examples", [1, 40])

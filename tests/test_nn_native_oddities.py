@@ -184,7 +184,7 @@ def test_programs_of_modes_that_are_gone_are_dropped():
 
     for i in range(10):
         step(0.1 + 0.01 * i)
-    with pytest.warns(UserWarning, match=r"layers\[\.\.\.\]\.p was another number or object 10 times"):
+    with pytest.warns(UserWarning, match=r"layers\[\.\.\.\]\.p has changed 10 times"):
         step(0.3)
     step(0.4)
     assert len(compiled._engine_in_use._training._plans) <= 5

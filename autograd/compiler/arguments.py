@@ -200,7 +200,9 @@ def _are_whole(kinds: set[type], numbers: Sequence[Any]) -> bool:
     for kind in kinds:
         if not issubclass(kind, Real):
             x = next(x for x in numbers if type(x) is kind)
-            raise TypeError(f"expected numbers, or lists of them, got {x!r} ({kind.__name__})")
+            instead = "; write math.nan for a missing number, and where(equal(y, y), loss, 0.0) to leave it out"
+            missing = instead if x is None else ""
+            raise TypeError(f"expected numbers, or lists of them, got {x!r} ({kind.__name__}){missing}")
     return bool(kinds) and all(hasattr(kind, "__index__") for kind in kinds)
 
 

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import threading
-import warnings
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from .. import ops
 from ..flows import GUARDS, Guards, surfaces
 from ..graph import Node
-from ..modes import paused_collector
+from ..modes import paused_collector, warn
 from ..sweeps import pull
 from ..value import Value
 from .arguments import Argument, Limit, address_of
@@ -44,12 +44,14 @@ class Cache:
     """The most programs of one structure, for other answers to what was assumed, such as whether a module trains."""
     MOST = 512
     ADVISED, LIMIT = 10, 100
-    """After so many programs of one structure comes advice, and then an error."""
+    """After so many programs of one structure comes advice, and then an error; programs that were in use for longer
+    than it took to make them do not count for the error."""
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
         self.made: dict[Any, list[Made]] = {}
-        self.anew: dict[Any, int] = {}
+        self.anew: dict[Any, int] = {}  # programs of one structure
+        self.wasted: dict[Any, int] = {}  # those of them that took longer to make than they were of use
 
     def __iter__(self) -> "Iterator[Made]":
         return itertools.chain.from_iterable(self.made.values())
@@ -63,24 +65,25 @@ class Cache:
             if made.holds():
                 return made
         if variants and (what := variants[0].changed()) is not None:
-            self._advise(key, what)
+            self._advise(key, what, variants[0])
         made = Made(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
         variants[:] = [made, *variants[: self.VARIANTS - 1]]
         while len(self.made) > self.MOST:
             del self.made[next(iter(self.made))]
         return made
 
-    def _advise(self, key: Any, what: str) -> None:
+    def _advise(self, key: Any, what: str, made: "Made") -> None:
         self.anew[key] = times = self.anew.get(key, 0) + 1
+        self.wasted[key] = wasted = self.wasted.get(key, 0) + (not made.earned())
         text = (
-            f"{what} was another number or object {times} times, for each of which everything was compiled anew; make "
-            f"the number a Value, whose .data is read at each call, or do not compile"
+            f"{what} has changed {times} times, and each time everything was compiled anew; make it a Value, whose "
+            f".data is read at each call (k = Value(0.5); k.data *= 0.9), or do not compile"
         )
-        if times >= self.LIMIT:
-            del self.anew[key]  # so that what is mended goes on
+        if wasted >= self.LIMIT:
+            del self.wasted[key], self.anew[key]  # so that what is mended goes on
             raise RuntimeError(text)
         if times == self.ADVISED:
-            warnings.warn(text, stacklevel=2)
+            warn(text)
 
 
 class Made:
@@ -97,6 +100,7 @@ class Made:
     ) -> None:  # fmt: skip
         self.shape: Any = None
         self.purpose = purpose
+        self._begun = self._ready = time.monotonic()
         skipped = list[Node]()
 
         def traced(*arguments: Any) -> Any:
@@ -160,11 +164,22 @@ class Made:
 
     def holds(self, quick: bool = False) -> bool:
         """Whether what was read and assumed in the trace is still so. quick: see `Watch.changed`."""
-        return all(read() == answer for read, answer in self.assumed) and self._watch.changed(quick) is None
+        for read, answer in self.assumed:
+            if read() != answer:
+                return False
+        return self._watch.changed(quick) is None
 
     def changed(self) -> str | None:
         """What was read in the trace and is no longer so."""
         return self._watch.changed()
+
+    def ready(self) -> None:
+        """All that can be compiled has been."""
+        self._ready = time.monotonic()
+
+    def earned(self) -> bool:
+        """Whether it was of use for longer than it took to make."""
+        return time.monotonic() - self._ready > self._ready - self._begun
 
     def most(self) -> int:
         """How many examples to compute side by side at most."""
@@ -183,6 +198,7 @@ class Made:
                 self.plan = Pointwise(self.program, machine())
             else:
                 self.plan = Plan(self.rolled, totals, examples, machine())
+            self.ready()
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:

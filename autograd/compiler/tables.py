@@ -12,6 +12,9 @@ from .memory import Span, check
 from .native import Plan
 from .steps import FIELDS, record
 
+SOURCE = 1 + FIELDS["take"].index("source")
+"""Where a record of `take` says where the numbers are."""
+
 
 class Tables:
     """What runs a program within a step: a table that is called once, and in it one for each chunk of the batch."""
@@ -65,7 +68,7 @@ class Tables:
         self._kept[i] = numbers  # so that they are not freed
         start = self._taken[i]
         self._inner[start] = self._takers[whole]
-        self._inner[start + 1 + FIELDS["take"].index("source")] = address_of(numbers)
+        self._inner[start + SOURCE] = address_of(numbers)
 
     def job(self, examples: int) -> list[int]:
         return job(self._outer, self.plan.address, examples)

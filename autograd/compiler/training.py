@@ -238,7 +238,8 @@ class Training:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
         if (ready := self._quick(forms, rules)) is not None:
-            _check_indices(ready.plan.made, (X, Y))
+            if ready.plan.made.limits:
+                _check_indices(ready.plan.made, (X, Y))
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
             if not is_ill(log := self._repeat(ready, step)):
@@ -312,6 +313,7 @@ class Training:
             known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
             self._plans[made] = plan = Tables(self, made, examples)
+            made.ready()
             made.traced = None  # which would take as much memory again
             self._ready.clear()
         plan.take(part)

@@ -55,7 +55,7 @@ class Sight(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A list, dict or set, and a copy of what was in it."""
+    """A list, dict or set, and a copy of its entries."""
 
     name: str
     container: Any
@@ -122,7 +122,7 @@ class Watch:
                 entries = x.values() if isinstance(x, dict) else x
                 only_values = {*map(type, entries)} == {Value}
                 if not isinstance(x, tuple):
-                    kept = Kept(f"what is in {name}", x, x.copy())
+                    kept = Kept(name, x, x.copy())
                     (self._vectors if only_values else self._lists)[id(x)] = kept
                 if not only_values:
                     yield from ((y, f"{name}[...]") for y in entries)
@@ -201,9 +201,19 @@ def _first_changed(kept: dict[Any, Kept]) -> str | None:
             if container == found:  # entries that are the same object are not compared any further
                 continue
         except Exception:  # an entry that cannot be compared is another one
-            return name
-        return name
+            pass
+        return _entry_changed(name, container, found)
     return None
+
+
+def _entry_changed(name: str, now: Any, before: Any) -> str:
+    """The name of the first entry that differs, or of all if entries were added or removed."""
+    if len(now) == len(before) and not isinstance(now, set):
+        pairs = now.items() if isinstance(now, dict) else enumerate(now)
+        for key, x in pairs:
+            if not _same(x, before.get(key, NOWHERE) if isinstance(before, dict) else before[key]):
+                return f"{name}[{key!r}]"
+    return name
 
 
 def _same(a: Any, b: Any) -> bool:
