@@ -40,11 +40,14 @@ class Module(Watched):
     @property
     def training(self) -> bool:
         """Whether the module is in training mode. What is compiled holds for the mode in which it was traced."""
-        return assume(lambda: self._training)
+        return assume(self._mode)
 
     @training.setter
     def training(self, mode: bool) -> None:
         self._training = mode
+
+    def _mode(self) -> bool:
+        return self._training
 
     def forward(self, *args: Any) -> Any:
         """The output for one example."""

@@ -36,7 +36,7 @@ class Argument(NamedTuple):
             numbers = self.numbers.reshape(self.examples, self.columns)[:, column]
             limit.check(numbers.min(), numbers.max())
         else:
-            numbers = self.doubles()[column :: self.columns]
+            numbers = (self.numbers if isinstance(self.numbers, array) else self.doubles())[column :: self.columns]
             limit.check(min(numbers), max(numbers))
             if self.mixed and (wrong := next((x for x in numbers if x != int(x)), None)) is not None:
                 raise TypeError(f"expected whole numbers as indices, got {wrong:g}")

@@ -37,7 +37,7 @@ class Trace:
 
     inputs: list[Value]
     result: Any = None
-    assumed: list[tuple[Callable[[], Any], Any]] = field(default_factory=list)
+    assumed: set[tuple[Callable[[], Any], Any]] = field(default_factory=set)
     """What was read during the trace, and has to be the same for the program to hold."""
     asked: list[Any] = field(default_factory=list)
     """Keys of further inputs, which come after those of the arguments; whoever runs the program knows them."""
@@ -97,11 +97,12 @@ def _lines_of_user(traceback: TracebackType | None) -> list[TracebackType]:
 def assume(read: Callable[[], T]) -> T:
     """What `read` returns; a trace that is under way holds only as long as that stays the same.
 
-    For what is no number but decides what is recorded, such as whether a module is in training mode.
+    For what is no number but decides what is recorded, such as whether a module is in training mode. A method that is
+    read many times is asked once when the program runs again.
     """
     found = read()
     if (current := _CURRENT.get()) is not None:
-        current.assumed.append((read, found))
+        current.assumed.add((read, found))
     return found
 
 

@@ -97,7 +97,7 @@ def fit_child(row):
         return time.perf_counter() - start
 
     print(json.dumps({"first": fit(1), "losses": []}), flush=True)
-    epochs = 2
+    epochs = 8
     while fit(epochs) < BLOCK:
         epochs *= 2
     for _ in sys.stdin:
