@@ -3,11 +3,12 @@ graph."""
 
 from .compiler.arguments import listed
 from .compiler.trace import Shortened, ask, assume, name_index
+from .compiler.unknown import is_symbolic, symbolic
 from .compiler.watch import Watched
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order
-from .modes import is_recording, is_symbolic, paused_collector, symbolic, warn
+from .modes import is_recording, paused_collector, warn
 from .primitives import REGISTRY, Primitive, find, primitive
 from .snapshots import Snapshot, SnapshotEdge, SnapshotNode, snapshot
 from .value import assign

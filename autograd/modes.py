@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
 from types import FrameType
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, NoReturn, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,18 +22,37 @@ R = TypeVar("R")
 class Mode(NamedTuple):
     recording: bool = True  # False: results are leaves that remember nothing
     anomaly: bool = False  # True: the first nan or inf is an error
-    tracing: bool = False  # True: nodes note the line of source that made them
-    symbolic: bool = False  # True: no node's number can be read, so that a recorded graph holds for other numbers too
+    noting: bool = False  # True: nodes note the line of source that made them
+    unknown: "Unknown | None" = None  # who answers for the numbers, if a graph is recorded that has to hold for others
+
+
+class Unknown(Protocol):
+    """Answers where a number would be read that is not known. The compiler has the one implementation."""
+
+    def refuse(self, what: str) -> NoReturn:
+        """TypeError: this number cannot be read, and what to write instead."""
+
+    def choose(self, condition: Any, a: Any, b: Any) -> Any:
+        """A partial that is a or b; see `ops.choose`."""
+
+    def stop(self, x: Any) -> Any:
+        """x, through which nothing flows: `detach`, and what `no_grad` computes."""
+
+    def pull(self, seeds: Any, inputs: Any) -> list[Any]:
+        """A whole reverse sweep, recorded; see `sweeps.pull`."""
+
+    def push(self, tangents: Any, outputs: Any) -> list[Any]:
+        """A whole forward sweep, recorded; see `sweeps.push`."""
 
 
 MODE: ContextVar[Mode | None] = ContextVar("autograd mode", default=None)
 """None stands for `Mode()`, so that the operators' fast path is one comparison with None."""
 
 
-class _Switch:
+class Switch:
     """Sets some fields of the mode for a `with` block or, as a decorator, for each call of a function."""
 
-    def __init__(self, **changes: bool) -> None:
+    def __init__(self, **changes: Any) -> None:
         self._changes = changes
         self._tokens: list[Token[Mode | None]] = []
 
@@ -63,7 +82,7 @@ class _Switch:
         return in_mode
 
 
-def no_grad() -> _Switch:
+def no_grad() -> Switch:
     """Within `with no_grad():`, or in a function decorated with `@no_grad()`, operations compute but record nothing.
 
     >>> from autograd import Value, no_grad
@@ -73,52 +92,36 @@ def no_grad() -> _Switch:
     >>> y.data, y.inputs
     (9.0, ())
     """
-    return _Switch(recording=False)
+    return Switch(recording=False)
 
 
-def recording() -> _Switch:
+def recording() -> Switch:
     """The opposite of `no_grad`, for what cannot work without a graph: the transforms and the differentiable sweeps."""
-    return _Switch(recording=True)
+    return Switch(recording=True)
 
 
-def plainly() -> _Switch:
+def plainly() -> Switch:
     """No mode at all: for what computes on the side and must be neither watched nor traced."""
-    return _Switch(**Mode()._asdict())
+    return Switch(**Mode()._asdict())
 
 
 def is_recording() -> bool:
     return (MODE.get() or Mode()).recording
 
 
-def symbolic() -> _Switch:
-    """Within `with symbolic():` `.data`, `float`, `bool`, `detach`, `no_grad` and `backward` of a Value raise
-    TypeError, and a comparison gives a recorded 0 or 1: so that a graph holds for other numbers too. Formatting and
-    copies still read numbers.
-
-    >>> from autograd import Value, where
-    >>> from autograd.extend import symbolic
-    >>> x = Value(2.0)
-    >>> with symbolic():
-    ...     y = where(x > 0, x, 0.0)
-    ...     z = x if x > 0 else 0.0
-    Traceback (most recent call last):
-    TypeError: the truth of a Value cannot be read while a graph is recorded for any numbers; write where(...) ...
-    """
-    return _Switch(symbolic=True)
+def unknown() -> Unknown | None:
+    """Who answers for numbers that are not known now; None where numbers are known."""
+    mode = MODE.get()
+    return mode.unknown if mode is not None else None
 
 
-def is_symbolic() -> bool:
-    """Whether numbers cannot be read now; see `symbolic`."""
-    return (mode := MODE.get()) is not None and mode.symbolic
+def check_known(what: str) -> None:
+    """TypeError if this cannot be read, since numbers are not known."""
+    if (answers := unknown()) is not None:
+        answers.refuse(what)
 
 
-def check_readable(what: str, instead: str) -> None:
-    """TypeError within `symbolic`."""
-    if is_symbolic():
-        raise TypeError(f"{what} cannot be read while a graph is recorded for any numbers; {instead}")
-
-
-def detect_anomaly() -> _Switch:
+def detect_anomaly() -> Switch:
     """Within `with detect_anomaly():` the first nan or inf, in the forward pass or in a sweep, raises
     FloatingPointError.
 
@@ -131,10 +134,10 @@ def detect_anomaly() -> _Switch:
     Traceback (most recent call last):
     FloatingPointError: the forward pass made -inf: log(x = 0.0) ...
     """
-    return _Switch(anomaly=True)
+    return Switch(anomaly=True)
 
 
-def trace_source() -> _Switch:
+def trace_source() -> Switch:
     """Within `with trace_source():` every Value notes the line of source that made it, for pictures, step-throughs and
     error texts. It costs a few microseconds a node.
 
@@ -144,7 +147,7 @@ def trace_source() -> _Switch:
     >>> bool(y.note.line)  # such as "lesson.py:12: y = Value(2.0) * 3.0"
     True
     """
-    return _Switch(tracing=True)
+    return Switch(noting=True)
 
 
 NOT_OF_USER = ("autograd", "nn", "contextlib")

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import ops
 from .floats import as_float
-from .modes import is_symbolic
+from .modes import unknown
 from .primitives import REGISTRY, TABLE, Primitive
 from .value import Value, current_mode, make_node
 
@@ -74,7 +74,7 @@ def _comparison(compare: Callable[[Any, Any], bool], primitive: Primitive) -> Ca
     def comparison(self: Value, other: Any) -> Any:
         if not isinstance(other, Value | Real):
             return NotImplemented
-        if is_symbolic():
+        if unknown():
             return primitive(other, self) if swap else primitive(self, other)
         return compare(self._data, other._data if isinstance(other, Value) else other)
 

@@ -1,4 +1,4 @@
-"""THE TABLE: every primitive, once, with its symbol, forward rule, partial derivatives and domain.
+"""THE TABLE: every primitive, once, with its forward rule, partial derivatives, and domain.
 
 A partial gets the operands and the result `y`. It is written in primitives itself, so it works on floats in the float
 sweeps and on nodes when derivatives are differentiated again. Where something could raise stands a primitive (`div`,
@@ -8,60 +8,31 @@ Conventions at kinks and outside the domain are PyTorch's.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import floats
 from .floats import is_node
-from .modes import is_symbolic
-from .primitives import Primitive
+from .modes import unknown
+from .primitives import Primitive, nothing
 
 any_number = (-3.0, 3.0)
 positive = (0.1, 3.0)
 
-
-class Chosen(NamedTuple):
-    """A partial that is one of two, where the condition's number cannot be read; see `flows`."""
-
-    condition: Any
-    a: Any
-    b: Any
-
-
-def choose(condition: Any, a: Any, b: Any = None) -> Any:
-    """One of two partials, either of which may be None: nothing flows. Unlike `where` it multiplies nothing with
-    zero."""
-    if type(condition) is not float and is_symbolic():
-        return Chosen(condition, a, b)
-    return a if condition else b
-
-
-def flow(adjoint: Any, partial: Any) -> Any:
-    """adjoint x partial, what flows along an edge."""
-    return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
-
-
-def nothing(*_: Any) -> None:
-    """The partial of an operand that nothing ever flows to."""
-
-
 # Arithmetic
 
-add = Primitive("add", "+", lambda a, b: a + b, (lambda a, b, y: 1.0, lambda a, b, y: 1.0))
-sub = Primitive("sub", "-", lambda a, b: a - b, (lambda a, b, y: 1.0, lambda a, b, y: -1.0))
-mul = Primitive("mul", "*", lambda a, b: a * b, (lambda a, b, y: b, lambda a, b, y: a))
+add = Primitive("add", lambda a, b: a + b, (lambda a, b, y: 1.0, lambda a, b, y: 1.0), symbol="+")
+sub = Primitive("sub", lambda a, b: a - b, (lambda a, b, y: 1.0, lambda a, b, y: -1.0), symbol="-")
+mul = Primitive("mul", lambda a, b: a * b, (lambda a, b, y: b, lambda a, b, y: a), symbol="*")
 div = Primitive(
-    "div", "/", floats.div, (lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b)), domain=(any_number, positive)
-)
+    "div", floats.div, (lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b)), symbol="/",
+    domain=(any_number, positive),
+)  # fmt: skip
 pow = Primitive(
-    "pow",
-    "**",
-    floats.pow,
-    (
-        lambda a, b, y: _slope_of_power(b, b * pow(a, b - 1.0)),
-        lambda a, b, y: choose(equal(a, 0.0) * greater_equal(b, 0.0), None, y * log(a)),
-    ),
-    domain=(positive, any_number),
-)
+    "pow", floats.pow,
+    (lambda a, b, y: _slope_of_power(b, b * pow(a, b - 1.0)),
+     lambda a, b, y: choose(equal(a, 0.0) * greater_equal(b, 0.0), None, y * log(a))),
+    symbol="**", domain=(positive, any_number),
+)  # fmt: skip
 
 
 def _slope_of_power(b: Any, slope: Any) -> Any:
@@ -72,228 +43,151 @@ def _slope_of_power(b: Any, slope: Any) -> Any:
 
 
 mod = Primitive(
-    "mod", "%", floats.mod, (lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b)), domain=((0.5, 2.9), (3.0, 5.0))
-)
-floordiv = Primitive("floordiv", "//", floats.floordiv, (nothing, nothing), domain=(any_number, positive))
-floor = Primitive("floor", "floor", floats.floor, (nothing,), doc="The next whole number below; no derivative.")
-ceil = Primitive("ceil", "ceil", floats.ceil, (nothing,), doc="The next whole number above; no derivative.")
-trunc = Primitive("trunc", "trunc", floats.trunc, (nothing,), doc="The whole number towards 0; no derivative.")
-round = Primitive(
-    "round", "round", floats.round, (nothing,), doc="The nearest whole number, even at halves; no derivative."
-)
-neg = Primitive("neg", "neg", lambda x: -x, (lambda x, y: -1.0,))
-identity = Primitive("identity", "id", lambda x: x, (lambda x, y: 1.0,))
-abs = Primitive("abs", "abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")
-sign = Primitive("sign", "sign", floats.sign, (nothing,), doc="-1, 0 or 1; no derivative.")
-sqrt = Primitive(
-    "sqrt", "sqrt", floats.sqrt, (lambda x, y: div(0.5, y),), domain=(positive,), doc="The square root; nan below 0."
-)
+    "mod", floats.mod, (lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b)), symbol="%",
+    domain=((0.5, 2.9), (3.0, 5.0)),
+)  # fmt: skip
+floordiv = Primitive("floordiv", floats.floordiv, (nothing, nothing), symbol="//", domain=(any_number, positive))
+floor = Primitive("floor", floats.floor, (nothing,), doc="The next whole number below; no derivative.")
+ceil = Primitive("ceil", floats.ceil, (nothing,), doc="The next whole number above; no derivative.")
+trunc = Primitive("trunc", floats.trunc, (nothing,), doc="The whole number towards 0; no derivative.")
+round = Primitive("round", floats.round, (nothing,), doc="The nearest whole number, even at halves; no derivative.")
+neg = Primitive("neg", lambda x: -x, (lambda x, y: -1.0,))
+identity = Primitive("identity", lambda x: x, (lambda x, y: 1.0,), symbol="id")
+abs = Primitive("abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")
+sign = Primitive("sign", floats.sign, (nothing,), doc="-1, 0 or 1; no derivative.")
+sqrt = Primitive("sqrt", floats.sqrt, (lambda x, y: div(0.5, y),), (positive,), doc="The square root; nan below 0.")
 hypot = Primitive(
-    "hypot",
-    "hypot",
-    math.hypot,
-    (lambda a, b, y: div(a, y), lambda a, b, y: div(b, y)),
+    "hypot", math.hypot, (lambda a, b, y: div(a, y), lambda a, b, y: div(b, y)),
     doc="sqrt(a**2 + b**2) without overflow on the way.",
-)
+)  # fmt: skip
 
 # Exponentials and logarithms
 
-exp = Primitive("exp", "exp", floats.exp, (lambda x, y: y,), doc="e**x; inf above 709.78.")
-expm1 = Primitive("expm1", "expm1", floats.expm1, (lambda x, y: exp(x),), doc="e**x - 1, exact for small x.")
+exp = Primitive("exp", floats.exp, (lambda x, y: y,), doc="e**x; inf above 709.78.")
+expm1 = Primitive("expm1", floats.expm1, (lambda x, y: exp(x),), doc="e**x - 1, exact for small x.")
 log = Primitive(
-    "log",
-    "log",
-    floats.log,
-    (lambda x, y: div(1.0, x),),
-    domain=(positive,),
-    doc="Natural logarithm; log(0) = -inf, nan below 0.",
+    "log", floats.log, (lambda x, y: div(1.0, x),), (positive,), doc="Natural logarithm; log(0) = -inf, nan below 0."
 )
 log1p = Primitive(
-    "log1p",
-    "log1p",
-    floats.log1p,
-    (lambda x, y: div(1.0, 1.0 + x),),
-    domain=((-0.9, 3.0),),
-    doc="log(1 + x), exact for small x.",
+    "log1p", floats.log1p, (lambda x, y: div(1.0, 1.0 + x),), ((-0.9, 3.0),), doc="log(1 + x), exact for small x."
 )
 
 # Trigonometry
 
-sin = Primitive("sin", "sin", floats.sin, (lambda x, y: cos(x),), doc="Sine of x in radians.")
-cos = Primitive("cos", "cos", floats.cos, (lambda x, y: -sin(x),), doc="Cosine of x in radians.")
-tan = Primitive(
-    "tan", "tan", floats.tan, (lambda x, y: 1.0 + y * y,), domain=((-1.4, 1.4),), doc="Tangent of x in radians."
-)
+sin = Primitive("sin", floats.sin, (lambda x, y: cos(x),), doc="Sine of x in radians.")
+cos = Primitive("cos", floats.cos, (lambda x, y: -sin(x),), doc="Cosine of x in radians.")
+tan = Primitive("tan", floats.tan, (lambda x, y: 1.0 + y * y,), ((-1.4, 1.4),), doc="Tangent of x in radians.")
 asin = Primitive(
-    "asin",
-    "asin",
-    floats.asin,
-    (lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))),),
-    domain=((-0.9, 0.9),),
+    "asin", floats.asin, (lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))),), ((-0.9, 0.9),),
     doc="Inverse sine, in radians; nan outside [-1, 1].",
-)
+)  # fmt: skip
 acos = Primitive(
-    "acos",
-    "acos",
-    floats.acos,
-    (lambda x, y: -div(1.0, sqrt((1.0 - x) * (1.0 + x))),),
-    domain=((-0.9, 0.9),),
+    "acos", floats.acos, (lambda x, y: -div(1.0, sqrt((1.0 - x) * (1.0 + x))),), ((-0.9, 0.9),),
     doc="Inverse cosine, in radians; nan outside [-1, 1].",
-)
-atan = Primitive("atan", "atan", math.atan, (lambda x, y: div(1.0, 1.0 + x * x),), doc="Inverse tangent, in radians.")
+)  # fmt: skip
+atan = Primitive("atan", math.atan, (lambda x, y: div(1.0, 1.0 + x * x),), doc="Inverse tangent, in radians.")
 atan2 = Primitive(
-    "atan2",
-    "atan2",
-    math.atan2,
-    (
-        lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, div(div(b, hypot(a, b)), hypot(a, b))),
-        lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, -div(div(a, hypot(a, b)), hypot(a, b))),
-    ),
+    "atan2", math.atan2,
+    (lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, div(div(b, hypot(a, b)), hypot(a, b))),
+     lambda a, b, y: choose(equal(hypot(a, b), 0.0), None, -div(div(a, hypot(a, b)), hypot(a, b)))),
     doc="The angle of the point with ordinate a and abscissa b, in radians; derivatives 0 at the origin.",
-)
-sinh = Primitive("sinh", "sinh", floats.sinh, (lambda x, y: cosh(x),), doc="Hyperbolic sine.")
-cosh = Primitive("cosh", "cosh", floats.cosh, (lambda x, y: sinh(x),), doc="Hyperbolic cosine.")
-tanh = Primitive("tanh", "tanh", math.tanh, (lambda x, y: 1.0 - y * y,), doc="Hyperbolic tangent, in [-1, 1].")
+)  # fmt: skip
+sinh = Primitive("sinh", floats.sinh, (lambda x, y: cosh(x),), doc="Hyperbolic sine.")
+cosh = Primitive("cosh", floats.cosh, (lambda x, y: sinh(x),), doc="Hyperbolic cosine.")
+tanh = Primitive("tanh", math.tanh, (lambda x, y: 1.0 - y * y,), doc="Hyperbolic tangent, in [-1, 1].")
 
 # Activations
 
 sigmoid = Primitive(
-    "sigmoid", "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow."
+    "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow."
 )
-softplus = Primitive(
-    "softplus", "softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x."
-)
-relu = Primitive("relu", "relu", floats.relu, (lambda x, y: choose(y, 1.0),), doc="max(x, 0), with derivative 0 at 0.")
+softplus = Primitive("softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x.")
+relu = Primitive("relu", floats.relu, (lambda x, y: choose(y, 1.0),), doc="max(x, 0), with derivative 0 at 0.")
 leaky_relu = Primitive(
-    "leaky_relu",
-    "leaky_relu",
-    floats.leaky_relu,
-    (
-        lambda x, negative_slope, y: choose(greater(x, 0.0), 1.0, negative_slope),
-        lambda x, negative_slope, y: choose(greater(x, 0.0), None, x),
-    ),
+    "leaky_relu", floats.leaky_relu,
+    (lambda x, negative_slope, y: choose(greater(x, 0.0), 1.0, negative_slope),
+     lambda x, negative_slope, y: choose(greater(x, 0.0), None, x)),
     parameters={"negative_slope": 0.01},
     doc="x above 0, negative_slope * x elsewhere.",
-)
+)  # fmt: skip
 elu = Primitive(
-    "elu",
-    "elu",
-    floats.elu,
-    (
-        lambda x, alpha, y: choose(greater(x, 0.0), 1.0, alpha * exp(x)),
-        lambda x, alpha, y: choose(greater(x, 0.0), None, expm1(x)),
-    ),
+    "elu", floats.elu,
+    (lambda x, alpha, y: choose(greater(x, 0.0), 1.0, alpha * exp(x)),
+     lambda x, alpha, y: choose(greater(x, 0.0), None, expm1(x))),
     parameters={"alpha": 1.0},
     doc="x above 0, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015).",
-)
+)  # fmt: skip
 gelu = Primitive(
-    "gelu",
-    "gelu",
-    floats.gelu,
-    (
-        lambda x, y: (
-            where(greater(x, -1.0), 0.5 * (1.0 + erf(x * math.sqrt(0.5))), div(y, x))  # y / x keeps the tail
-            + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        ),
-    ),
+    "gelu", floats.gelu,
+    (lambda x, y: where(greater(x, -1.0), 0.5 * (1.0 + erf(x * math.sqrt(0.5))), div(y, x))  # y / x keeps the tail
+     + x * exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi)),),
     doc="x times the normal distribution's probability of being below x: the erf form (Hendrycks and Gimpel 2016).",
-)
+)  # fmt: skip
 silu = Primitive(
-    "silu",
-    "silu",
-    floats.silu,
-    (lambda x, y: sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),),
+    "silu", floats.silu, (lambda x, y: sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),),
     doc="x * sigmoid(x), also known as swish.",
-)
-erf = Primitive(
-    "erf", "erf", math.erf, (lambda x, y: (2 / math.sqrt(math.pi)) * exp(-(x * x)),), doc="The error function."
-)
+)  # fmt: skip
+erf = Primitive("erf", math.erf, (lambda x, y: 2 / math.sqrt(math.pi) * exp(-(x * x)),), doc="The error function.")
 
-# Choosing: the partial of what was not chosen is None
+# Choosing: nothing flows to what was not chosen
 
 greater = Primitive(
-    "greater",
-    ">",
-    lambda a, b: 1.0 if a > b else 0.0,
-    (nothing, nothing),
+    "greater", lambda a, b: 1.0 if a > b else 0.0, (nothing, nothing), symbol=">",
     doc="1.0 where a > b, else 0.0; no derivative.",
-)
+)  # fmt: skip
 greater_equal = Primitive(
-    "greater_equal",
-    ">=",
-    lambda a, b: 1.0 if a >= b else 0.0,
-    (nothing, nothing),
+    "greater_equal", lambda a, b: 1.0 if a >= b else 0.0, (nothing, nothing), symbol=">=",
     doc="1.0 where a >= b, else 0.0; no derivative.",
-)
+)  # fmt: skip
 equal = Primitive(
-    "equal",
-    "==",
-    lambda a, b: 1.0 if a == b else 0.0,
-    (nothing, nothing),
+    "equal", lambda a, b: 1.0 if a == b else 0.0, (nothing, nothing), symbol="==",
     doc="1.0 where a == b, else 0.0; no derivative.",
-)
+)  # fmt: skip
 where = Primitive(
-    "where",
-    "where",
-    floats.where,
-    (nothing, lambda c, a, b, y: choose(c, 1.0), lambda c, a, b, y: choose(c, None, 1.0)),
+    "where", floats.where, (nothing, lambda c, a, b, y: choose(c, 1.0), lambda c, a, b, y: choose(c, None, 1.0)),
     doc="a where the condition is true, else b. Nothing flows to the branch not taken, not even nan.",
-)
+)  # fmt: skip
 maximum = Primitive(
-    "maximum",
-    "max",
-    floats.maximum,
-    (
-        lambda a, b, y: choose(greater(b, a), None, where(equal(a, b), 0.5, 1.0)),
-        lambda a, b, y: choose(greater(a, b), None, where(equal(a, b), 0.5, 1.0)),
-    ),
-    doc="The larger of two; nan if either is. Equal operands share the gradient, half each.",
-)
+    "maximum", floats.maximum,
+    (lambda a, b, y: choose(greater(b, a), None, where(equal(a, b), 0.5, 1.0)),
+     lambda a, b, y: choose(greater(a, b), None, where(equal(a, b), 0.5, 1.0))),
+    symbol="max", doc="The larger of two; nan if either is. Equal operands share the gradient, half each.",
+)  # fmt: skip
 minimum = Primitive(
-    "minimum",
-    "min",
-    floats.minimum,
-    (
-        lambda a, b, y: choose(greater(a, b), None, where(equal(a, b), 0.5, 1.0)),
-        lambda a, b, y: choose(greater(b, a), None, where(equal(a, b), 0.5, 1.0)),
-    ),
-    doc="The smaller of two; nan if either is. Equal operands share the gradient, half each.",
-)
+    "minimum", floats.minimum,
+    (lambda a, b, y: choose(greater(a, b), None, where(equal(a, b), 0.5, 1.0)),
+     lambda a, b, y: choose(greater(b, a), None, where(equal(a, b), 0.5, 1.0))),
+    symbol="min", doc="The smaller of two; nan if either is. Equal operands share the gradient, half each.",
+)  # fmt: skip
 clamp = Primitive(
-    "clamp",
-    "clamp",
-    floats.clamp,
-    (
-        lambda x, low, high, y: choose(greater_equal(x, low) * greater_equal(high, x), 1.0),
-        lambda x, low, high, y: choose(greater(low, x) * greater_equal(high, low), 1.0),
-        lambda x, low, high, y: choose(greater(maximum(x, low), high), 1.0),
-    ),
-    domain=(any_number, (-2.0, -1.0), (1.0, 2.0)),
-    parameters={"min": -math.inf, "max": math.inf},
+    "clamp", floats.clamp,
+    (lambda x, low, high, y: choose(greater_equal(x, low) * greater_equal(high, x), 1.0),
+     lambda x, low, high, y: choose(greater(low, x) * greater_equal(high, low), 1.0),
+     lambda x, low, high, y: choose(greater(maximum(x, low), high), 1.0)),
+    (any_number, (-2.0, -1.0), (1.0, 2.0)), parameters={"min": -math.inf, "max": math.inf},
     doc="x held between min and max; both ends still pass the gradient.",
-)
+)  # fmt: skip
+
+
+def choose(condition: Any, a: Any, b: Any = None) -> Any:
+    """One of two partials; None: nothing flows. Unlike `where` it multiplies nothing with zero."""
+    if type(condition) is not float and (answers := unknown()) is not None:
+        return answers.choose(condition, a, b)
+    return a if condition else b
+
 
 # Vectors: an operand that is a tuple of numbers; its partial is the sequence of the derivatives by each of them
 
-sum = Primitive("sum", "sum", floats.sum, (lambda xs, y: [1.0] * len(xs),), vectors=(0,))
+sum = Primitive("sum", floats.sum, (lambda xs, y: [1.0] * len(xs),), vectors=(0,))
 dot = Primitive(
-    "dot",
-    "dot",
-    floats.dot,
-    (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0),
+    "dot", floats.dot, (lambda ws, xs, bias, y: xs, lambda ws, xs, bias, y: ws, lambda ws, xs, bias, y: 1.0),
     vectors=(0, 1),
-)
-
-
+)  # fmt: skip
 gather = Primitive(
-    "gather",
-    "[]",
-    floats.gather,
+    "gather", floats.gather,
     (nothing, lambda index, xs, y: [choose(equal(index, float(i)), 1.0) for i in range(len(xs))]),
-    domain=((0.0, 0.0), any_number),
-    vectors=(1,),
-    doc="xs[index] by a whole number; nan for any other index.",
-)
+    ((0.0, 0.0), any_number), vectors=(1,), symbol="[]", doc="xs[index] by a whole number; nan for any other index.",
+)  # fmt: skip
 
 
 def _equal_shares(xs: Any, y: Any) -> list[Any]:
@@ -303,7 +197,7 @@ def _equal_shares(xs: Any, y: Any) -> list[Any]:
     return [choose(hit, share) for hit in hits]
 
 
-amax = Primitive("amax", "max", floats.amax, (_equal_shares,), vectors=(0,))
+amax = Primitive("amax", floats.amax, (_equal_shares,), vectors=(0,), symbol="max")
 
 
 def _shares(xs: Any, y: Any) -> list[Any]:
@@ -313,4 +207,4 @@ def _shares(xs: Any, y: Any) -> list[Any]:
     return [choose(equal(total, total), div(term, total), term) for term in terms]  # nan stays where it came from
 
 
-logsumexp = Primitive("logsumexp", "logsumexp", floats.logsumexp, (_shares,), vectors=(0,))
+logsumexp = Primitive("logsumexp", floats.logsumexp, (_shares,), vectors=(0,))

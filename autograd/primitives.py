@@ -15,6 +15,10 @@ TABLE = "autograd.ops"
 """The module that holds this package's own primitives."""
 
 
+def nothing(*_: Any) -> None:
+    """The partial by an operand that nothing ever flows to."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Primitive:
     """An operation on numbers with its partial derivatives.
@@ -24,8 +28,6 @@ class Primitive:
     """
 
     name: str
-    symbol: str
-    """What people see in a picture; nothing is ever read back out of it."""
     forward: Callable[..., float]
     """Floats to float. Total: it returns inf or nan rather than raise."""
     partials: tuple[Partial, ...]
@@ -33,6 +35,8 @@ class Primitive:
     that they can be differentiated again. None says that nothing flows there."""
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
+    symbol: str = ""
+    """What people see in a picture: the name unless told. Nothing is ever read back out of it."""
     vectors: tuple[int, ...] = ()
     """Which operands are tuples of numbers, of any length. The partial of such a one is a sequence of derivatives, each
     of which may be None."""
@@ -48,6 +52,7 @@ class Primitive:
     """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "symbol", self.symbol or self.name)
         object.__setattr__(self, "arity", len(self.partials))
         object.__setattr__(self, "in_slots", self.arity <= 2 and not self.vectors)
         object.__setattr__(self, "__doc__", self.doc)
@@ -141,7 +146,7 @@ def hook(operands: Sequence[Any]) -> Callable[[Primitive, Sequence[tuple[Any, ..
 
 
 def primitive(
-    *partials: Partial, symbol: str | None = None, domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
+    *partials: Partial, symbol: str = "", domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
 ) -> Callable[[Callable[..., float]], Callable[..., Any]]:
     """Makes a function of floats into an operation of the engine, given its partial derivatives.
 
@@ -193,7 +198,7 @@ def primitive(
 
         record = Primitive(
             name=name,
-            symbol=symbol or name,
+            symbol=symbol,
             forward=forward,
             partials=tuple(map(checked, partials)),
             domain=domain,

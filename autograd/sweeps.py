@@ -10,7 +10,6 @@ from typing import Any
 
 from . import ops
 from .floats import as_float, is_node
-from .flows import GUARDS, Guards, TracedFlow
 from .graph import (
     Node,
     check_unchanged,
@@ -21,7 +20,7 @@ from .graph import (
     operands,
     topological_order,
 )
-from .modes import MODE, check_readable, is_symbolic, recording
+from .modes import MODE, check_known, recording, unknown
 
 NOTHING = -0.0
 """The `_grad` of a node that nothing has flowed to yet, told by identity. As a number it adds nothing: -0.0 + x is
@@ -33,7 +32,7 @@ def backward(root: Node, seed: float) -> None:
 
     Either all leaves are updated or, on any error or interrupt, none.
     """
-    check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
+    check_known("gradient")
     leaves, interiors = topological_order(root)
     check_unchanged(leaves, interiors)
     before = [leaf._grad for leaf in leaves]
@@ -55,12 +54,16 @@ def backward(root: Node, seed: float) -> None:
         raise
 
 
+# A node knows its gradient once all its users have sent theirs. It sends each operand that gradient times the partial,
+# and the operand adds up what arrives: operand.grad += node.grad * partial(*operands, out). A partial of None sends
+# nothing. That is a backward pass; the rest of this function is where operands are kept.
+
+
 def propagate(nodes: Iterable[Any]) -> None:
     """Adds to each operand's `_grad` the node's own times the partial. No leaf is among the nodes; users come first."""
     nothing = NOTHING
     watching = (mode := MODE.get()) is not None and mode.anomaly
-    vectors: dict[int, list[float]] = {}  # their numbers, by identity: a layer's neurons share one
-    floats: dict[int, bool] = {}  # those that hold numbers: whether nothing else, as those of an example do
+    vectors = _Vectors()
     for node in nodes:
         grad = node._grad
         if grad is nothing:
@@ -68,28 +71,7 @@ def propagate(nodes: Iterable[Any]) -> None:
             continue
         a, b, out, partials = node._a, node._b, node._data, node.primitive.partials
         if type(a) is tuple:
-            values: list[Any] = []
-            for x in a:
-                if type(x) is tuple:
-                    if (values_of_x := vectors.get(id(x))) is None:
-                        vectors[id(x)] = values_of_x = numbers(x)
-                        if float in (kinds := set(map(type, x))):
-                            floats[id(x)] = len(kinds) == 1
-                    values.append(values_of_x)
-                else:
-                    values.append(x if type(x) is float else x._data)
-            for x, by_x in zip(a, partials):
-                if type(x) is tuple:
-                    if floats and (only := floats.get(id(x))) is not None:
-                        for v, partial in zip(x, () if only else by_x(*values, out)):
-                            if type(v) is not float and partial is not None:
-                                v._grad += grad * partial
-                    else:
-                        for v, partial in zip(x, by_x(*values, out)):
-                            if partial is not None:
-                                v._grad += grad * partial
-                elif type(x) is not float and (partial := by_x(*values, out)) is not None:
-                    x._grad += grad * partial
+            _propagate_tuple(a, grad, out, partials, vectors)
         elif b is None:
             if (partial := partials[0](a._data, out)) is not None:
                 a._grad += grad * partial
@@ -101,10 +83,49 @@ def propagate(nodes: Iterable[Any]) -> None:
             if type(b) is not float and (partial := by_b(x, y, out)) is not None:
                 b._grad += grad * partial
         if watching:
-            for operand, partial in zip(operands(node), local_derivatives(node, data), strict=True):
-                if type(operand) is not float and partial is not None:
-                    watch(node, partial, "reverse")
-                    watch(node, operand._grad, "reverse")
+            _watch_operands(node)
+
+
+class _Vectors:
+    """What is known of the vectors among the operands, by identity: a layer's neurons share one."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, list[float]] = {}
+        self.floats: dict[int, bool] = {}  # of those that hold plain floats: whether nothing else, as an example does
+
+
+def _propagate_tuple(xs: Any, grad: float, out: float, partials: Any, vectors: _Vectors) -> None:
+    """The same for one node whose operands stand in a tuple, vectors among them."""
+    known, floats = vectors.numbers, vectors.floats
+    values: list[Any] = []
+    for x in xs:
+        if type(x) is tuple:
+            if (values_of_x := known.get(id(x))) is None:
+                known[id(x)] = values_of_x = numbers(x)
+                if float in (kinds := set(map(type, x))):
+                    floats[id(x)] = len(kinds) == 1
+            values.append(values_of_x)
+        else:
+            values.append(x if type(x) is float else x._data)
+    for x, by_x in zip(xs, partials):
+        if type(x) is not tuple:
+            if type(x) is not float and (partial := by_x(*values, out)) is not None:
+                x._grad += grad * partial
+        elif not floats or (only := floats.get(id(x))) is None:
+            for v, partial in zip(x, by_x(*values, out)):
+                if partial is not None:
+                    v._grad += grad * partial
+        elif not only:
+            for v, partial in zip(x, by_x(*values, out)):
+                if type(v) is not float and partial is not None:
+                    v._grad += grad * partial
+
+
+def _watch_operands(node: Any) -> None:
+    for operand, partial in zip(operands(node), local_derivatives(node, data), strict=True):
+        if type(operand) is not float and partial is not None:
+            watch(node, partial, "reverse")
+            watch(node, operand._grad, "reverse")
 
 
 def watch(node: Node, number: float, sweep: str) -> None:
@@ -129,57 +150,59 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
     return active, path
 
 
-def pull(
-    seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool, guards: Guards | None = None
-) -> list[Any]:
+def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
-    flows. guards: what has to be right where no number can be read; else that of `GUARDS`."""
+    flows."""
     read, watching = _reader(create_graph)
-    roots = [root for root, _ in seeds]
-    active, path = active_path(roots, inputs)
+    if (answers := unknown()) is not None:
+        return answers.pull(seeds, inputs)
+    active, path = active_path([root for root, _ in seeds], inputs)
     pending: dict[Node, Any] = {}
     with recording():
-        if is_symbolic():
-            return TracedFlow(roots, active, guards or GUARDS.get() or Guards()).pull(seeds, inputs, path)
         for root, seed in seeds:
             pending[root] = ops.add(pending[root], seed) if root in pending else seed
         for node in reversed(path):
-            if node in pending:
-                adjoint = pending[node]
-                for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
-                    if type(x) is not float and x in active and partial is not None:
-                        part = ops.flow(adjoint, partial)
-                        pending[x] = ops.add(pending[x], part) if x in pending else part
-                        if watching:
-                            watch(node, pending[x], "reverse")
+            if (adjoint := pending.get(node)) is None:
+                continue
+            for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
+                if type(x) is not float and x in active and partial is not None:
+                    part = _times(adjoint, partial)
+                    pending[x] = ops.add(pending[x], part) if x in pending else part
+                    if watching:
+                        watch(node, pending[x], "reverse")
     return [pending.get(x) for x in inputs]
 
 
 def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The forward sweep: for each output the sum over the inputs of derivative x tangent; None if nothing flows."""
     read, watching = _reader(create_graph)
+    if (answers := unknown()) is not None:
+        return answers.push(tangents, outputs)
     active, path = active_path(outputs, tangents)
     moved: dict[Node, Any] = dict(tangents)
     with recording():
-        if is_symbolic():
-            return TracedFlow(outputs, active, GUARDS.get() or Guards()).push(tangents, outputs, path)
         for node in path:
             if node in tangents:
                 continue
             for x, partial in zip(operands(node), _derivatives(node, read, active, "forward"), strict=True):
                 if type(x) is not float and x in moved and partial is not None:
-                    part = ops.flow(moved[x], partial)
+                    part = _times(moved[x], partial)
                     moved[node] = ops.add(moved[node], part) if node in moved else part
                     if watching:
                         watch(node, moved[node], "forward")
     return [moved.get(x) for x in outputs]
 
 
+def _times(flowing: Any, partial: Any) -> Any:
+    """What flows on along an edge."""
+    return flowing if type(partial) is float and partial == 1.0 else flowing * partial
+
+
 def _reader(create_graph: bool) -> tuple[Any, bool]:
     """What derivatives are computed with, and whether to watch them; recorded ones are watched as they are recorded."""
     mode = MODE.get()
     if not create_graph:
-        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
+        check_known("gradient")
     return (lambda node: node, False) if create_graph else (data, mode is not None and mode.anomaly)
 
 

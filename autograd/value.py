@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import copying, sweeps
 from .floats import as_float
-from .flows import detached
 from .graph import Note, describe_operation, numbers, operands
-from .modes import MODE, Mode, check_readable, is_symbolic, line_of_user
+from .modes import MODE, Mode, check_known, line_of_user, unknown
 from .primitives import Primitive
 
 current_mode = MODE.get
@@ -67,7 +66,7 @@ class Value:
         self._grad = 0.0
         self.primitive = self._a = self._b = self.note = None
         self._stamp = clock
-        if (mode := current_mode()) is not None and mode.tracing:
+        if (mode := current_mode()) is not None and mode.noting:
             self.note = Note(line=line_of_user())
         if label != "":
             self.label = label
@@ -77,7 +76,7 @@ class Value:
         """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be
         differentiated."""
         if current_mode() is not None:
-            check_readable("the .data of a Value", "compute with the Value itself")
+            check_known("data")
         return self._data
 
     @data.setter
@@ -135,12 +134,12 @@ class Value:
 
     def _backward(self) -> None:
         """One step of the chain rule: adds this node's gradient times its partials to its operands' `.grad`."""
-        check_readable("a gradient as a number", "call gradients(..., create_graph=True)")
+        check_known("gradient")
         sweeps.propagate((self,) if self.primitive else ())
 
     def detach(self) -> "Value":
         """A new leaf with the same number and label: gradients stop here."""
-        return detached(self) if is_symbolic() else Value(self._data, label=self.label)
+        return Value(self._data, label=self.label) if (answers := unknown()) is None else answers.stop(self)
 
     @staticmethod
     def _record(primitive: Primitive, calls: Sequence[tuple[Any, ...]]) -> "list[Value]":
@@ -176,31 +175,27 @@ class Value:
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
-        numbers = "?" if is_symbolic() else f"{self._data!r}, grad={self._grad!r}"
+        numbers = "?" if unknown() else f"{self._data!r}, grad={self._grad!r}"
         return f"Value(data={numbers}{label})"
 
     def __format__(self, spec: str) -> str:
-        return "?" if is_symbolic() else format(self._data, spec)
+        return "?" if unknown() else format(self._data, spec)
 
     def __eq__(self, other: object) -> bool:
         """Identity, as for any object; where no number can be read, asking raises TypeError."""
         if current_mode() is not None and isinstance(other, Real | Value):
-            instead = "write where(equal(v, 1), a, b) in the place of if v == 1, and equal(v, v) of v == v"
-            check_readable("whether a Value equals another number", instead)
+            check_known("equality")
         return True if self is other else NotImplemented
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         if current_mode() is not None:
-            check_readable(
-                "the truth of a Value", "write where(condition, a, b) in the place of if, maximum(a, b) of max"
-            )
+            check_known("truth")
         return self._data != 0.0
 
     def __float__(self) -> float:
-        instead = "write autograd.sin(v) not math.sin(v), and 1 - equal(v, v) not math.isnan(v)"
-        check_readable("the number of a Value", instead)
+        check_known("number")
         raise TypeError(
             "a Value does not turn into a float by itself, since its gradient would be lost without a word; "
             "write v.data for the number, or autograd.sin(v) rather than math.sin(v)"
@@ -251,14 +246,13 @@ def make_node(primitive: Primitive, a: Any, b: Any, data: float) -> Value:
 
 
 def _in_mode(mode: Mode, node: Value) -> Value:
-    if mode.anomaly or mode.tracing:
+    if mode.anomaly or mode.noting:
         node.note = Note(line=line_of_user())
     if mode.anomaly and not math.isfinite(node._data):
         raise FloatingPointError(f"the forward pass made {node._data}: {describe_operation(node)}")
     if mode.recording:
         return node
-    check_readable("what no_grad() computes", "leave no_grad() out")
-    return Value(node._data)
+    return Value(node._data) if mode.unknown is None else mode.unknown.stop(node)
 
 
 def _converted(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ def test_catches_every_partial_that_is_wrong_by_a_thousandth(p):
             return [d and 1.001 * d for d in right] if i in p.vectors else 1.001 * right
 
         partials = (*p.partials[:i], wrong, *p.partials[i + 1 :])
-        mutant = Primitive("mutant", "?", p.forward, partials, vectors=p.vectors, module=__name__)
+        mutant = Primitive("mutant", p.forward, partials, vectors=p.vectors, module=__name__)
         with pytest.raises(GradcheckError, match="is wrong"):
             gradcheck(lambda *xs, mutant=mutant: call(mutant, *xs), xs)
         caught += 1

@@ -151,9 +151,9 @@ def test_a_label_is_never_taken_for_mathematics():
 
 
 def test_a_rule_that_is_a_whole_number():
-    double = Primitive("double", "double", lambda x: 2 * x, (lambda x, y: 2,))
+    double = Primitive("double", lambda x: 2 * x, (lambda x, y: 2,))
     assert rules(double(a)) == ["2"]
-    triple = Primitive("triple", "triple", lambda x: 3 * x, (lambda x, y: np.float32(3),))
+    triple = Primitive("triple", lambda x: 3 * x, (lambda x, y: np.float32(3),))
     assert rules(triple(a)) == ["3"]
 
 

@@ -105,7 +105,7 @@ def test_many_operands_and_callable_objects():
     total = primitive(*[lambda a, b, c, d, e, f, g, h, y: 1.0] * 8)(Sum())
     assert grad(total, argnums=7)(*range(8)) == 1.0
     assert total.__name__ == "Sum"
-    bare = Primitive("hyp", "hyp", math.hypot, (lambda *a: a[0] / a[2], lambda *a: a[1] / a[2]))
+    bare = Primitive("hyp", math.hypot, (lambda *a: a[0] / a[2], lambda *a: a[1] / a[2]))
     assert str(inspect.signature(bare)) == "(x1, x2, /)"
 
 
@@ -189,7 +189,7 @@ def test_a_custom_operation_may_have_any_name_and_its_cell_may_run_again():
             return 2.0 * x
 
     assert grad(again)(1.0) == 2.0
-    own = Primitive("tanh", "tanh", lambda x: x, (lambda x, y: 1.0,))
+    own = Primitive("tanh", lambda x: x, (lambda x, y: 1.0,))
     assert REGISTRY["tanh"] is autograd.tanh
     assert own.module == __name__
 

@@ -13,10 +13,10 @@ from ..value import Value
 from .arguments import Argument, Part, parts_of
 from .interpret import replay
 from .kernels import describe
-from .made import CERTAIN, Cache, Doubt, Made
+from .made import Cache, Made
 from .passes import PASSES
 from .source import to_c
-from .trace import Shortened, entries, shaped
+from .trace import CERTAIN, Doubt, Shortened, entries, shaped
 
 
 class Text(str):

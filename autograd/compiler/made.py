@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .. import ops
-from ..flows import GUARDS, Guards, surfaces
 from ..graph import Node
 from ..modes import paused_collector, warn
 from ..sweeps import pull
@@ -21,16 +20,12 @@ from .kernels import Rolled, roll
 from .passes import QUICK, run
 from .program import Program, program_of
 from .rewriting import Pass
-from .trace import Structure, entries, flat, shaped, skeleton, trace
+from .trace import CERTAIN, Doubt, Structure, entries, flat, shaped, skeleton, trace
+from .unknown import surfaces, symbolic
 from .watch import Watch
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
-
-
-Doubt = frozenset[int] | None
-"""Which of the numbers that come in may be inf or nan; None: any number may."""
-CERTAIN: Doubt = frozenset()
 
 
 class Cache:
@@ -104,20 +99,16 @@ class Made:
         skipped = list[Node]()
 
         def traced(*arguments: Any) -> Any:
-            inputs = entries(arguments)
-            doubtful = None if doubt is None else [inputs[i] for i in doubt]
-            token = GUARDS.set(Guards(doubtful, True, skipped))
-            try:
-                result = f(*arguments)
-            finally:
-                GUARDS.reset(token)
+            result = f(*arguments)
             if purpose == "values":
                 return result
             if not isinstance(result, Value | float | int):
                 raise TypeError(f"the function has to return one number, got {type(result).__name__}")
-            wanted = params if purpose == "training" else inputs
+            wanted = params if purpose == "training" else entries(arguments)
             root = result if isinstance(result, Value) else Value(result)
-            slopes = iter(pull([(root, 1.0)], wanted, True, Guards(doubtful, purpose == "gradients", skipped)))
+            doubtful = None if doubt is None else [entries(arguments)[i] for i in doubt]
+            with symbolic(doubtful, purpose == "gradients", skipped):
+                slopes = iter(pull([(root, 1.0)], wanted, True))
             numbers = [0.0 if slope is None else slope for slope in slopes]
             if purpose == "training":
                 return [result, *numbers]
@@ -125,7 +116,7 @@ class Made:
             return [result, *[shaped(gradients, x) for x in arguments]]
 
         before = Watch(reads)
-        found = trace(traced, structures)
+        found = trace(traced, structures, doubt, skipped)
         if not surfaces(entries(found.result), skipped):
             doubt = None
             skipped.clear()

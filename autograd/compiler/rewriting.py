@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from .. import ops
 from ..graph import arguments as arguments_of
 from ..graph import topological_order
-from ..modes import plainly, symbolic
+from ..modes import plainly
 from ..primitives import TABLE, Primitive
 from ..value import Value
 from .program import Operands, Program, Rewriter, bits, by_identity
+from .unknown import symbolic
 
 Pass = Callable[[Program], Program]
 

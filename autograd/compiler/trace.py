@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..modes import NOT_OF_USER, line_of_user, plainly, source_line, symbolic
+from ..graph import Node
+from ..modes import NOT_OF_USER, line_of_user, plainly, source_line
 from ..value import Value
+from .unknown import symbolic
 
 T = TypeVar("T")
 Structure = Any
 """How an argument looks: `float`, `int` for an index, or a list or dict of structures."""
+Doubt = frozenset[int] | None
+"""Which of the numbers that come in may be inf or nan; None: any number may."""
+CERTAIN: Doubt = frozenset()
 
 
 class Index(Value):
@@ -48,8 +53,11 @@ class Trace:
 _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
-def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
-    """Calls f on one example of these structures, of which it may read no number.
+def trace(
+    f: Callable[..., Any], structures: Sequence[Structure], doubt: Doubt = None, skipped: list[Node] | None = None
+) -> Trace:
+    """Calls f on one example of these structures, of which it may read no number. doubt: which of the numbers may be
+    inf or nan. skipped: gets what was left without a guard; see `Symbolic`.
 
     Raises TypeError, with a remedy, where it tries to. An error says that it happened here, and ends with the user's
     line.
@@ -59,7 +67,7 @@ def trace(f: Callable[..., Any], structures: Sequence[Structure]) -> Trace:
     arguments = [_argument(s, found.inputs, names[i] if names else f"x{i}") for i, s in enumerate(structures)]
     token = _CURRENT.set(found)
     try:
-        with plainly(), symbolic():
+        with plainly(), symbolic(None if doubt is None else [found.inputs[i] for i in doubt], True, skipped):
             found.result = f(*arguments)
     except Exception as error:
         lines = _lines_of_user(error.__traceback__)

@@ -16,10 +16,11 @@ from ..modes import paused_collector
 from ..value import Value, assign
 from . import memory, steps
 from .arguments import Part, copied, doubtful, parts_of
-from .made import CERTAIN, Cache, Doubt, Made
+from .made import Cache, Made
 from .native import machine
 from .rules import Rule
 from .tables import Tables, job
+from .trace import CERTAIN, Doubt
 from .updates import Home, Update, Updates
 
 

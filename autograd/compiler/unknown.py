@@ -1,4 +1,4 @@
-"""What flows through a graph that is recorded for any numbers: the graph has to say by itself where nothing does.
+"""Numbers that are not known: who answers for them while a graph is recorded that has to hold for any.
 
 A sweep over numbers passes by the nodes that nothing flows to. A recorded sweep cannot; there flows -0.0, which adds
 nothing to a sum. But times inf or nan it makes nan. So each node has the condition on which something flows to it, and
@@ -7,27 +7,50 @@ where the other factor may be inf or nan the product is chosen by that condition
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
-from . import ops
-from .floats import is_node
-from .graph import Node, local_derivatives, operands, topological_order
-from .primitives import TABLE, Primitive
+from .. import ops
+from ..floats import is_node
+from ..graph import Node, local_derivatives, operands, topological_order
+from ..modes import Switch, recording, unknown
+from ..primitives import TABLE, Primitive, nothing
+from ..sweeps import active_path
 
+REFUSED = {
+    "data": ("the .data of a Value", "compute with the Value itself"),
+    "gradient": ("a gradient as a number", "call gradients(..., create_graph=True)"),
+    "equality": (
+        "whether a Value equals another number",
+        "write where(equal(v, 1), a, b) in the place of if v == 1, and equal(v, v) of v == v",
+    ),
+    "truth": ("the truth of a Value", "write where(condition, a, b) in the place of if, maximum(a, b) of max"),
+    "number": (
+        "the number of a Value",
+        "write autograd.sin(v) not math.sin(v), and 1 - equal(v, v) not math.isnan(v)",
+    ),
+}
+"""What cannot be read, and what to write instead."""
 NOTHING = -0.0
 HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
 """Whose result need not be nan where an operand is; and operations of a user's own are not asked."""
-detached = Primitive("detach", "detach", lambda x: x, (lambda x, y: None,))
+stopped = Primitive("detach", lambda x: x, (nothing,))
 """x, through which nothing flows."""
 Condition = Any
 """True, or a Value that is not 0 where something flows; False for a condition that nobody will ask for."""
 
 
+class Chosen(NamedTuple):
+    """A partial that is one of two."""
+
+    condition: Any
+    a: Any
+    b: Any
+
+
 @dataclass
-class Guards:
-    """Which products are guarded against what must not flow.
+class Symbolic:
+    """Answers for numbers that are not known; see `modes.Unknown`. Products are guarded against what must not flow.
 
     doubtful: the leaves whose numbers may be inf or nan; None if any number may be. signs: whether the sign of a zero
     matters, for which products with finite numbers are guarded too, but for those within sums of products.
@@ -38,9 +61,48 @@ class Guards:
     skipped: list[Node] = field(default_factory=list)
     """Products that were left without a guard. If numbers overflow there, they are nan where they should not."""
 
+    def refuse(self, what: str) -> NoReturn:
+        read, instead = REFUSED[what]
+        raise TypeError(f"{read} cannot be read while a graph is recorded for any numbers; {instead}")
 
-GUARDS: ContextVar[Guards | None] = ContextVar("guards", default=None)
-"""Those of the sweeps that are recorded now; None guards everything."""
+    def choose(self, condition: Any, a: Any, b: Any) -> Any:
+        return Chosen(condition, a, b)
+
+    def stop(self, x: Any) -> Any:
+        return stopped(x)
+
+    def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node]) -> list[Any]:
+        roots = [root for root, _ in seeds]
+        active, path = active_path(roots, inputs)
+        with recording():
+            return _Flow(roots, active, self).pull(seeds, inputs, path)
+
+    def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node]) -> list[Any]:
+        active, path = active_path(outputs, tangents)
+        with recording():
+            return _Flow(outputs, active, self).push(tangents, outputs, path)
+
+
+def symbolic(doubtful: Collection[Node] | None = None, signs: bool = True, skipped: list[Node] | None = None) -> Switch:
+    """Within `with symbolic():` `.data`, `float`, `bool` and `backward` of a Value raise TypeError, and a comparison
+    gives a recorded 0 or 1: so that a graph holds for other numbers too. Formatting and copies still read numbers.
+    For the arguments see `Symbolic`.
+
+    >>> from autograd import Value, where
+    >>> from autograd.extend import symbolic
+    >>> x = Value(2.0)
+    >>> with symbolic():
+    ...     y = where(x > 0, x, 0.0)
+    ...     z = x if x > 0 else 0.0
+    Traceback (most recent call last):
+    TypeError: the truth of a Value cannot be read while a graph is recorded for any numbers; write where(...) ...
+    """
+    return Switch(unknown=Symbolic(doubtful, signs, [] if skipped is None else skipped))
+
+
+def is_symbolic() -> bool:
+    """Whether numbers are not known now; see `symbolic`."""
+    return unknown() is not None
 
 
 def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
@@ -52,7 +114,7 @@ def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
             assert node.primitive is not None
             power = node.primitive is ops.pow and type(xs[1]) is float and xs[1] != 0.0
             choice = node.primitive is ops.where and xs[0] not in tainted
-            unknown = node.primitive.module != TABLE and node.primitive is not detached
+            unknown = node.primitive.module != TABLE and node.primitive is not stopped
             if unknown or (node.primitive in HIDING and not power and not choice):
                 return False
             tainted.add(node)
@@ -104,10 +166,10 @@ class _Reach:
         return result
 
 
-class TracedFlow:
+class _Flow:
     """A sweep of which every step is recorded."""
 
-    def __init__(self, roots: Sequence[Node], active: Collection[Node], guards: Guards) -> None:
+    def __init__(self, roots: Sequence[Node], active: Collection[Node], guards: Symbolic) -> None:
         self._active, self._guards = active, guards
         self._reach = _Reach(tracked=guards.signs or guards.doubtful is None or bool(guards.doubtful))
         self._pending: dict[Node, Any] = {}
@@ -174,7 +236,7 @@ class TracedFlow:
         """The product with a partial, and on which condition it flows; None: never."""
         if partial is None:
             return NOTHING, None
-        if type(partial) is not ops.Chosen:
+        if type(partial) is not Chosen:
             return (flowing if type(partial) is float and partial == 1.0 else flowing * partial), True
         (a, if_a), (b, if_b) = self._times(flowing, partial.a), self._times(flowing, partial.b)
         if if_a is None and if_b is None:
