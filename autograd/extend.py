@@ -1,10 +1,10 @@
 """The second door, for those who extend the engine: the record of an operation, the registry, and walks over the
 graph."""
 
-from .compiler.arguments import listed
-from .compiler.trace import Shortened, ask, assume, name_index
-from .compiler.unknown import is_symbolic, symbolic
-from .compiler.watch import Watched
+from .compiler.runtime.batches import listed
+from .compiler.tracing.trace import Shortened, ask, assume, name_index
+from .compiler.tracing.unknown import is_symbolic, symbolic
+from .compiler.tracing.watch import Watched
 from .files import write_file
 from .floats import as_float
 from .graph import Node, Note, local_derivatives, operands, topological_order

@@ -27,7 +27,7 @@ class Native:
     """
 
     def __init__(self, task: Task) -> None:
-        from autograd.compiler.training import Training  # llvmlite is imported only where it is needed
+        from autograd.compiler.training.session import Training  # llvmlite is imported only where it is needed
 
         self.task = task
         model, loss, optimizer, penalty, max_norm, max_value, *_ = task
@@ -163,7 +163,7 @@ class Native:
         return self._latest
 
     def _rule(self, group: Mapping[str, Any]) -> Any:
-        from autograd.compiler.rules import Rule
+        from autograd.compiler.training.rules import Rule
 
         optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}
         names, numbers = list[str](), list[float]()

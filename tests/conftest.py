@@ -18,7 +18,7 @@ def _guard_pages(request, monkeypatch):
     """Where native code runs, its memory lies between forbidden pages."""
     name = request.module.__name__.rpartition(".")[2]
     if sys.platform == "linux" and name.startswith(("test_compiler", "test_nn")) and find_spec("llvmlite"):
-        monkeypatch.setattr("autograd.compiler.memory.doubles", guarded.doubles)
+        monkeypatch.setattr("autograd.compiler.runtime.memory.doubles", guarded.doubles)
 
 
 @pytest.fixture(params=["engine", "built-in"])

@@ -17,8 +17,9 @@ from support import BUILTIN, identical
 
 import autograd
 from autograd import Value, compile, grad, gradients, hessian, jvp
-from autograd.compiler import memory, straight
-from autograd.compiler.trace import flat
+from autograd.compiler.codegen import straightline as straight
+from autograd.compiler.runtime import memory
+from autograd.compiler.tracing.trace import flat
 
 NAMES = {p.name: p for p in BUILTIN if not p.vectors}
 VECTORS = ("sum", "mean", "dot", "linear", "gather", "amax", "logsumexp", "softmax", "log_softmax")

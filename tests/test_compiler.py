@@ -14,10 +14,10 @@ from test_nn_losses import CASES
 import autograd
 import nn
 from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
-from autograd.compiler import straight
-from autograd.compiler.interpret import interpret, with_bounds
-from autograd.compiler.passes import PASSES, QUICK, run
-from autograd.compiler.program import Instruction, Program
+from autograd.compiler.codegen import straightline as straight
+from autograd.compiler.ir.interpret import interpret, with_bounds
+from autograd.compiler.ir.passes import PASSES, QUICK, run
+from autograd.compiler.ir.program import Instruction, Program
 from autograd.ops import add, mul
 from nn.module import flat, nested
 
@@ -354,7 +354,7 @@ def test_a_program_is_checked_where_it_is_made():
 
 
 def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.native", None)
     with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'") as warned:
         f = compile(lambda x: tanh(x) * x)
     assert warned[0].filename == __file__
@@ -365,7 +365,7 @@ def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
 
 @pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
 def test_machines_with_fewer_features(features, monkeypatch):
-    from autograd.compiler import native
+    from autograd.compiler.runtime import native
 
     usual = native.Machine()
     if not set(features.split(",")) <= {"", *usual.features.split(",")}:

@@ -100,7 +100,7 @@ def test_arrays_that_do_not_fit_are_refused(out, text):
 
 
 def test_results_in_arrays_without_llvmlite(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.native", None)
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.native", None)
     out = np.empty(2), np.empty((2, 2))
     with pytest.warns(UserWarning, match="llvmlite is missing"):
         f = compile(lambda x: x[0] * x[1])
@@ -162,7 +162,7 @@ def test_what_is_asked_for_needs_somebody_who_knows_it():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 31, 32, 33, 1000, 4097])
 def test_the_native_order_is_python_s(size):
-    from autograd.compiler.training import Training
+    from autograd.compiler.training.session import Training
 
     training = Training(lambda x: x, [Value(1.0)])
     for seed in (0, 1, 12345, 2**40):

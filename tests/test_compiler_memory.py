@@ -12,8 +12,10 @@ import nn
 from autograd import Value, compile, dot, gather, gradients, tanh
 
 pytest.importorskip("llvmlite")
-from autograd.compiler import native, nests, rules
-from autograd.compiler.made import Made
+from autograd.compiler.runtime import native
+from autograd.compiler.schedule import loops as nests
+from autograd.compiler.specialization import Made
+from autograd.compiler.training import rules
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guard pages are made with Linux's mprotect")
 

@@ -20,7 +20,7 @@ from autograd import Value, compile, dot, grad, primitive, tanh
 from nn import SGD, Linear, Module, Sequential, Tanh, Trainer, mse_loss
 
 pytest.importorskip("llvmlite")
-from autograd.compiler import watch
+from autograd.compiler.tracing import watch
 
 SCALE = 2.0
 LIMITS = {"low": 1.0, "inner": [3.0, 4.0]}
@@ -278,7 +278,7 @@ def test_a_thousand_numbers_end_in_advice():
 def test_a_number_for_each_long_epoch_is_no_error(monkeypatch):
     """A program that was in use for longer than it took to make has been worth it."""
     hours = itertools.count()
-    monkeypatch.setattr("autograd.compiler.made.time.monotonic", lambda: 3600.0 * next(hours) ** 2)
+    monkeypatch.setattr("autograd.compiler.specialization.time.monotonic", lambda: 3600.0 * next(hours) ** 2)
     k = [0.0]
     compiled = compile(lambda x: k[0] * x)
 

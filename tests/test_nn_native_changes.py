@@ -367,7 +367,7 @@ def test_a_centred_mean_square_is_never_below_0():
 
 
 def test_a_cache_keeps_the_structures_of_late(monkeypatch):
-    monkeypatch.setattr("autograd.compiler.made.Cache.MOST", 5)
+    monkeypatch.setattr("autograd.compiler.specialization.Cache.MOST", 5)
 
     class Total(Module):
         def __init__(self):
@@ -431,7 +431,7 @@ def test_ctrl_c_at_any_moment_ends_fit(compiled):
 def test_ctrl_c_while_compiling_ends_fit(monkeypatch):
     X, Y = task()
     (_, t) = both(SGD)
-    from autograd.compiler import made
+    from autograd.compiler import specialization as made
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)

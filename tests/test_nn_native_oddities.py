@@ -242,7 +242,7 @@ def test_very_long_and_very_short_gradients(size):
 
 
 def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.training", None)
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.training.session", None)
     eager, compiled = both(lambda p: Adam(p, lr=0.02))
     with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'"):
         fitted([compiled], epochs=2)
@@ -252,7 +252,8 @@ def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
 
 @pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
 def test_machines_with_fewer_features(features, monkeypatch):
-    from autograd.compiler import native, training
+    from autograd.compiler.runtime import native
+    from autograd.compiler.training import session as training
 
     if not set(features.split(",")) <= {"", *native.machine().features.split(",")}:
         pytest.skip(f"this machine has not {features}")

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..value import Value
-from .arguments import Argument, Part, parts_of
-from .interpret import replay
-from .kernels import describe
-from .made import Cache, Made
-from .passes import PASSES
-from .source import to_c
-from .trace import CERTAIN, Doubt, Shortened, entries, shaped
+from .codegen.c import to_c
+from .ir.interpret import replay
+from .ir.passes import PASSES
+from .runtime.batches import Argument, Part, parts_of
+from .schedule.kernels import describe
+from .specialization import Cache, Made
+from .tracing.trace import CERTAIN, Doubt, Shortened, entries, shaped
 
 
 class Text(str):
@@ -244,7 +244,7 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     True
     """
     try:
-        importlib.import_module(".native", __package__)
+        importlib.import_module(".runtime.native", __package__)
     except ImportError:
         warnings.warn(
             "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",

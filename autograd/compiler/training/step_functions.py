@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from .function import F64, I64, KERNEL, POINTER, SIZE, VOID, Blocks, Function, intrinsic, reduced
+from ..codegen.builder import F64, I64, KERNEL, POINTER, SIZE, VOID, Blocks, Function, intrinsic, reduced
 
 POSITION, STEP, FAILED, LOGGED, LOG, ORDER, NUMBERS, CELLS = range(8)
 """The cells, and how many there are. Those from LOG on are addresses."""

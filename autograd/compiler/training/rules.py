@@ -5,16 +5,17 @@ from array import array
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
-from .. import ops
-from ..value import Value
-from . import memory, straight
-from .function import INNER, SIZE, TABLE_X
-from .memory import Span
-from .native import Machine
-from .passes import prune, run, simplify
-from .program import Program, bits, program_of
-from .trace import flat, trace
-from .watch import Watch
+from ... import ops
+from ...value import Value
+from ..codegen import straightline as straight
+from ..codegen.builder import INNER, SIZE, TABLE_X
+from ..ir.passes import prune, run, simplify
+from ..ir.program import Program, bits, program_of
+from ..runtime import memory
+from ..runtime.memory import Span
+from ..runtime.native import Machine
+from ..tracing.trace import flat, trace
+from ..tracing.watch import Watch
 
 Column = memory.Doubles
 UPDATE = (simplify, prune)

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
-from .. import ops
-from ..floats import is_node
-from ..graph import Node, local_derivatives, operands, topological_order
-from ..modes import Switch, recording, unknown
-from ..primitives import TABLE, Primitive, nothing
-from ..sweeps import active_path
+from ... import ops
+from ...floats import is_node
+from ...graph import Node, local_derivatives, operands, topological_order
+from ...modes import Switch, recording, unknown
+from ...primitives import TABLE, Primitive, nothing
+from ...sweeps import active_path
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
@@ -69,7 +69,8 @@ class Symbolic:
         return Chosen(condition, a, b)
 
     def stop(self, x: Any) -> Any:
-        return stopped(x)
+        with recording():
+            return stopped(x)
 
     def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node]) -> list[Any]:
         roots = [root for root, _ in seeds]

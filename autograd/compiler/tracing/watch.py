@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Number
 from typing import Any, ClassVar, NamedTuple
 
-from ..primitives import TABLE, Primitive
-from ..value import Value
+from ...primitives import TABLE, Primitive
+from ...value import Value
 
 LONGEST = 10_000
 """A list of more entries is data, and not compared."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .scalars import maximum, minimum
+from .arithmetic import maximum, minimum
 
 
 class Vectors:

@@ -6,10 +6,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from .. import ops
-from .function import INNER, TABLE_X, Blocks, Function
-from .program import Program
-from .scalars import SCALARS
+from ... import ops
+from ..ir.program import Program
+from .arithmetic import SCALARS
+from .builder import INNER, TABLE_X, Blocks, Function
 from .vectors import Vectors
 
 LARGEST_STRAIGHT = 300

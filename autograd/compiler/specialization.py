@@ -14,15 +14,15 @@ from ..graph import Node
 from ..modes import paused_collector, warn
 from ..sweeps import pull
 from ..value import Value
-from .arguments import Argument, Limit, address_of
-from .interpret import interpret
-from .kernels import Rolled, roll
-from .passes import QUICK, run
-from .program import Program, program_of
-from .rewriting import Pass
-from .trace import CERTAIN, Doubt, Structure, entries, flat, shaped, skeleton, trace
-from .unknown import surfaces, symbolic
-from .watch import Watch
+from .ir.interpret import interpret
+from .ir.passes import QUICK, run
+from .ir.peephole import Pass
+from .ir.program import Program, program_of
+from .runtime.batches import Argument, Limit, address_of
+from .schedule.kernels import Rolled, roll
+from .tracing.trace import CERTAIN, Doubt, Structure, entries, flat, shaped, skeleton, trace
+from .tracing.unknown import surfaces, symbolic
+from .tracing.watch import Watch
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
@@ -181,7 +181,7 @@ class Made:
         examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
             try:
-                from .native import Plan, Pointwise, machine
+                from .runtime.native import Plan, Pointwise, machine
             except ImportError:  # `compile` has said so
                 return None
             totals = len(self.rolled.outputs) if self.total else 0

@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .function import INNER, OUTER, PLACES, STRIDES_INNER, STRIDES_OUTER
+from ..codegen.builder import INNER, OUTER, PLACES, STRIDES_INNER, STRIDES_OUTER
 
 Doubles = ctypes.Array[ctypes.c_double]
 

@@ -8,14 +8,14 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .. import ops
-from ..graph import arguments as arguments_of
-from ..graph import topological_order
-from ..modes import plainly
-from ..primitives import TABLE, Primitive
-from ..value import Value
+from ... import ops
+from ...graph import arguments as arguments_of
+from ...graph import topological_order
+from ...modes import plainly
+from ...primitives import TABLE, Primitive
+from ...value import Value
+from ..tracing.unknown import symbolic
 from .program import Operands, Program, Rewriter, bits, by_identity
-from .unknown import symbolic
 
 Pass = Callable[[Program], Program]
 

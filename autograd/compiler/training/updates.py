@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .native import Machine
+from ..runtime.native import Machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
-from .tables import job
+from .step_plan import job
 
 
 class Home(NamedTuple):

@@ -4,10 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from ..primitives import Primitive
-from .kernels import EACH, Expression, Gather, Kernel, Map, Rolled, Total, describe
-from .nests import Nest, nests
-from .scalars import LIBRARY, SCALARS
+from ...primitives import Primitive
+from ..schedule.kernels import EACH, Expression, Gather, Kernel, Map, Rolled, Total, describe
+from ..schedule.loops import Nest, nests
+from .arithmetic import LIBRARY, SCALARS
 
 
 class _C:

@@ -12,7 +12,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from .function import (
+from ..schedule.kernels import Expression
+from .arithmetic import SCALARS
+from .builder import (
     F64,
     I64,
     INNER,
@@ -32,8 +34,6 @@ from .function import (
     reduced,
     reduced_together,
 )
-from .kernels import Expression
-from .scalars import SCALARS
 from .vectors import Vectors
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
-from .kernels import OPERANDS
+from ..schedule.kernels import OPERANDS
 
 F64, I64, POINTER, VOID = ir.DoubleType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
 KERNEL = ir.FunctionType(VOID, [POINTER, POINTER, I64])

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .. import ops
+from ... import ops
+from .peephole import Pass, folded, lowered, merged, powered, together
 from .program import Operands, Program, Rewriter, by_identity
-from .rewriting import Pass, folded, lowered, merged, powered, together
 
 
 def lower(program: Program) -> Program:

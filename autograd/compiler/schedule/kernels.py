@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from .. import ops
-from .program import Program, by_identity
+from ... import ops
+from ..ir.program import Program, by_identity
 
 EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""

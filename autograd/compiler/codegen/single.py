@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from .emit import compute
-from .function import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, reduced
-from .kernels import Expression
-from .nests import Nest
+from ..schedule.kernels import Expression
+from ..schedule.loops import Nest
+from .batch import compute
+from .builder import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, reduced
 
 STAYS, NEXT, OTHER = range(3)
 """What happens to a place from row to row."""

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .. import ops
-from ..primitives import Primitive
+from ... import ops
+from ...primitives import Primitive
 
 LIBRARY = (
     "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..value import Value
+from ...value import Value
 from .program import Program
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ..graph import Node
-from ..modes import NOT_OF_USER, line_of_user, plainly, source_line
-from ..value import Value
+from ...graph import Node
+from ...modes import NOT_OF_USER, line_of_user, plainly, source_line
+from ...value import Value
 from .unknown import symbolic
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
-from ..floats import as_float
-from .trace import Structure
+from ...floats import as_float
+from ..tracing.trace import Structure
 
 
 class Argument(NamedTuple):

@@ -12,15 +12,16 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..modes import paused_collector
-from ..value import Value, assign
-from . import memory, steps
-from .arguments import Part, copied, doubtful, parts_of
-from .made import Cache, Made
-from .native import machine
+from ...modes import paused_collector
+from ...value import Value, assign
+from ..runtime import memory
+from ..runtime.batches import Part, copied, doubtful, parts_of
+from ..runtime.native import machine
+from ..specialization import Cache, Made
+from ..tracing.trace import CERTAIN, Doubt
+from . import step_functions as steps
 from .rules import Rule
-from .tables import Tables, job
-from .trace import CERTAIN, Doubt
+from .step_plan import Tables, job
 from .updates import Home, Update, Updates
 
 

@@ -13,14 +13,17 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from . import emit, memory, rows, straight
-from .arguments import address_of
-from .function import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
-from .kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
+from ..codegen import batch as emit
+from ..codegen import single as rows
+from ..codegen import straightline as straight
+from ..codegen.arithmetic import LIBRARY
+from ..codegen.builder import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
+from ..ir.program import Program
+from ..schedule.kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
+from ..schedule.loops import Nest, nests, stride
+from . import memory
+from .batches import address_of
 from .memory import Extent, Span
-from .nests import Nest, nests, stride
-from .program import Program
-from .scalars import LIBRARY
 
 
 class Machine:

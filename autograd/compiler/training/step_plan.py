@@ -4,13 +4,13 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import Part, address_of
-from .function import SIZE
-from .kernels import EACH
-from .made import Made
-from .memory import Span, check
-from .native import Plan
-from .steps import FIELDS, record
+from ..codegen.builder import SIZE
+from ..runtime.batches import Part, address_of
+from ..runtime.memory import Span, check
+from ..runtime.native import Plan
+from ..schedule.kernels import EACH
+from ..specialization import Made
+from .step_functions import FIELDS, record
 
 SOURCE = 1 + FIELDS["take"].index("source")
 """Where a record of `take` says where the numbers are."""

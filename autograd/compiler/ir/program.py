@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..floats import is_node
-from ..graph import Node, arguments, topological_order
-from ..primitives import Primitive
+from ...floats import is_node
+from ...graph import Node, arguments, topological_order
+from ...primitives import Primitive
 
 Operands = tuple[Any, ...]
 """Slots, and for a vector operand a tuple of slots."""

@@ -1,0 +1,1 @@
+"""From a function to a graph: it is called once, on Values whose numbers are not known."""
