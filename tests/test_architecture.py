@@ -25,7 +25,7 @@ ROOMS = [
     "autograd.drawing.engines", "autograd.drawing.svg", "autograd.drawing.mermaid", "autograd.drawing.digraph",
     "autograd.drawing.notebook", "autograd.drawing.recording", "autograd.drawing.stepper", "autograd.drawing",
     *[f"autograd.compiler.{room}" for room in (
-        "tracing.unknown", "tracing.trace", "tracing.watch", "tracing",
+        "tracing.unknown", "tracing.trace", "tracing.sights", "tracing.watch", "tracing",
         "ir.program", "ir.peephole", "ir.passes", "ir.interpret", "ir",
         "schedule.kernels", "schedule.loops", "schedule",
         "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.batch", "codegen.single",

@@ -9,14 +9,14 @@ import math
 import pickle
 import sys
 import types
-from collections import Counter, OrderedDict, deque
+from collections import ChainMap, Counter, OrderedDict, deque
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nn
-from autograd import Value, compile, dot, grad, primitive, tanh
+from autograd import Value, atan2, compile, dot, grad, primitive, tanh
 from nn import SGD, Linear, Module, Sequential, Tanh, Trainer, mse_loss
 
 pytest.importorskip("llvmlite")
@@ -61,6 +61,24 @@ class Heir(Helper):
 
 class Listed(list):
     scale = 2.0
+
+
+class Attributes(dict):
+    __getattr__ = dict.__getitem__
+
+
+class LRU(OrderedDict):
+    def __init__(self, size):
+        self.size = size
+
+
+class Lazy:
+    k = None
+
+    def scaled(self, x):
+        if self.k is None:
+            self.k = 2.0
+        return self.k * x
 
 
 class Scaled(Module):
@@ -136,6 +154,41 @@ def cases():
     yield "a module's attribute", lambda x: model(x), lambda: setattr(model, "slope", 4.0)
     yield "its forward", lambda x: model(x), lambda: setattr(model, "forward", lambda x: 3.0 * x)
     yield "its class's", lambda x: model(x), lambda: setattr(Scaled, "power", 3.0)
+    attributes, lru, zero, lazy, optimizer = (
+        Attributes(k=2.0),
+        LRU(4),
+        {"a": [0.0], "b": (0.0,)},
+        Lazy(),
+        SGD([Value(1.0)]),
+    )
+    lru["k"], counted = 2.0, {"k": 2.0, "calls": 0}
+    chain, proxy, whole = ChainMap({"k": 2.0}), types.MappingProxyType(counted), bytearray([2])
+    schedule = nn.StepLR(optimizer, 1, gamma=0.5)
+    model_of_trainer = nn.Linear(1, 1, rng=0)
+    trainer = Trainer(model_of_trainer, mse_loss, SGD(model_of_trainer.parameters()))
+
+    def counting(x):
+        counted["calls"] += 1
+        return counted["k"] * x
+
+    def matched(x):
+        match space:
+            case types.SimpleNamespace(a=a):
+                return a * x
+
+    yield "a dict whose entries are attributes", lambda x: attributes.k * x, lambda: attributes.update(k=5.0)
+    yield "a dict that cannot be copied", lambda x: lru["k"] * x, lambda: lru.update(k=5.0)
+    yield "a dict in which it counts", counting, lambda: counted.update(k=5.0)
+    yield "what it sets once", lazy.scaled, lambda: setattr(lazy, "k", 5.0)
+    yield "a pattern", matched, lambda: setattr(space, "a", 5.0)
+    yield "chained dicts", lambda x: chain["k"] * x, lambda: chain.update(k=5.0)
+    yield "a dict that is only read", lambda x: proxy["k"] * x, lambda: counted.update(k=7.0)
+    yield "bytes", lambda x: float(whole[0]) * x, lambda: whole.__setitem__(0, 5)
+    yield "a learning rate", lambda x: optimizer.lr * x, lambda: optimizer.param_groups[0].update(lr=5.0)
+    yield "a schedule", lambda x: schedule.get_last_lr()[0] * x, schedule.step
+    yield "a trainer's epoch", lambda x: (1 + trainer.epoch) * x, lambda: setattr(trainer, "epoch", 4)
+    yield "the sign of a zero", lambda x: atan2(x * zero["a"][0], -1.0), lambda: zero["a"].__setitem__(0, -0.0)
+    yield "one in a tuple", lambda x: atan2(x * zero["b"][0], -1.0), lambda: zero.update(b=(-0.0,))
 
 
 @pytest.fixture(autouse=True)

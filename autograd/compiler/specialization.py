@@ -124,7 +124,7 @@ class Made:
         self.skipped = bool(skipped)
         """Whether nan among the results may be of what must not flow."""
         self._watch = Watch(reads)
-        self._watch.leave_out(before)
+        self._watch.since(before)
         self.columns = [len(entries(structure)) for structure in structures]
         self.shape, self.asked, self.assumed = skeleton(found.result), found.asked, found.assumed
         outputs = entries(found.result) if purpose == "gradients" else flat(found.result)

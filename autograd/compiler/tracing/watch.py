@@ -1,9 +1,9 @@
 """What a function reads besides its arguments: Python's own numbers, lists and attributes, which a trace freezes.
 
 They are found by looking at the function: at its closure, at the globals and attributes that its code names, and at
-what is within them. A program holds as long as all of them are what they were. What the function itself changes while
-it is traced, such as a list of calls, is none of its inputs. Not seen are attributes asked for by `getattr`, what is in
-slots, context variables, caches, files and lists of more than 10,000 entries, and what code of other packages reads.
+what is within them. A program holds as long as all of them are what they were after the trace, or after a later trace
+that changed them. Not seen are attributes asked for by `getattr`, what is in slots, context variables, caches, files
+and lists of more than 10,000 entries, and what code of other packages reads.
 """
 
 import argparse
@@ -11,21 +11,21 @@ import dis
 import functools
 import sys
 import types
+import weakref
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from numbers import Number
-from typing import Any, ClassVar, NamedTuple
+from collections import ChainMap, UserDict, UserList, deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from ...primitives import TABLE, Primitive
 from ...value import Value
+from .sights import DICTS, NOWHERE, Kept, Sight, copied, entries, first, first_changed, same, signs_of_zeros, updated
 
 LONGEST = 10_000
 """A list of more entries is data, and not compared."""
 OWN = ("autograd", "nn")
 CALLED = {"forward", "__call__", "batch"}
 """Methods that are called without being named."""
-NOWHERE = object()
 SETS = [0]
 """How many attributes were set."""
 
@@ -46,28 +46,13 @@ class Watched:
         SETS[0] += 1
 
 
-class Sight(NamedTuple):
-    """Something that was looked at: how to look again, and what was there."""
-
-    name: str
-    look: Callable[[], Any]
-    found: Any
-
-
-class Kept(NamedTuple):
-    """A list, dict or set, and a copy of its entries."""
-
-    name: str
-    container: Any
-    found: Any
-
-
 class Watch:
     """All that functions and objects read, as far as it can be seen."""
 
     def __init__(self, roots: Iterable[Any]) -> None:
         self._sets = SETS[0]
-        self._names = set[str](CALLED)
+        self._names = set[str](CALLED)  # of attributes that the user's code names
+        self._own_names = set[str]()  # of attributes that modules of `nn` name
         self._known: dict[int, Any] = {}  # what has been entered, kept so that its identity stays its own
         self._quick: dict[Any, Sight] = {}
         self._lists: dict[Any, Kept] = {}
@@ -86,21 +71,28 @@ class Watch:
     def changed(self, quick: bool = False) -> str | None:
         """What differs from before, if anything does. quick: without looking whether a Value within a list of Values
         was exchanged."""
-        if (what := _first(self._quick) or _first_changed(self._lists)) is not None:
+        if (what := first(self._quick) or first_changed(self._lists)) is not None:
             return what
         if self._sets != SETS[0]:
-            if (what := _first(self._attributes)) is not None:
+            if (what := first(self._attributes)) is not None:
                 return what
             self._sets = SETS[0]
-        return None if quick else _first_changed(self._vectors)
+        return None if quick else first_changed(self._vectors)
 
-    def leave_out(self, before: "Watch") -> None:
-        """Forgets what differs from a watch of before: the function itself has changed it."""
-        for kind in ("_quick", "_lists", "_vectors", "_attributes"):
-            now: dict[Any, Any] = getattr(self, kind)
-            for key, sight in getattr(before, kind).items():
-                if key in now and not _same(now[key].found, sight.found):
-                    del now[key]
+    def since(self, before: "Watch") -> None:
+        """Begins to watch. What differs from a watch of before was changed by the function while it was traced, and is
+        nothing that another watch should find changed: each function that counts its calls would have all others
+        traced anew."""
+        for kind in ("_quick", "_attributes", "_lists", "_vectors"):
+            now, then = getattr(self, kind), getattr(before, kind)
+            for key in [key for key in now.keys() & then.keys() if not same(now[key].found, then[key].found)]:
+                for watch in list(WATCHES):
+                    known: dict[Any, Any] = getattr(watch, kind)
+                    if key in known and isinstance(now[key], Sight):
+                        known[key] = now[key]
+                    elif key in known:
+                        known[key] = updated(known[key], then[key].found, now[key].found)
+        WATCHES.add(self)
 
     def _enter(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
         """What is to be entered next."""
@@ -117,21 +109,29 @@ class Watch:
             yield from ((f, x.name) for f in (x.forward, *x.partials) if x.module != TABLE)
         elif isinstance(x, functools.partial):
             yield from ((y, name) for y in (x.func, x.args, x.keywords))
-        elif isinstance(x, list | dict | set | tuple | deque):
+        elif isinstance(x, CONTAINERS):
             if len(x) <= LONGEST:
-                entries = x.values() if isinstance(x, dict) else x
-                only_values = {*map(type, entries)} == {Value}
+                inside = entries(x)
+                only_values = {*map(type, inside)} == {Value}
                 if not isinstance(x, tuple):
-                    kept = Kept(name, x, x.copy())
+                    kept = Kept(name, x, copied(x), signs_of_zeros(inside))
                     (self._vectors if only_values else self._lists)[id(x)] = kept
                 if not only_values:
-                    yield from ((y, f"{name}[...]") for y in entries)
-            if hasattr(x, "__dict__"):  # of a subclass
+                    yield from ((y, f"{name}[...]") for y in inside)
+            if kind not in CONTAINERS:
                 self._objects.append((x, name))
-        elif isinstance(x, array) or (hasattr(x, "tobytes") and hasattr(x, "dtype") and x.dtype.kind != "O"):
-            if len(x.tobytes()) <= 8 * LONGEST:
-                self._quick[id(x)] = Sight(f"what is in {name}", x.tobytes, x.tobytes())
-        elif isinstance(x, Watched | types.SimpleNamespace | argparse.Namespace) or _is_of_user(_module_of(x)):
+        elif isinstance(x, UserDict | UserList | ChainMap):
+            yield from ((y, name) for y in vars(x).values())
+            self._objects.append((x, name))
+        elif _has_numbers(x):
+            look = bytes if isinstance(x, bytearray) else type(x).tobytes
+            if len(found := look(x)) <= 8 * LONGEST:
+                self._quick[id(x)] = Sight(f"what is in {name}", functools.partial(look, x), found)
+        elif (
+            isinstance(x, Watched | types.SimpleNamespace | argparse.Namespace)
+            or _is_of_user(_module_of(x))
+            or _is_own(x)
+        ):
             self._objects.append((x, name))
 
     def _function(self, f: types.FunctionType, name: str) -> Iterator[tuple[Any, str]]:
@@ -161,72 +161,69 @@ class Watch:
                 f = _function_of(found)
                 if not isinstance(f, types.FunctionType) or (id(kind), method) in self._entered:
                     continue
-                if kind.__module__.partition(".")[0] in OWN and method != "__init__":
-                    self._entered.add((id(kind), method))
-                    self._names |= _own_attributes(f.__code__)
+                if kind.__module__.partition(".")[0] in OWN:
+                    if isinstance(x, Watched) and method != "__init__":
+                        self._entered.add((id(kind), method))
+                        self._own_names |= _own_attributes(f.__code__)
+                    elif method in self._names:  # of a trainer, or a schedule
+                        self._entered.add((id(kind), method))
+                        self._names |= _named(f.__code__)[1]
                 elif _is_of_user(kind.__module__) and (method in self._names or _is_operator(method)):
                     self._entered.add((id(kind), method))
                     yield f, f"{name}.{method}"
-        left_out = getattr(x, "unwatched", ())
-        for attribute, found in list(getattr(x, "__dict__", {}).items()):
-            if attribute in self._names and attribute not in left_out and (id(x), attribute) not in self._entered:
+        names = self._names_for(x)
+        for attribute, found in list(_dict_of(x).items()):
+            if attribute in names and (id(x), attribute) not in self._entered:
                 self._entered.add((id(x), attribute))
                 yield found, f"{name}.{attribute}"
 
+    def _names_for(self, x: Any) -> set[str]:
+        """The attributes of an object that are read, as far as code names them."""
+        if not isinstance(x, Watched):
+            return self._names.difference(CALLED) if _is_own(x) else self._names
+        return self._names | self._own_names.difference(x.unwatched)
+
     def _look_at(self, x: Any, name: str) -> None:
-        own, counts = getattr(x, "__dict__", {}), isinstance(x, Watched)
-        left_out = {*getattr(x, "unwatched", ())}
-        for attribute in (own.keys() & self._names) - left_out | CALLED:
+        own, names, counts = _dict_of(x), self._names_for(x), isinstance(x, Watched)
+        for attribute in own.keys() & names | (CALLED & names):
             look = functools.partial(own.get, attribute, NOWHERE)
             (self._attributes if counts else self._quick)[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
-        kinds = [kind for kind in _classes(x) if _is_of_user(kind.__module__)]
-        for attribute in self._names.intersection(*[[y for kind in kinds for y in vars(kind)]]) - own.keys() - left_out:
-            look = functools.partial(_of_class, _classes(x), own, attribute)
+        for attribute in names.intersection(*[[y for kind in _classes(x) for y in vars(kind)]]) - own.keys():
+            kind = next(kind for kind in _classes(x) if attribute in vars(kind))
+            if _is_of_user(kind.__module__):
+                look = functools.partial(_of_class, _classes(x), own, attribute)
+            elif isinstance(vars(kind)[attribute], property) and attribute in self._names and _is_own(x):
+                look = functools.partial(getattr, x, attribute)  # such as an optimizer's lr
+            else:
+                continue
             self._quick[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
 
 
+WATCHES = weakref.WeakSet[Watch]()
+"""All that are in use."""
 PLAIN = {int, float, bool, str, bytes, type(None), complex, Value}
+CONTAINERS = (list, set, tuple, deque, *DICTS)
 
 
-def _first(sights: dict[Any, Sight]) -> str | None:
-    for name, look, found in sights.values():
-        if (now := look()) is not found and not _same(now, found):
-            return name
-    return None
-
-
-def _first_changed(kept: dict[Any, Kept]) -> str | None:
-    for name, container, found in kept.values():
-        try:
-            if container == found:  # entries that are the same object are not compared any further
-                continue
-        except Exception:  # an entry that cannot be compared is another one
-            pass
-        return _entry_changed(name, container, found)
-    return None
-
-
-def _entry_changed(name: str, now: Any, before: Any) -> str:
-    """The name of the first entry that differs, or of all if entries were added or removed."""
-    if len(now) == len(before) and not isinstance(now, set):
-        pairs = now.items() if isinstance(now, dict) else enumerate(now)
-        for key, x in pairs:
-            if not _same(x, before.get(key, NOWHERE) if isinstance(before, dict) else before[key]):
-                return f"{name}[{key!r}]"
-    return name
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
+def _has_numbers(x: Any) -> bool:
+    """Whether an object is numbers in one piece of memory: an array."""
+    if isinstance(x, array | bytearray | memoryview):
         return True
+    return hasattr(type(x), "tobytes") and hasattr(type(x), "dtype") and x.dtype.kind != "O"
+
+
+def _is_own(x: Any) -> bool:
+    """Whether an object is a trainer, an optimizer, or another of this project's, that is no module."""
+    return not isinstance(x, type | types.ModuleType) and _module_of(x).partition(".")[0] in OWN
+
+
+def _dict_of(x: Any) -> dict[str, Any]:
+    """The attributes of an object, whatever its class does when it is asked for one."""
     try:
-        alike = type(a) is type(b) and isinstance(a, COMPARED) and bool(a == b)
-        return alike and (not isinstance(a, float) or str(a) == str(b))
-    except Exception:  # an entry that cannot be compared is another one
-        return False
-
-
-COMPARED = (Number, str, bytes, list, dict, set, tuple, deque)
+        found: dict[str, Any] = object.__getattribute__(x, "__dict__")
+    except AttributeError:
+        return {}
+    return found
 
 
 def _classes(x: Any) -> tuple[type, ...]:
@@ -281,6 +278,8 @@ def _named(code: types.CodeType) -> tuple[set[str], set[str]]:
             names.add(instruction.argval)
         elif instruction.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")):
             attributes.add(instruction.argval)
+        elif type(instruction.argval) is tuple:  # perhaps of a pattern: `case Config(k=k)`
+            attributes.update(x for x in instruction.argval if isinstance(x, str))
         elif isinstance(instruction.argval, types.CodeType):
             inner = _named(instruction.argval)
             names |= inner[0]

@@ -73,7 +73,7 @@ class Move:
             self.fixed = rule.numbers
             self.program = self._traced(rule, forms, besides, max_value, lambda x, label: x)
         self._watch = Watch(rule.reads)
-        self._watch.leave_out(before)
+        self._watch.since(before)
         moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
         if not moves or not straight.fits(self.program):
             raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")

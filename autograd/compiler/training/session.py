@@ -260,7 +260,7 @@ class Training:
             made.check(part.arguments)
         log = self.run(data, range(count), count, step, rules)
         if not others and (update := self.updates.settled) is not None:
-            plan = self._plans[data.made[0]]
+            plan = self._plans[self._in_use[0]]
             jobs = array("q", self._batch(plan.job(count), count, update))
             order, cells = array("q", rows), array("q", self.cells)
             self._ready[key] = ready = _Ready(plan, update, jobs, jobs.buffer_info()[0], order, cells)
