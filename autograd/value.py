@@ -94,6 +94,8 @@ class Value:
     @property
     def grad(self) -> float:
         """The gradient: a leaf accumulates it over `backward` calls, any other node shows the last sweep's."""
+        if current_mode() is not None:
+            check_known("grad")
         return self._grad
 
     @grad.setter

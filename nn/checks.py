@@ -43,6 +43,16 @@ def _check(what: str, x: Any, kind: type) -> None:
         raise TypeError(f"Trainer expected {what}, got {x!r}{hint}")
 
 
+def check_batch(X: Any, Y: Any) -> None:
+    """TypeError and ValueError unless there is a target for each example."""
+    try:
+        examples, targets = len(X), len(Y)
+    except TypeError:
+        raise TypeError("step expected a batch, lists of examples and targets; write step([x], [y]) for one") from None
+    if examples != targets:
+        raise ValueError(f"step expected as many targets as examples, got {examples} examples and {targets} targets")
+
+
 def check_fit(X: Any, Y: Any, validation: Any, callbacks: Any, sizes: Mapping[str, Any]) -> Any:
     """The validation data as lists. TypeError or ValueError for what `fit` cannot be called with."""
     check_paired(X, Y)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from autograd.extend import listed
+from autograd import Value, equal
+from autograd.extend import is_symbolic, listed
 
 from .module import is_list, shape
 from .randomness import Rng, as_rng
@@ -144,8 +145,10 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
     )
 
 
-def one_hot(index: int, num_classes: int) -> list[float]:
+def one_hot(index: Any, num_classes: int) -> list[Any]:
     """num_classes numbers: 1 at `index`, else 0. Raises ValueError if the index is none."""
+    if isinstance(index, Value) and is_symbolic():
+        return [equal(index, float(i)) for i in range(num_classes)]
     if not hasattr(index, "__index__") or not 0 <= index < num_classes:
         raise ValueError(f"one_hot expected a whole number from 0 to {num_classes - 1}, got {index}")
     return [float(i == index) for i in range(num_classes)]

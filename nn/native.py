@@ -40,6 +40,7 @@ class Native:
                 f"compile=False"
             )
         self.optimizer, self._loaded, self._ahead = optimizer, False, 1
+        self._state: Any = None  # of the optimizer, when it was loaded
         self._values, self._latest = list[Any](), list[Any]()
         self._sizes, self._groups = list[int](), list[int]()
 
@@ -109,6 +110,8 @@ class Native:
         """Loads what steps need, and returns the rules."""
         if not self._loaded:
             self._load()
+        elif self._lost():
+            self.store()
         every = self.optimizer.estimate_every
         if every and step % every == 0 and isinstance(self.optimizer, Sophia):
             self._estimate(self.optimizer, data, order, step)
@@ -127,7 +130,7 @@ class Native:
     def _load(self) -> None:
         self._sizes, self._latest = self._counts(), []
         self._training.load(self.optimizer.state, self._sizes)
-        self._loaded = True
+        self._loaded, self._state = True, self.optimizer.state
 
     def reached(self, step: int) -> int:
         """How many steps were made, of which so many were counted."""
@@ -136,10 +139,21 @@ class Native:
         return step
 
     def store(self) -> None:
-        """Brings Values and state up to date."""
+        """Brings Values and state up to date. RuntimeError, after it, if somebody else has changed them meanwhile."""
         if self._loaded:
+            lost = self._lost()
             self.optimizer.state = self._training.store(self._sizes)
             self._loaded = False
+            if lost:
+                raise RuntimeError(
+                    "a parameter or the optimizer's state was assigned within stepping(), where both are native, so "
+                    "what was assigned is lost; assign before or after the block, or train by trainer.step(X, Y), "
+                    "which brings them up to date each time"
+                )
+
+    def _lost(self) -> bool:
+        """Whether somebody has assigned what is native now."""
+        return self._training.assigned() or self.optimizer.state is not self._state
 
     def _counts(self) -> list[int]:
         """How many parameters are moved alike: groups, and in them those whose states have the same length."""

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from autograd import mean, no_grad
 from autograd.extend import Shortened, paused_collector
 
-from .checks import COUNTERS, check_fit, check_parts, counters_of
+from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of
 from .data import as_lists, paired
 from .eager import Steps, Task
 from .history import History, versions
@@ -104,9 +104,7 @@ class Trainer:
         def step(Xb: Sequence[Any], yb: Sequence[Any]) -> float:
             if ended:
                 raise RuntimeError("the block of stepping() has ended; write `with trainer.stepping() as step:` anew")
-            if len(Xb) != len(yb):
-                found = f"{len(Xb)} examples and {len(yb)} targets"
-                raise ValueError(f"step expected as many targets as examples, got {found}")
+            check_batch(Xb, yb)
             turns.ask()
             with turns.lock:
                 turns.begun()
@@ -127,12 +125,13 @@ class Trainer:
         self.steps += len(found.losses)
         if found.ill is not None:
             loss, _ = found.ill
+            search = "with autograd.detect_anomaly()" + " and compile=False" * self.compile
             raise FloatingPointError(
                 "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
-                "with autograd.detect_anomaly()"
+                f"{search}"
                 if math.isnan(loss)
                 else f"the loss is {loss:.4g}, but its gradient is not finite; lower the learning rate or the initial "
-                f"weights, or look for the cause with autograd.detect_anomaly()"
+                f"weights, or look for the cause {search}"
             )
         self.grad_norm = found.norms[-1]
         if self.scheduler is not None and self.scheduler_interval == "batch":

@@ -260,7 +260,7 @@ def test_custom_operations_compile_through_what_they_are_made_of():
         (lambda: compile(tanh, nn.Linear(1, 1)), TypeError, r"write model\.parameters\(\)"),
         (lambda: compile(tanh, [Value(1.0)])([1.0], out=np.empty(1)), TypeError, "out has no use"),
         (lambda: compile(lambda x: x[0])([[1.0], [1.0, 2.0]], out=np.empty(2)), ValueError, "examples of one shape"),
-        (lambda: compile(lambda x: x.data)([1.0]), TypeError, r"the \.data of a Value cannot be read"),
+        (lambda: compile(lambda x: x.data)([1.0]), TypeError, r"the .data of a Value is not known"),
         (lambda: compile(lambda i: [1.0, 2.0][i])([1]), TypeError, r"write autograd\.gather\(values, index\)"),
         (lambda: compile(lambda x: [x, x], [Value(1.0)])([1.0]), TypeError, "has to return one number, got list"),
         (lambda: compile(tanh)([]), ValueError, "expected as many examples for each argument, and at least one"),
@@ -275,11 +275,45 @@ def test_custom_operations_compile_through_what_they_are_made_of():
         (lambda: compile(tanh)(np.array(["a"])), TypeError, "expected an array of numbers with an axis of examples"),
         (lambda: compile(tanh, [tanh(Value(1.0))]), TypeError, "compile expected params as leaf Values"),
         (lambda: compile(tanh).program, ValueError, "nothing is compiled yet"),
+        (lambda: compile(tanh, Value(1.0)), TypeError, r"got one Value; write \[w\]"),
+        (lambda: compile(lambda x: x * Value(2.0).grad)([1.0]), TypeError, "the .grad of a Value is not known"),
+        (lambda: compile(lambda x: [1.0, 2.0][x])([1.0]), TypeError, r"write gather\(values, index\)"),
+        (lambda: compile(lambda x: {1.0: 2.0}[x])([1.0]), KeyError, "no Value is equal to a key"),
+        (lambda: autograd.detect_anomaly()(compile(tanh))([1.0]), RuntimeError, "call the function itself"),
     ],
 )
 def test_errors_say_what_to_write_instead(attempt, error, text):
     with pytest.raises(error, match=text):
         attempt()
+
+
+def test_arguments_have_the_function_s_names():
+    def price(table, day, *, factor=2.0):
+        return autograd.gather(table, day) * factor
+
+    compiled = compile(price)
+    compiled([[2.0, 3.0]], [1])
+    assert "inputs: %0 = table[0], %1 = table[1], %2 = day" in str(compiled.program)
+    others = compile(lambda *xs: xs[0] * xs[1])
+    others([1.0], [2.0])
+    assert "inputs: %0 = x, %1 = y" in str(others.program)
+
+
+def test_a_constant_has_no_slope():
+    for number in (3, 3.0, True, np.float32(3)):
+        assert compile(lambda x, number=number: number).value_and_grad([1.0]) == ([float(number)], [0.0])
+
+
+def test_what_is_kept_from_a_trace_has_no_number():
+    kept = []
+    compiled = compile(lambda x, i: kept.append(x * 2.0) or autograd.gather([x, kept[0]], i))
+    assert compiled([1.5], [1]) == [3.0]
+    assert math.isnan(kept[0].data)
+
+
+def test_one_hot_of_an_index():
+    compiled = compile(lambda i, x: [y * x for y in nn.one_hot(i, 3)])
+    assert compiled([2, 0], [5.0, 7.0]) == [[0.0, 0.0, 5.0], [7.0, 0.0, 0.0]]
 
 
 def test_prints_within_a_trace_show_no_number():

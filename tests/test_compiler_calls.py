@@ -154,7 +154,7 @@ def test_an_assumption_of_one_s_own():
 
 
 def test_what_is_asked_for_needs_somebody_who_knows_it():
-    with pytest.raises(TypeError, match="cannot be drawn while a graph is recorded"):
+    with pytest.raises(TypeError, match="cannot be drawn while a function is recorded"):
         ask(("uniform", 0, 0))
     with pytest.raises(TypeError, match=r"nn\.Trainer\(\.\.\., compile=True\)"):
         compile(lambda x: nn.Dropout(0.5)([x])[0])([1.0])

@@ -11,6 +11,7 @@ import nn
 from autograd import (
     Value,
     abs,
+    acos,
     clamp,
     compile,
     dot,
@@ -193,6 +194,20 @@ def test_one_batch_in_which_numbers_overflow_is_stepped_again():
         t.fit(X, Y, epochs=4, batch_size=3, progress=False)
         found.append([*t.history.train_loss, *[p.data for p in model.parameters()]])
     assert found[1] == pytest.approx(found[0], rel=1e-10)
+
+
+def test_at_exponent_0_nothing_flows_to_the_base():
+    for f, xs in (
+        (lambda x: (1.0 + x[0].sqrt()) ** x[1], [0.0, 0.0]),
+        (lambda x: (1.0 - x[0]) ** x[1], [0.5, 0.0]),
+        (lambda x: acos(x[0] ** x[1]), [-0.5, 0.0]),
+    ):
+        leaves = [Value(x) for x in xs]
+        expected = gradients(f(leaves), leaves)
+        assert expected[0] == 0.0
+        assert list(map(str, compile(f).value_and_grad([xs])[1][0])) == list(map(str, expected))
+    second = compile(hessian(lambda x: x[0] ** x[1]))([[2.0, 0.0]])[0]
+    assert second[0][1] == second[1][0] == 0.5  # 1 / x: the slope varies with the exponent
 
 
 def test_what_an_index_does_not_pick_gets_nothing():

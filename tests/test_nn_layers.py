@@ -161,7 +161,7 @@ def test_symbolic_refuses_what_would_freeze_a_number():
             x.backward, (x * 2.0).backward, (x * 2.0)._backward, lambda: gradients(x * 2.0, [x]),
             lambda: jacobian(lambda v: [v * x])(3.0),
         ):  # fmt: skip
-            with pytest.raises(TypeError, match=r"cannot be read while a graph is recorded|does not turn into a float"):
+            with pytest.raises(TypeError, match=r"is not known while|does not turn into a float"):
                 read()
         assert isinstance(x < 3.0, Value)
         (cut,) = detach([x * x])

@@ -9,6 +9,7 @@ import pytest
 from tasks import task
 from test_nn_native import both, curves, fitted, model, same
 
+import autograd
 from autograd import where
 from nn import (
     SGD,
@@ -60,6 +61,63 @@ def test_what_is_not_finite_stops_before_the_update(bad):
         assert all(math.isfinite(p.data) for p in t.model.parameters())
     same(*trainers)
     assert 0 < trainers[0].steps < 10
+
+
+def test_what_is_assigned_within_stepping_is_an_error():
+    """Its numbers are native there; before and after, and with step, all is as eagerly."""
+    X, Y = task()
+
+    def clamped(t):
+        for p in t.model.parameters():
+            p.data = max(-0.3, min(0.3, p.data))
+
+    trainers = both(SGD)
+    for t in trainers:
+        for _ in range(5):
+            t.step(X, Y)
+            clamped(t)
+    same(*trainers)
+    for assign in (
+        clamped,
+        lambda t: t.model.load_state_dict(t.model.state_dict()),
+        lambda t: t.optimizer.load_state_dict(t.optimizer.state_dict()),
+    ):
+        _, t = both(Adam)
+
+        def steps(t=t, assign=assign):
+            with t.stepping() as step:
+                step(X, Y)
+                assign(t)
+                step(X, Y)
+
+        with pytest.raises(RuntimeError, match=r"assigned within stepping\(\).*train by trainer\.step"):
+            steps()
+        assert t.steps == 1
+        t.step(X, Y)
+
+        def last(t=t, assign=assign):
+            with t.stepping() as step:
+                step(X, Y)
+                assign(t)
+
+        with pytest.raises(RuntimeError, match=r"assigned within stepping\(\)"):
+            last()
+        assert t.steps == 3
+
+
+def test_one_example_is_no_batch():
+    for t in both(SGD):
+        with pytest.raises(TypeError, match=r"write step\(\[x\], \[y\]\) for one"):
+            t.step([0.1, 0.2], 1)
+
+
+def test_anomalies_are_found_in_python():
+    X, Y = task()
+    t = both(SGD, loss=lambda o, y: (o[0] * 0.0 - 1.0).log())[1]
+    with pytest.raises(FloatingPointError, match=r"detect_anomaly\(\) and compile=False"):
+        t.step(X, Y)
+    with autograd.detect_anomaly(), pytest.raises(RuntimeError, match="train with compile=False"):
+        both(SGD)[1].step(X, Y)
 
 
 def test_wrong_indices_are_named():

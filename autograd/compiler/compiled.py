@@ -36,6 +36,8 @@ class Compiled:
         self._f = f
         if hasattr(params, "parameters"):
             raise TypeError(f"compile expected params as a list, got {type(params).__name__}; write model.parameters()")
+        if isinstance(params, Value):
+            raise TypeError("compile expected params as a list, got one Value; write [w]")
         self._params = None if params is None else list(params)
         for p in self._params or ():
             if not isinstance(p, Value) or p.primitive is not None:
@@ -228,15 +230,15 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     With params, leaf Values such as `model.parameters()`, f is a loss: the result, called with a batch for each
     argument, returns the mean and adds its gradient to each parameter's `.grad`. Without, it returns what f returns
     for each example, and `value_and_grad` the gradients by the arguments too. A leaf that f uses besides is read anew
-    at each call. When Python's own numbers or objects that f uses besides are others, f is called anew: so far as they
-    can be seen, which `compiler/watch.py` says, and a hundred times at most.
+    at each call, and what was computed of it outside is computed anew. When Python's own numbers or objects that f
+    uses besides are others, f is called anew, so far as they can be seen, which `compiler/tracing/watch.py` says.
 
     A batch is an array or a list with an entry for each example. An entry is a number, or nested lists, tuples and
     dicts of them; f is called once for each shape of examples, of which the latest 512 are kept. Whole numbers can be
     used as indices, by `gather`. A copy of what is returned compiles anew.
     Raises TypeError, with what to write instead, where f reads a number, so that the program would hold for that one
     alone; ValueError for batches that do not fit together; IndexError for an index out of range; RuntimeError if what f
-    uses besides is another each time.
+    uses besides is another each time, a hundred times one after the other.
 
     >>> from autograd import compile, tanh
     >>> neuron = compile(lambda x, w: tanh(x[0] * w + x[1]))

@@ -4,14 +4,14 @@ import functools
 import itertools
 import math
 import threading
-import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 from .. import ops
 from ..graph import Node
-from ..modes import paused_collector, warn
+from ..modes import MODE, paused_collector, warn
 from ..sweeps import pull
 from ..value import Value
 from .ir.interpret import interpret
@@ -20,7 +20,7 @@ from .ir.peephole import Pass
 from .ir.program import Program, program_of
 from .runtime.batches import Argument, Limit, address_of
 from .schedule.kernels import Rolled, roll
-from .tracing.trace import CERTAIN, Doubt, Structure, entries, flat, shaped, skeleton, trace
+from .tracing.trace import CERTAIN, Doubt, Structure, entries, flat, parameters_of, shaped, skeleton, trace
 from .tracing.unknown import surfaces, symbolic
 from .tracing.watch import Watch
 
@@ -39,20 +39,26 @@ class Cache:
     """The most programs of one structure, for other answers to what was assumed, such as whether a module trains."""
     MOST = 512
     ADVISED, LIMIT = 10, 100
-    """After so many programs of one structure comes advice, and then an error; programs that were in use for longer
-    than it took to make them do not count for the error."""
+    """After so many programs of one structure comes advice, and after so many that ran but once, one after the other,
+    an error."""
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
         self.made: dict[Any, list[Made]] = {}
         self.anew: dict[Any, int] = {}  # programs of one structure
-        self.wasted: dict[Any, int] = {}  # those of them that took longer to make than they were of use
+        self.wasted: dict[Any, int] = {}  # the latest of them that ran only once
 
     def __iter__(self) -> "Iterator[Made]":
         return itertools.chain.from_iterable(self.made.values())
 
     def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Made":
-        """TypeError where f reads a number, RuntimeError if what it reads besides is ever another."""
+        """TypeError where f reads a number, RuntimeError if what it reads besides is ever another, and within
+        `detect_anomaly`."""
+        if (mode := MODE.get()) is not None and mode.anomaly:
+            raise RuntimeError(
+                "detect_anomaly watches what Python computes, and this is compiled; call the function itself, or train "
+                "with compile=False, to find the operation"
+            )
         key = (purpose, doubt, *[a.key for a in arguments])
         variants = self.made.pop(key, [])
         self.made[key] = variants  # the latest comes last
@@ -69,14 +75,14 @@ class Cache:
 
     def _advise(self, key: Any, what: str, made: "Made") -> None:
         self.anew[key] = times = self.anew.get(key, 0) + 1
-        self.wasted[key] = wasted = self.wasted.get(key, 0) + (not made.earned())
+        self.wasted[key] = wasted = self.wasted.get(key, 0) + 1 if made.uses <= 1 else 0
         text = (
             f"{what} has changed {times} times, and each time everything was compiled anew; make it a Value, whose "
             f".data is read at each call (k = Value(0.5); k.data *= 0.9), or do not compile"
         )
         if wasted >= self.LIMIT:
             del self.wasted[key], self.anew[key]  # so that what is mended goes on
-            raise RuntimeError(text)
+            raise RuntimeError(f"{text}; this is an error now, since the latest {self.LIMIT} programs ran only once")
         if times == self.ADVISED:
             warn(text)
 
@@ -95,32 +101,34 @@ class Made:
     ) -> None:  # fmt: skip
         self.shape: Any = None
         self.purpose = purpose
-        self._begun = self._ready = time.monotonic()
+        self.uses = 0
+        """How often it was run: of training, on how many batches."""
         skipped = list[Node]()
 
         def traced(*arguments: Any) -> Any:
             result = f(*arguments)
             if purpose == "values":
                 return result
-            if not isinstance(result, Value | float | int):
+            if not isinstance(result, Value | Real):
                 raise TypeError(f"the function has to return one number, got {type(result).__name__}")
             wanted = params if purpose == "training" else entries(arguments)
             root = result if isinstance(result, Value) else Value(result)
             doubtful = None if doubt is None else [entries(arguments)[i] for i in doubt]
-            with symbolic(doubtful, purpose == "gradients", skipped):
+            with symbolic(doubtful, purpose == "gradients", True, skipped):
                 slopes = iter(pull([(root, 1.0)], wanted, True))
             numbers = [0.0 if slope is None else slope for slope in slopes]
             if purpose == "training":
-                return [result, *numbers]
+                return [root, *numbers]
             gradients = iter(numbers)
-            return [result, *[shaped(gradients, x) for x in arguments]]
+            return [root, *[shaped(gradients, x) for x in arguments]]
 
         before = Watch(reads)
-        found = trace(traced, structures, doubt, skipped)
+        names = parameters_of(f, len(structures))
+        found = trace(traced, structures, names, doubt, skipped)
         if not surfaces(entries(found.result), skipped):
             doubt = None
             skipped.clear()
-            found = trace(traced, structures)
+            found = trace(traced, structures, names)
         self.skipped = bool(skipped)
         """Whether nan among the results may be of what must not flow."""
         self._watch = Watch(reads)
@@ -164,14 +172,6 @@ class Made:
         """What was read in the trace and is no longer so."""
         return self._watch.changed()
 
-    def ready(self) -> None:
-        """All that can be compiled has been."""
-        self._ready = time.monotonic()
-
-    def earned(self) -> bool:
-        """Whether it was of use for longer than it took to make."""
-        return time.monotonic() - self._ready > self._ready - self._begun
-
     def most(self) -> int:
         """How many examples to compute side by side at most."""
         return min(LARGEST_CHUNK, max(CACHE // max(self.rolled.own, 1), 1))
@@ -189,7 +189,6 @@ class Made:
                 self.plan = Pointwise(self.program, machine())
             else:
                 self.plan = Plan(self.rolled, totals, examples, machine())
-            self.ready()
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:
@@ -210,6 +209,7 @@ class Made:
             return self._totals(arguments, shared, examples)
 
     def _totals(self, arguments: Sequence[Argument], shared: list[float], examples: int) -> list[float]:
+        self.uses += 1
         if (plan := self._native(examples)) is not None:
             result: list[float] = plan(arguments, shared, examples)
             return result
@@ -225,6 +225,7 @@ class Made:
     def _each(self, arguments: Sequence[Argument], out: Sequence[Any] | None) -> Any:
         shared, examples = [leaf._data for leaf in self.leaves], arguments[0].examples
         outputs = len(self.rolled.outputs)
+        self.uses += 1
         if (plan := self._native(examples)) is None:
             rows = [interpret(self.program, row, shared) for row in _rows(arguments)]
             if out is None:

@@ -5,6 +5,8 @@ freeze a number into the program raises an error that says what to write instead
 """
 
 import contextlib
+import inspect
+import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -54,30 +56,55 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def trace(
-    f: Callable[..., Any], structures: Sequence[Structure], doubt: Doubt = None, skipped: list[Node] | None = None
+    f: Callable[..., Any],
+    structures: Sequence[Structure],
+    names: Sequence[str] = (),
+    doubt: Doubt = None,
+    skipped: list[Node] | None = None,
 ) -> Trace:
-    """Calls f on one example of these structures, of which it may read no number. doubt: which of the numbers may be
-    inf or nan. skipped: gets what was left without a guard; see `Symbolic`.
+    """Calls f on one example of these structures, of which it may read no number. names: of the arguments. doubt: which
+    of the numbers may be inf or nan. skipped: gets what was left without a guard; see `Symbolic`.
 
     Raises TypeError, with a remedy, where it tries to. An error says that it happened here, and ends with the user's
     line.
     """
     found = Trace([])
-    names = "xyzuvw" if len(structures) <= 6 else ""
-    arguments = [_argument(s, found.inputs, names[i] if names else f"x{i}") for i, s in enumerate(structures)]
+    names = names or ("xyzuvw" if len(structures) <= 6 else [f"x{i}" for i in range(len(structures))])
+    arguments = [_argument(s, found.inputs, name) for s, name in zip(structures, names, strict=False)]
     token = _CURRENT.set(found)
     try:
-        with plainly(), symbolic(None if doubt is None else [found.inputs[i] for i in doubt], True, skipped):
+        with plainly(), symbolic(None if doubt is None else [found.inputs[i] for i in doubt], skipped=skipped):
             found.result = f(*arguments)
     except Exception as error:
         lines = _lines_of_user(error.__traceback__)
         where = source_line(lines[-1].tb_frame.f_code.co_filename, lines[-1].tb_lineno) if lines else line_of_user()
+        if (hint := _hint(error)) is not None:
+            error.add_note(hint)
         error.add_note(f"while the function was called to be compiled, on Values whose numbers are not known: {where}")
         error.traced = True  # type: ignore[attr-defined]  # for `Shortened`
         raise
     finally:
         _CURRENT.reset(token)
     return found
+
+
+def _hint(error: Exception) -> str | None:
+    """What to write instead, for an error that is Python's own."""
+    if isinstance(error, TypeError) and "indices must be integers or slices, not " in str(error):
+        return "write gather(values, index), with whole numbers in the data, in the place of values[index]"
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], Value):
+        return "write where(equal(v, 1), a, b) in the place of a dict's entry: no Value is equal to a key"
+    return None
+
+
+def parameters_of(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of the first parameters of a function; none if they cannot be found."""
+    try:
+        found = list(inspect.signature(f).parameters.values())[:count]
+    except (TypeError, ValueError):
+        return []
+    named = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return named if len(named) == count else []
 
 
 class Shortened(contextlib.ContextDecorator):
@@ -118,9 +145,11 @@ def ask(key: Any) -> Value:
     """A further input of the trace that is under way, for each example, which whoever runs the program knows by its
     key. TypeError if there is none."""
     if (current := _CURRENT.get()) is None:
-        raise TypeError("what is drawn anew for each example cannot be drawn while a graph is recorded for any numbers")
+        raise TypeError(
+            "what is drawn anew for each example cannot be drawn while a function is recorded for all numbers"
+        )
     current.asked.append(key)
-    current.inputs.append(Value(0.5, label=" ".join(map(str, key))))
+    current.inputs.append(Value(math.nan, label=" ".join(map(str, key))))
     return current.inputs[-1]
 
 
@@ -136,7 +165,7 @@ def _argument(structure: Structure, inputs: list[Value], name: str) -> Any:
         return {key: _argument(s, inputs, f"{name}[{key!r}]") for key, s in structure.items()}
     if isinstance(structure, list):
         return [_argument(s, inputs, f"{name}[{i}]") for i, s in enumerate(structure)]
-    inputs.append((Index if structure is int else Value)(0.5 if structure is float else 0, label=name))
+    inputs.append((Index if structure is int else Value)(math.nan, label=name))
     return inputs[-1]
 
 

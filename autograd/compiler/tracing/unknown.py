@@ -19,6 +19,7 @@ from ...sweeps import active_path
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
+    "grad": ("the .grad of a Value", "call gradients(..., create_graph=True)"),
     "gradient": ("a gradient as a number", "call gradients(..., create_graph=True)"),
     "equality": (
         "whether a Value equals another number",
@@ -27,7 +28,8 @@ REFUSED = {
     "truth": ("the truth of a Value", "write where(condition, a, b) in the place of if, maximum(a, b) of max"),
     "number": (
         "the number of a Value",
-        "write autograd.sin(v) not math.sin(v), and 1 - equal(v, v) not math.isnan(v)",
+        "compute with the Value itself, with autograd.sin(v) not math.sin(v), 1 - equal(v, v) not math.isnan(v), and "
+        'print it by an f-string not "%f"',
     ),
 }
 """What cannot be read, and what to write instead."""
@@ -53,17 +55,19 @@ class Symbolic:
     """Answers for numbers that are not known; see `modes.Unknown`. Products are guarded against what must not flow.
 
     doubtful: the leaves whose numbers may be inf or nan; None if any number may be. signs: whether the sign of a zero
-    matters, for which products with finite numbers are guarded too, but for those within sums of products.
+    matters, for which products with finite numbers are guarded too, but for those within sums of products. last:
+    whether gradients are not differentiated again.
     """
 
     doubtful: Collection[Node] | None = None
     signs: bool = True
+    last: bool = False
     skipped: list[Node] = field(default_factory=list)
     """Products that were left without a guard. If numbers overflow there, they are nan where they should not."""
 
     def refuse(self, what: str) -> NoReturn:
         read, instead = REFUSED[what]
-        raise TypeError(f"{read} cannot be read while a graph is recorded for any numbers; {instead}")
+        raise TypeError(f"{read} is not known while a function is recorded for all numbers; {instead}")
 
     def choose(self, condition: Any, a: Any, b: Any) -> Any:
         return Chosen(condition, a, b)
@@ -84,7 +88,9 @@ class Symbolic:
             return _Flow(outputs, active, self).push(tangents, outputs, path)
 
 
-def symbolic(doubtful: Collection[Node] | None = None, signs: bool = True, skipped: list[Node] | None = None) -> Switch:
+def symbolic(
+    doubtful: Collection[Node] | None = None, signs: bool = True, last: bool = False, skipped: list[Node] | None = None
+) -> Switch:
     """Within `with symbolic():` `.data`, `float`, `bool` and `backward` of a Value raise TypeError, and a comparison
     gives a recorded 0 or 1: so that a graph holds for other numbers too. Formatting and copies still read numbers.
     For the arguments see `Symbolic`.
@@ -96,9 +102,9 @@ def symbolic(doubtful: Collection[Node] | None = None, signs: bool = True, skipp
     ...     y = where(x > 0, x, 0.0)
     ...     z = x if x > 0 else 0.0
     Traceback (most recent call last):
-    TypeError: the truth of a Value cannot be read while a graph is recorded for any numbers; write where(...) ...
+    TypeError: the truth of a Value is not known while a function is recorded for all numbers; write where(...) ...
     """
-    return Switch(unknown=Symbolic(doubtful, signs, [] if skipped is None else skipped))
+    return Switch(unknown=Symbolic(doubtful, signs, last, [] if skipped is None else skipped))
 
 
 def is_symbolic() -> bool:
@@ -213,7 +219,10 @@ class _Flow:
         return [self._result(y) for y in outputs]
 
     def _partials(self, node: Node) -> list[Any]:
-        return local_derivatives(node, lambda x: x, self._active)
+        found = local_derivatives(node, lambda x: x, self._active)
+        if node.primitive is ops.pow and self._guards.last and type(found[0]) is Chosen:
+            found[0] = found[0]._replace(b=None)  # at exponent 0 only how the slope varies would matter
+        return found
 
     def _add(self, node: Node, part: Any, condition: Condition) -> None:
         self._pending[node] = ops.add(self._pending[node], part) if node in self._pending else part

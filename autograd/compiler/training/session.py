@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from ... import value
 from ...modes import paused_collector
 from ...value import Value, assign
 from ..runtime import memory
@@ -74,6 +75,7 @@ class Training:
         self._log = array("d", bytes(24))
         self._in_order = array("q")
         self._doubts: dict[Any, frozenset[int]] = {}  # by structure
+        self._clock = value.clock  # when the parameters were taken over
         self._in_doubt = False  # whether a step is tried once more, with guards everywhere
         self._penalty_made: Made | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
@@ -108,10 +110,19 @@ class Training:
         first = self._first
         self.home[first : first + len(self.params)] = [p._data for p in self.params]
         self.cells[steps.STEP] = 0
+        self._clock = value.clock
         self.updates.load(states, counts)
         self._ready.clear()
         for plan in self._plans.values():
             plan.load()
+
+    def assigned(self) -> bool:
+        """Whether a parameter was assigned since `load`."""
+        if value.clock != self._clock:
+            if any(p._stamp > self._clock for p in self.params):
+                return True
+            self._clock = value.clock
+        return False
 
     def store(self, counts: Sequence[int]) -> list[tuple[Any, ...]]:
         """Gives the Values their numbers and gradients, and returns the states."""
@@ -209,6 +220,8 @@ class Training:
         ]
         jobs, taken, numbers = array("q"), array("q"), array("q")
         full, rest = divmod(len(order), batch_size)
+        for made in data.made:
+            made.uses += full + (rest > 0)
         if data.where is None:
             middle = plans[0].job(batch_size)
             for update in updates[:full]:
@@ -285,6 +298,7 @@ class Training:
         return found
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
+        ready.plan.made.uses += 1
         self.cells[:] = ready.cells
         self.cells[steps.STEP] = step
         self._work(ready.address, len(ready.jobs) // steps.JOB, self.cells_at)
@@ -315,7 +329,6 @@ class Training:
             known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
             self._plans[made] = plan = Tables(self, made, examples)
-            made.ready()
             made.traced = None  # which would take as much memory again
             self._ready.clear()
         plan.take(part)
