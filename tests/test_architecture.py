@@ -28,7 +28,7 @@ ROOMS = [
         "tracing.unknown", "tracing.trace", "tracing.sights", "tracing.watch", "tracing",
         "ir.program", "ir.peephole", "ir.passes", "ir.interpret", "ir",
         "schedule.kernels", "schedule.loops", "schedule",
-        "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.batch", "codegen.single",
+        "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.calls", "codegen.batch", "codegen.single",
         "codegen.straightline", "codegen.c", "codegen",
         "runtime.batches", "runtime.memory", "runtime.native", "runtime",
         "specialization",

@@ -18,19 +18,16 @@ from .builder import (
     F64,
     I64,
     INNER,
-    KERNEL,
     OUTER,
     PLACES,
     POINTER,
-    SIZE,
     STRIDES_INNER,
     STRIDES_OUTER,
     TABLE_W,
     TABLE_X,
     TERMS,
-    VOID,
     Blocks,
-    Function,
+    KernelBuilder,
     reduced,
     reduced_together,
 )
@@ -40,7 +37,7 @@ from .vectors import Vectors
 def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: bool, strides: bool) -> None:
     """`Dot`, with x of each example, and w and the bias of each or shared. strides: whether the record has strides
     from term to term in the place of tables."""
-    f = Function(module, name, blocks)
+    f = KernelBuilder(module, name, blocks)
     stride_w, stride_x, stride_b, stride_o = (f.entry(STRIDES_INNER + k) for k in range(4))
     ws, xs, terms, inner = f.entry(TABLE_W), f.entry(TABLE_X), f.entry(TERMS), f.entry(INNER)
     shared_x = f.b.icmp_signed("==", stride_x, f.whole(0))
@@ -101,7 +98,7 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
 def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_side: bool) -> None:
     """`Total`: sums over terms and examples, added to what is there. Each outer turn is a block of rows that share
     w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop are so."""
-    f = Function(module, name, blocks)
+    f = KernelBuilder(module, name, blocks)
     ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
     outer = [f.entry(STRIDES_OUTER + k) for k in (0, 1, 3)]
     inner = [f.entry(STRIDES_INNER + k) for k in (0, 1, 3)]
@@ -132,15 +129,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_
                 return [f.fma(a, b, total) for (a, b), total in zip(pairs, sums, strict=True)]
 
             sums = f.loop(f.whole(0), full, blocks.lanes, lambda e, sums: step(e, sums, lambda x: x), sums)
-            before = f.b.block
-            with f.b.if_then(tail):
-                rest = step(full, sums, lambda x: f.b.select(mask, x, nothing))
-                last = f.b.block
-            phis = [f.b.phi(f.vector) for _ in sums]
-            for phi, a, b in zip(phis, sums, rest, strict=True):
-                phi.add_incoming(a, before)
-                phi.add_incoming(b, last)
-            return phis
+            return f.perhaps(tail, sums, lambda: step(full, sums, lambda x: f.b.select(mask, x, nothing)))
 
         sums = f.loop(f.whole(0), terms, 1, term, [nothing] * (height * width))
         if side_by_side and width == blocks.lanes:
@@ -166,7 +155,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_
 
 def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, own: Sequence[bool]) -> None:
     """`Map`: the expression of operands, each of the example's own or shared; the result is the example's own."""
-    f = Function(module, name, blocks)
+    f = KernelBuilder(module, name, blocks)
     count = len(own)
     strides = [f.entry(STRIDES_INNER + k) for k in range(count + 1)]
 
@@ -189,7 +178,7 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
 
 def gather(module: ir.Module, name: str, blocks: Blocks, *, own_index: bool, own_x: bool) -> None:
     """`Gather`, example by example; nan for an index that is none."""
-    f = Function(module, name, blocks)
+    f = KernelBuilder(module, name, blocks)
     strides, xs, size = [f.entry(STRIDES_INNER + k) for k in range(3)], f.table(TABLE_X), f.entry(TERMS)
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
@@ -216,50 +205,8 @@ def gather(module: ir.Module, name: str, blocks: Blocks, *, own_index: bool, own
     f.done()
 
 
-def compute(f: Function, expression: Expression, operands: Sequence[ir.Value]) -> Any:
+def compute(f: KernelBuilder, expression: Expression, operands: Sequence[ir.Value]) -> Any:
     if type(expression) is not tuple:
         return operands[expression]
     primitive, *parts = expression
     return SCALARS[primitive](Vectors(f.b, f.module, f.vector), *[compute(f, x, operands) for x in parts])
-
-
-class _Loops(Function):
-    """A function of another signature, for its loops."""
-
-    def __init__(self, module: ir.Module, name: str, kind: ir.FunctionType) -> None:
-        function = ir.Function(module, kind, name)
-        self.module, self.arguments = module, function.args
-        self.b = ir.IRBuilder(function.append_basic_block())
-
-
-def run(module: ir.Module, name: str) -> None:
-    """(records, how many, memory, examples): calls the function of each record in turn."""
-    f = _Loops(module, name, ir.FunctionType(VOID, [POINTER, I64, POINTER, I64]))
-    records, count, memory, examples = f.arguments
-
-    def call(i: ir.Value, _: Sequence[ir.Value]) -> None:
-        record = f.b.gep(records, [f.times(i, SIZE)], source_etype=I64)
-        target = f.b.inttoptr(f.b.load(record, typ=I64), KERNEL.as_pointer())
-        f.b.call(target, [record, memory, examples])
-
-    f.loop(f.whole(0), count, 1, call)
-    f.b.ret_void()
-
-
-def copy(module: ir.Module, name: str) -> None:
-    """(from, its strides by column and example, to, its strides, columns, examples): numbers of a row for each example
-    are laid out so that examples lie side by side, or the other way round."""
-    f = _Loops(module, name, ir.FunctionType(VOID, [POINTER, I64, I64, POINTER, I64, I64, I64, I64]))
-    source, source_column, source_example, target, target_column, target_example, columns, examples = f.arguments
-
-    def column(c: ir.Value, _: Sequence[ir.Value]) -> None:
-        def example(e: ir.Value, _: Sequence[ir.Value]) -> None:
-            place = f.plus(f.times(c, source_column), f.times(e, source_example))
-            x = f.b.load(f.b.gep(source, [place], source_etype=F64), typ=F64)
-            place = f.plus(f.times(c, target_column), f.times(e, target_example))
-            f.b.store(x, f.b.gep(target, [place], source_etype=F64))
-
-        f.loop(f.whole(0), examples, 1, example)
-
-    f.loop(f.whole(0), columns, 1, column)
-    f.b.ret_void()

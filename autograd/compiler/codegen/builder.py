@@ -1,6 +1,6 @@
-"""A native function under construction: LLVM's instructions for places, vectors and loops.
+"""Native functions under construction: LLVM's instructions for loops, places and vectors.
 
-A function takes a record of whole numbers, the memory, and for how many examples. All numbers lie in one memory of
+A kernel takes a record of whole numbers, the memory, and for how many examples. All numbers lie in one memory of
 doubles.
 """
 
@@ -36,29 +36,98 @@ TABLE_W, TABLE_X = PLACES + 3 * (OPERANDS + 1), PLACES + 3 * (OPERANDS + 1) + 1
 SIZE = TABLE_X + 1
 
 
-class Function:
-    """A kernel under construction."""
+class Loops:
+    """A function under construction: whole numbers, and loops.
+
+    module: gets the function. name: its name there. kind: its signature.
+    """
+
+    def __init__(self, module: ir.Module, name: str, kind: ir.FunctionType) -> None:
+        self.module = module
+        function = ir.Function(module, kind, name)
+        self.arguments = function.args
+        self.b = ir.IRBuilder(function.append_basic_block())
+
+    def whole(self, x: int) -> ir.Constant:
+        return ir.Constant(I64, x)
+
+    def read(self, address: ir.Value) -> ir.Value:
+        return self.b.load(address, typ=I64)
+
+    def element(self, table: ir.Value, i: ir.Value) -> ir.Value:
+        return self.read(self.b.gep(table, [i], source_etype=I64))
+
+    def plus(self, a: ir.Value, *bs: ir.Value | int) -> ir.Value:
+        for b in bs:
+            if type(b) is int:
+                b = self.whole(b)
+            a = self.b.add(a, b)
+        return a
+
+    def times(self, a: ir.Value, b: ir.Value | int) -> ir.Value:
+        return self.b.mul(a, self.whole(b) if type(b) is int else b)
+
+    def loop(
+        self,
+        start: ir.Value,
+        stop: ir.Value,
+        step: int,
+        body: Callable[[ir.Value, Sequence[ir.Value]], Sequence[ir.Value] | None],
+        carried: Sequence[ir.Value] = (),
+    ) -> list[ir.Value]:
+        """for i in range(start, stop, step): carried = body(i, carried). Returns what is carried in the end."""
+        before = self.b.block
+        head, inside, after = (self.b.append_basic_block() for _ in range(3))
+        self.b.branch(head)
+        self.b.position_at_end(head)
+        i = self.b.phi(I64)
+        i.add_incoming(start, before)
+        phis = [self.b.phi(x.type) for x in carried]
+        for phi, x in zip(phis, carried, strict=True):
+            phi.add_incoming(x, before)
+        self.b.cbranch(self.b.icmp_signed("<", i, stop), inside, after)
+        self.b.position_at_end(inside)
+        results = body(i, phis) or []
+        for phi, x in zip(phis, results, strict=True):
+            phi.add_incoming(x, self.b.block)
+        i.add_incoming(self.b.add(i, self.whole(step)), self.b.block)
+        self.b.branch(head)
+        self.b.position_at_end(after)
+        return phis
+
+    def perhaps(
+        self, condition: ir.Value, numbers: Sequence[ir.Value], body: Callable[[], Sequence[ir.Value]]
+    ) -> list[ir.Value]:
+        """The numbers or, where the condition holds, those that body() gives in their place."""
+        before = self.b.block
+        with self.b.if_then(condition):
+            others = body()
+            last = self.b.block
+        phis = [self.b.phi(x.type) for x in numbers]
+        for phi, x, other in zip(phis, numbers, others, strict=True):
+            phi.add_incoming(x, before)
+            phi.add_incoming(other, last)
+        return phis
+
+    def done(self) -> None:
+        self.b.ret_void()
+
+
+class KernelBuilder(Loops):
+    """A kernel under construction: besides, the record, the memory, and vectors of its numbers."""
 
     def __init__(self, module: ir.Module, name: str, blocks: Blocks) -> None:
-        self.module, self.blocks = module, blocks
-        function = ir.Function(module, KERNEL, name)
-        self.record, self.memory, self.examples = function.args
-        self.b = ir.IRBuilder(function.append_basic_block())
-        self.vector = self.vector_of(blocks.lanes)
+        super().__init__(module, name, KERNEL)
+        self.record, self.memory, self.examples = self.arguments
+        self.blocks, self.vector = blocks, self.vector_of(blocks.lanes)
 
     @staticmethod
     def vector_of(lanes: int) -> ir.VectorType:
         return ir.VectorType(F64, lanes)
 
-    def whole(self, x: int) -> ir.Constant:
-        return ir.Constant(I64, x)
-
     def entry(self, i: int) -> ir.Value:
         """A number of the record."""
-        return self.b.load(self.b.gep(self.record, [self.whole(i)], source_etype=I64), typ=I64)
-
-    def element(self, table: ir.Value, i: ir.Value) -> ir.Value:
-        return self.b.load(self.b.gep(table, [i], source_etype=I64), typ=I64)
+        return self.element(self.record, self.whole(i))
 
     def table(self, i: int) -> ir.Value:
         return self.b.inttoptr(self.entry(i), POINTER)
@@ -108,46 +177,8 @@ class Function:
         nothing = ir.Constant(self.vector, [0.0] * self.blocks.lanes)
         return self.b.call(function, [self.at(place), ir.Constant(ir.IntType(32), 8), mask, nothing])
 
-    def plus(self, a: ir.Value, *bs: ir.Value | int) -> ir.Value:
-        for b in bs:
-            if type(b) is int:
-                b = self.whole(b)
-            a = self.b.add(a, b)
-        return a
-
-    def times(self, a: ir.Value, b: ir.Value | int) -> ir.Value:
-        return self.b.mul(a, self.whole(b) if type(b) is int else b)
-
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         return self.b.call(intrinsic(self.module, "fmuladd", self.vector, 3), [a, b, c])
-
-    def loop(
-        self,
-        start: ir.Value,
-        stop: ir.Value,
-        step: int,
-        body: Callable[[ir.Value, Sequence[ir.Value]], Sequence[ir.Value] | None],
-        carried: Sequence[ir.Value] = (),
-    ) -> list[ir.Value]:
-        """for i in range(start, stop, step): carried = body(i, carried). Returns what is carried in the end."""
-        before = self.b.block
-        head, inside, after = (self.b.append_basic_block() for _ in range(3))
-        self.b.branch(head)
-        self.b.position_at_end(head)
-        i = self.b.phi(I64)
-        i.add_incoming(start, before)
-        phis = [self.b.phi(x.type) for x in carried]
-        for phi, x in zip(phis, carried, strict=True):
-            phi.add_incoming(x, before)
-        self.b.cbranch(self.b.icmp_signed("<", i, stop), inside, after)
-        self.b.position_at_end(inside)
-        results = body(i, phis) or []
-        for phi, x in zip(phis, results, strict=True):
-            phi.add_incoming(x, self.b.block)
-        i.add_incoming(self.b.add(i, self.whole(step)), self.b.block)
-        self.b.branch(head)
-        self.b.position_at_end(after)
-        return phis
 
     def rows(self, step: int, count: ir.Value, body: Callable[[ir.Value, int], None]) -> None:
         """body(i, how many) for blocks of `step` rows, and then for each row that is left over."""
@@ -167,9 +198,6 @@ class Function:
 
         self.loop(self.whole(0), self.entry(OUTER), 1, turn)
 
-    def done(self) -> None:
-        self.b.ret_void()
-
 
 def intrinsic(module: ir.Module, name: str, kind: ir.Type, arity: int) -> ir.Function:
     """LLVM's function of that name on numbers or vectors."""
@@ -179,14 +207,14 @@ def intrinsic(module: ir.Module, name: str, kind: ir.Type, arity: int) -> ir.Fun
     return found or ir.Function(module, ir.FunctionType(kind, [kind] * arity), full)
 
 
-def reduced(f: Function, x: ir.Value) -> ir.Value:
+def reduced(f: KernelBuilder, x: ir.Value) -> ir.Value:
     """The sum of a vector's numbers."""
     name = f"llvm.vector.reduce.fadd.v{x.type.count}f64"
     reduce = f.module.globals.get(name) or ir.Function(f.module, ir.FunctionType(F64, [F64, x.type]), name)
     return f.b.call(reduce, [ir.Constant(F64, -0.0), x], fastmath=("reassoc",))
 
 
-def reduced_together(f: Function, xs: Sequence[ir.Value]) -> ir.Value:
+def reduced_together(f: KernelBuilder, xs: Sequence[ir.Value]) -> ir.Value:
     """The sums of as many vectors as they have numbers, side by side."""
     lanes = f.blocks.lanes
     kind = ir.VectorType(ir.IntType(32), lanes)

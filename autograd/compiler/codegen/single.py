@@ -13,7 +13,7 @@ from llvmlite import ir
 from ..schedule.kernels import Expression
 from ..schedule.loops import Nest
 from .batch import compute
-from .builder import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, Function, reduced
+from .builder import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, KernelBuilder, reduced
 
 STAYS, NEXT, OTHER = range(3)
 """What happens to a place from row to row."""
@@ -26,7 +26,7 @@ def steps_of(piece: Nest) -> tuple[int, ...]:
     return tuple([x if x in (STAYS, NEXT) else OTHER for x in piece.inner])
 
 
-class Rows(Function):
+class Rows(KernelBuilder):
     """A function over the rows of a nest, many at a time."""
 
     def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, mask: ir.Value | None) -> ir.Value:
@@ -137,15 +137,7 @@ def dot_of_neighbours(module: ir.Module, name: str, blocks: Blocks, *, same_x: b
                 return [f.fma(left[r], right[0 if same_x else r], sums[r]) for r in range(count)]
 
             sums = f.loop(f.whole(0), full, lanes, lambda k, sums: term(k, sums, f.load), [nothing] * count)
-            before = f.b.block
-            with f.b.if_then(some):
-                rest = term(full, sums, lambda place: f.load_some(place, mask))
-                last = f.b.block
-            for r, (a, b) in enumerate(zip(sums, rest, strict=True)):
-                total = f.b.phi(f.vector)
-                total.add_incoming(a, before)
-                total.add_incoming(b, last)
-                sums[r] = total
+            sums = f.perhaps(some, sums, lambda: term(full, sums, lambda place: f.load_some(place, mask)))
             for r, total in enumerate(sums):
                 f.b.store(f.b.fadd(f.scalar(at[2][r]), reduced(f, total)), f.at(at[3][r]))
 

@@ -9,7 +9,7 @@ from llvmlite import ir
 from ... import ops
 from ..ir.program import Program
 from .arithmetic import SCALARS
-from .builder import INNER, TABLE_X, Blocks, Function
+from .builder import INNER, TABLE_X, Blocks, KernelBuilder
 from .vectors import Vectors
 
 LARGEST_STRAIGHT = 300
@@ -32,7 +32,7 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
     stand the strides of the inputs and outputs from example to example, and every output is written for each example;
     else numbers of examples lie side by side, and an output that is the same for all is written once.
     """
-    f = Function(module, name, blocks)
+    f = KernelBuilder(module, name, blocks)
     table, examples = f.table(TABLE_X), f.entry(INNER)
     inputs, count, lanes = len(program.inputs), program.first + len(program.outputs), blocks.lanes
     at = [f.element(table, f.whole(i)) for i in range(count)]

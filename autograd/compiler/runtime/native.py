@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..codegen import batch as emit
+from ..codegen import calls
 from ..codegen import single as rows
 from ..codegen import straightline as straight
 from ..codegen.arithmetic import LIBRARY
@@ -50,11 +51,11 @@ class Machine:
         self._alone, self._numbers = threading.Lock(), itertools.count()
         self.code: dict[Any, str] = {}
         self.run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(
-            self.function("run", emit.run)
+            self.function("run", calls.run)
         )
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         self.copy = ctypes.CFUNCTYPE(None, pointer, whole, whole, pointer, whole, whole, whole, whole)(
-            self.function("copy", emit.copy)
+            self.function("copy", calls.copy)
         )
 
     def _engine(self, code: str) -> Any:

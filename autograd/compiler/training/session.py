@@ -88,7 +88,7 @@ class Training:
             ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
         )(self.machine.function("shuffle", steps.shuffle))
         self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(
-            self.machine.function("work", steps.work, self.machine.blocks)
+            self.machine.function("work", steps.work)
         )
         self._engines[id(self.machine.engine)] = self.machine.engine
 

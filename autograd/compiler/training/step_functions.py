@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from ..codegen.builder import F64, I64, KERNEL, POINTER, SIZE, VOID, Blocks, Function, intrinsic, reduced
+from ..codegen.builder import F64, I64, POINTER, SIZE, VOID, Blocks, KernelBuilder, Loops, intrinsic, reduced
+from ..codegen.calls import call_each
 
 POSITION, STEP, FAILED, LOGGED, LOG, ORDER, NUMBERS, CELLS = range(8)
 """The cells, and how many there are. Those from LOG on are addresses."""
@@ -37,7 +38,7 @@ def record(name: str, address: int, **fields: int) -> list[int]:
     return [address, *entries, *[0] * (SIZE - 1 - len(entries))]
 
 
-class Step(Function):
+class StepBuilder(KernelBuilder):
     """One of these functions under construction."""
 
     def __init__(self, module: ir.Module, name: str, blocks: Blocks, kind: str) -> None:
@@ -58,19 +59,6 @@ class Step(Function):
     def listed(self, which: int) -> ir.Value:
         """What a cell has the address of."""
         return self.b.inttoptr(self.read(self.cell(which)), POINTER)
-
-    def read(self, address: ir.Value) -> ir.Value:
-        return self.b.load(address, typ=I64)
-
-    def call(self, records: ir.Value, count: ir.Value, memory: ir.Value, examples: ir.Value) -> None:
-        """Calls the function of each record in turn."""
-
-        def one(i: ir.Value, _: Sequence[ir.Value]) -> None:
-            record = self.b.gep(records, [self.times(i, SIZE)], source_etype=I64)
-            target = self.b.inttoptr(self.read(record), KERNEL.as_pointer())
-            self.b.call(target, [record, memory, examples])
-
-        self.loop(self.whole(0), count, 1, one)
 
     def over(
         self, count: ir.Value, body: Callable[[ir.Value, ir.VectorType, ir.Value], ir.Value | None], sums: bool = False
@@ -95,7 +83,7 @@ class Step(Function):
 def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Runs records, for at most so many examples at a time; for all that are asked for or, if that is not 0, for as
     many as `examples` says. If there are cells, their position goes on."""
-    f = Step(module, name, blocks, "repeat")
+    f = StepBuilder(module, name, blocks, "repeat")
     records, count, most, cells = f.address("records"), f.field("count"), f.field("most"), f.field("cells")
     fixed = f.field("examples")
     examples = f.b.select(f.b.icmp_signed("==", fixed, f.whole(0)), f.examples, fixed)
@@ -104,7 +92,7 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
     def chunk(i: ir.Value, _: Sequence[ir.Value]) -> None:
         left = f.b.sub(examples, f.b.mul(i, most))
         now = f.b.select(f.b.icmp_signed("<", left, most), left, most)
-        f.call(records, count, f.memory, now)
+        call_each(f, records, count, f.memory, now)
         with f.b.if_then(f.b.icmp_signed("!=", cells, f.whole(0))):
             position = f.cell(POSITION)
             f.b.store(f.plus(f.read(position), now), position)
@@ -116,7 +104,7 @@ def repeat(module: ir.Module, name: str, blocks: Blocks) -> None:
 def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False, single: bool = False) -> None:
     """Examples out of rows of numbers, whole ones or doubles, in the order that the cells have: to the places of the
     first example's columns, which are so far apart. single: one example, so that there is room for no more."""
-    f = Step(module, name, blocks._replace(lanes=1) if single else blocks, "take")
+    f = StepBuilder(module, name, blocks._replace(lanes=1) if single else blocks, "take")
     blocks = f.blocks
     kind = I64 if whole else F64
     source, order = f.address("source"), f.listed(ORDER)
@@ -148,7 +136,7 @@ def take(module: ir.Module, name: str, blocks: Blocks, *, whole: bool = False, s
 def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Numbers in [0, 1) as `nn.randomness.counter_uniform` has them, of (seed, step, example, unit), for so many units
     from one on. The cells have which example of its batch each is."""
-    f = Step(module, name, blocks, "draw")
+    f = StepBuilder(module, name, blocks, "draw")
     units, target, apart, numbers = f.field("count"), f.field("target"), f.field("apart"), f.listed(NUMBERS)
     first, position = f.field("unit"), f.read(f.cell(POSITION))
 
@@ -176,7 +164,7 @@ def draw(module: ir.Module, name: str, blocks: Blocks) -> None:
 
 def move(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Numbers from one place to another."""
-    f = Step(module, name, blocks, "move")
+    f = StepBuilder(module, name, blocks, "move")
     source, target = f.field("source"), f.field("target")
     f.over(f.field("count"), lambda i, kind, _: f.store(f.load(f.plus(source, i), kind), f.plus(target, i)))
     f.done()
@@ -184,7 +172,7 @@ def move(module: ir.Module, name: str, blocks: Blocks) -> None:
 
 def clear(module: ir.Module, name: str, blocks: Blocks) -> None:
     """Zeros from a place on."""
-    f = Step(module, name, blocks, "clear")
+    f = StepBuilder(module, name, blocks, "clear")
     target = f.field("target")
     f.over(f.field("count"), lambda i, kind, _: f.store(ir.Constant(kind, [0.0] * kind.count), f.plus(target, i)))
     f.done()
@@ -195,7 +183,7 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
     added. From the length of the gradient and the limit comes the factor that goes to the place after the limit. Loss,
     loss with penalty, and length are logged. If the loss is nan or the length not finite, that is noted in the cells,
     else the step is counted there."""
-    f = Step(module, name, blocks, "finish")
+    f = StepBuilder(module, name, blocks, "finish")
     first, count, penalty, limit = f.field("sums"), f.field("count"), f.field("penalty"), f.field("limit")
     share = f.b.fdiv(ir.Constant(F64, 1.0), f.b.sitofp(f.examples, F64))
 
@@ -244,28 +232,19 @@ def finish(module: ir.Module, name: str, blocks: Blocks) -> None:
     f.done()
 
 
-class _Work(Step):
-    """The outermost function: jobs, how many, the cells."""
-
-    def __init__(self, module: ir.Module, name: str, blocks: Blocks) -> None:
-        self.module, self.blocks = module, blocks
-        function = ir.Function(module, ir.FunctionType(VOID, [POINTER, I64, POINTER]), name)
-        self.jobs, self.count, self.cells = function.args
-        self.b = ir.IRBuilder(function.append_basic_block())
-
-
-def work(module: ir.Module, name: str, blocks: Blocks) -> None:
-    """(jobs, how many, cells): does one after the other, until something went wrong."""
-    f = _Work(module, name, blocks)
-    failed = f.b.gep(f.cells, [f.whole(FAILED)], source_etype=I64)
+def work(module: ir.Module, name: str) -> None:
+    """(jobs, how many, the cells): does one after the other, until something went wrong."""
+    f = Loops(module, name, ir.FunctionType(VOID, [POINTER, I64, POINTER]))
+    jobs, count, cells = f.arguments
+    failed = f.b.gep(cells, [f.whole(FAILED)], source_etype=I64)
 
     def job(i: ir.Value, _: Sequence[ir.Value]) -> None:
         with f.b.if_then(f.b.icmp_signed("==", f.read(failed), f.whole(0))):
-            entry = [f.element(f.jobs, f.plus(f.times(i, JOB), k)) for k in range(JOB)]
-            f.call(f.b.inttoptr(entry[0], POINTER), entry[1], f.b.inttoptr(entry[2], POINTER), entry[3])
+            records, calls, memory, examples = (f.element(jobs, f.plus(f.times(i, JOB), k)) for k in range(JOB))
+            call_each(f, f.b.inttoptr(records, POINTER), calls, f.b.inttoptr(memory, POINTER), examples)
 
-    f.loop(f.whole(0), f.count, 1, job)
-    f.b.ret_void()
+    f.loop(f.whole(0), count, 1, job)
+    f.done()
 
 
 def shuffle(module: ir.Module, name: str) -> None:
