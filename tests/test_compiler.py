@@ -41,7 +41,7 @@ def held_against_each_other(f, columns):
     compiled = compile(f)
     value, slopes = compiled.value_and_grad(*columns)
     slopes = slopes if isinstance(slopes, tuple) else (slopes,)
-    program, shared = made(compiled).program, [leaf.data for leaf in made(compiled).leaves]
+    program, shared = made(compiled).program, [leaf.data for leaf in made(compiled).lowered.leaves]
     for i, xs in enumerate(zip(*columns, strict=True)):
         leaves = [Value(x) for x in xs]
         y = f(*leaves)
@@ -344,7 +344,7 @@ def test_passes_in_one_go_give_the_same_program(name):
     module = make().eval()
     f = compile(lambda x: autograd.logsumexp(flat(module(x))) ** 2.0, module.parameters())
     f([x])
-    traced = made(f).traced
+    traced = made(f).lowered.program
     assert str(run(traced, QUICK)[-1]) == str(run(traced, PASSES)[-1])
 
 
@@ -388,7 +388,7 @@ def test_a_program_is_checked_where_it_is_made():
 
 
 def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.native", None)
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.plan", None)
     with pytest.warns(UserWarning, match=r"llvmlite is missing.*pip install 'scalar-autograd\[compile\]'") as warned:
         f = compile(lambda x: tanh(x) * x)
     assert warned[0].filename == __file__
@@ -399,13 +399,13 @@ def test_without_llvmlite_it_runs_in_python_and_says_so(monkeypatch):
 
 @pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
 def test_machines_with_fewer_features(features, monkeypatch):
-    from autograd.compiler.runtime import native
+    from autograd.compiler.runtime import machine
 
-    usual = native.Machine()
+    usual = machine.Machine()
     if not set(features.split(",")) <= {"", *usual.features.split(",")}:
         pytest.skip(f"this machine has not {features}")
-    restricted = native.Machine(features)
-    monkeypatch.setattr(native, "machine", lambda: restricted)
+    restricted = machine.Machine(features)
+    monkeypatch.setattr(machine, "machine", lambda: restricted)
     assert restricted.blocks.lanes == (4 if features else 2)
     held_against_each_other(
         lambda x, y: tanh(x) * autograd.log(y) + autograd.exp(x * y), [[0.5, -1.0, 30.0], [2.0, 0.1, 9.0]]

@@ -100,7 +100,7 @@ def test_arrays_that_do_not_fit_are_refused(out, text):
 
 
 def test_results_in_arrays_without_llvmlite(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.native", None)
+    monkeypatch.setitem(__import__("sys").modules, "autograd.compiler.runtime.plan", None)
     out = np.empty(2), np.empty((2, 2))
     with pytest.warns(UserWarning, match="llvmlite is missing"):
         f = compile(lambda x: x[0] * x[1])

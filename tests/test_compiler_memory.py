@@ -12,9 +12,9 @@ import nn
 from autograd import Value, compile, dot, gather, gradients, tanh
 
 pytest.importorskip("llvmlite")
-from autograd.compiler.runtime import native
+from autograd.compiler.runtime import machine, plan
 from autograd.compiler.schedule import loops as nests
-from autograd.compiler.specialization import Made
+from autograd.compiler.specialization import Specialization
 from autograd.compiler.training import rules
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="guard pages are made with Linux's mprotect")
@@ -107,7 +107,7 @@ def test_a_call_that_would_leave_its_memory_is_refused(monkeypatch, examples, wr
             else:
                 yield nest._replace(counts=(nest.counts[0], nest.counts[1] + 50), inner=(1,) * len(nest.inner))
 
-    monkeypatch.setattr(native, "nests", broken)
+    monkeypatch.setattr(plan, "nests", broken)
     model = nn.MLP(4, [3, 2], rng=0)
     loss = compile(lambda x, y: nn.cross_entropy(model(x), y), model.parameters())
     with pytest.raises(RuntimeError, match=r"would (read|write) the numbers .* (Dot|Map|Total)\(.*nothing was run"):
@@ -123,16 +123,16 @@ def test_a_step_that_would_leave_its_memory_is_refused(monkeypatch, what):
         after = rules.Move.after
         monkeypatch.setattr(rules.Move, "after", lambda move, entries, count: after(move, entries, count - 1))
     else:
-        made = Made.__init__
+        made = Specialization.__init__
 
         def larger(self, *args):
             made(self, *args)
             if what == "the parameters":
-                self.rolled = self.rolled._replace(shared_inputs=2)
+                self.lowered = self.lowered._replace(kernels=self.lowered.kernels._replace(shared_inputs=2))
             else:
-                self.columns[0] += 1
+                self.lowered.columns[0] += 1
 
-        monkeypatch.setattr(Made, "__init__", larger)
+        monkeypatch.setattr(Specialization, "__init__", larger)
     before = [p.data for p in model.parameters()]
     with pytest.raises(RuntimeError, match=rf"would (touch|write) the numbers .*{what}; nothing was run"):
         trainer.fit([[0.1, 0.2]] * 5, [[1.0]] * 5, epochs=1, progress=False)
@@ -144,17 +144,17 @@ def test_a_kernel_reads_only_what_was_written_before_it(monkeypatch, examples):
     def swapped(self, kernels, single):
         return records(self, list(kernels)[::-1], single)
 
-    records = native.Plan._records
-    monkeypatch.setattr(native.Plan, "_records", swapped)
+    records = plan.Plan._records
+    monkeypatch.setattr(plan.Plan, "_records", swapped)
     rows = [[Value(0.1 * i + 0.01 * j) for j in range(9)] for i in range(60)]
     with pytest.raises(RuntimeError, match=r"would (read|write) the numbers"):
         compile(lambda x: dot([tanh(dot(row, x)) for row in rows], [1.0] * 60))([[0.5] * 9] * examples)
 
 
 def test_functions_are_begun_anew_when_there_are_many(monkeypatch):
-    small = native.Machine()
+    small = machine.Machine()
     small.MOST = 8
-    monkeypatch.setattr(native, "machine", lambda: small)
+    monkeypatch.setattr(machine, "machine", lambda: small)
     rows = [[Value(0.1 * i + 0.01 * j) for j in range(9)] for i in range(60)]
     shapes = [tanh, lambda v: v * v, lambda v: v.sin() + v, lambda v: v.exp() - 1.0, lambda v: 1.0 / (v * v + 1.0)]
 

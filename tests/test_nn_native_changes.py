@@ -431,7 +431,7 @@ def test_ctrl_c_at_any_moment_ends_fit(compiled):
 def test_ctrl_c_while_compiling_ends_fit(monkeypatch):
     X, Y = task()
     (_, t) = both(SGD)
-    from autograd.compiler import specialization as made
+    from autograd.compiler import pipeline as made
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)

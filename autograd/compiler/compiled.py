@@ -15,7 +15,7 @@ from .ir.interpret import replay
 from .ir.passes import PASSES
 from .runtime.batches import Argument, Part, parts_of
 from .schedule.kernels import describe
-from .specialization import Cache, Made
+from .specialization import Cache, Specialization
 from .tracing.trace import CERTAIN, Doubt, Shortened, entries, shaped
 
 
@@ -45,7 +45,7 @@ class Compiled:
         if len({*(self._params or ())}) < len(self._params or ()):
             raise ValueError("compile expected each of params once, got some of them twice")
         self._made = Cache(f, self._params or [])
-        self._latest: Made | None = None
+        self._latest: Specialization | None = None
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
     @Shortened()
@@ -57,7 +57,8 @@ class Compiled:
             return self._each(parts, as_array, "values", out)[0]
         if out is not None:
             raise TypeError("with params the result is one number, and gradients go to each .grad; out has no use")
-        totals = [self._run(self._for(arguments, "training"), arguments, Made.totals) for _, arguments in parts]
+        run = Specialization.totals
+        totals = [self._run(self._for(arguments, "training"), arguments, run) for _, arguments in parts]
         total, *slopes = totals[0] if len(parts) == 1 else map(math.fsum, zip(*totals, strict=True))
         examples = sum(len(rows) for rows, _ in parts)
         for p, slope in zip(self._params, slopes, strict=True):
@@ -79,27 +80,29 @@ class Compiled:
         results = []
         for _, arguments in parts:
             made, first, arranged = self._for(arguments, purpose), 0, []
-            shapes = made.shape if purpose == "gradients" else [made.shape]
+            shapes = made.lowered.shape if purpose == "gradients" else [made.lowered.shape]
             if out is not None:
                 targets = _targets(out)
                 _check_out(targets, shapes, arguments)
-                self._run(made, arguments, functools.partial(Made.each, out=targets))
+                self._run(made, arguments, functools.partial(Specialization.each, out=targets))
                 return targets
-            outputs = self._run(made, arguments, Made.each)
+            outputs = self._run(made, arguments, Specialization.each)
             for shape in shapes:
-                arranged.append(_arranged(shape, outputs, len(made.rolled.outputs), first, as_array))
+                arranged.append(_arranged(shape, outputs, len(made.lowered.kernels.outputs), first, as_array))
                 first += len(entries(shape))
             results.append(arranged)
         return [_in_order(parts, columns) for columns in zip(*results, strict=True)]
 
-    def _run(self, made: Made, arguments: Sequence[Argument], run: Callable[[Made, Sequence[Argument]], Any]) -> Any:
+    def _run(self, made: Specialization, arguments: Sequence[Argument], run: Callable[..., Any]) -> Any:
         """The results; where they hold nan, perhaps of what must not flow, those of the program in full doubt."""
         found = run(made, arguments)
-        return run(self._for(arguments, made.purpose, None), arguments) if made.skipped and _has_nan(found) else found
+        if made.lowered.skipped and _has_nan(found):
+            return run(self._for(arguments, made.purpose, None), arguments)
+        return found
 
-    def _for(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> Made:
+    def _for(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> Specialization:
         self._latest = made = self._made.get(arguments, purpose, doubt)
-        if made.asked:
+        if made.lowered.asked:
             raise TypeError(
                 "what is drawn anew for each example, as in Dropout, is there in training by nn.Trainer(..., "
                 "compile=True); call model.eval() before the first call, which leaves it out"
@@ -121,7 +124,7 @@ class Compiled:
         return f"compile({self.__name__})"
 
     @property
-    def _shown(self) -> "Made":
+    def _shown(self) -> "Specialization":
         if self._latest is None:
             raise ValueError("nothing is compiled yet; call it with a batch first")
         return self._latest
@@ -135,20 +138,20 @@ class Compiled:
     @property
     def kernels(self) -> Text:
         """The kernels of the latest call, a line each."""
-        return Text("\n".join(describe(self._shown.rolled)))
+        return Text("\n".join(describe(self._shown.lowered.kernels)))
 
     def replay(self, *example: Any) -> list[Value]:
         """What the program of the latest call gives for one example, as Values with the graph of its instructions,
         which can be drawn and stepped through; the first is the function's result."""
         made = self._shown
         numbers = [x for argument in parts_of([[x] for x in example])[0][0].arguments for x in argument.doubles()]
-        return replay(made.program, numbers, [leaf._data for leaf in made.leaves])
+        return replay(made.program, numbers, [leaf._data for leaf in made.lowered.leaves])
 
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
-        made = self._shown
-        columns, totals = sum(made.columns) + len(made.asked), len(made.rolled.outputs) * made.total
-        return Text(to_c(made.rolled, self.__name__, columns, totals))
+        lowered = self._shown.lowered
+        columns, totals = sum(lowered.columns) + len(lowered.asked), len(lowered.kernels.outputs) * self._shown.total
+        return Text(to_c(lowered.kernels, self.__name__, columns, totals))
 
     @property
     def llvm_ir(self) -> Text:
@@ -246,7 +249,7 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     True
     """
     try:
-        importlib.import_module(".runtime.native", __package__)
+        importlib.import_module(".runtime.plan", __package__)
     except ImportError:
         warnings.warn(
             "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",

@@ -1,4 +1,4 @@
-"""What is made of a function for one structure of its arguments: program, kernels, and memory to run them in."""
+"""Specialization: a function for one structure of its arguments, ready to be run; and the cache of those."""
 
 import functools
 import itertools
@@ -6,26 +6,39 @@ import math
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from numbers import Real
-from typing import Any
+from typing import Any, Protocol, cast
 
-from .. import ops
-from ..graph import Node
-from ..modes import MODE, paused_collector, warn
-from ..sweeps import pull
+from ..modes import MODE, warn
 from ..value import Value
 from .ir.interpret import interpret
 from .ir.passes import QUICK, run
 from .ir.peephole import Pass
-from .ir.program import Program, program_of
-from .runtime.batches import Argument, Limit, address_of
-from .schedule.kernels import Rolled, roll
-from .tracing.trace import CERTAIN, Doubt, Structure, entries, flat, parameters_of, shaped, skeleton, trace
-from .tracing.unknown import surfaces, symbolic
-from .tracing.watch import Watch
+from .ir.program import Program
+from .pipeline import lower
+from .runtime.batches import Argument, address_of
+from .tracing.trace import CERTAIN, Doubt, Structure
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
+
+
+class Runner(Protocol):
+    """Runs a program natively: `Plan` as a table of kernels, `Pointwise` as one function."""
+
+    capacity: int
+    """The most examples at a time."""
+
+    def each_output(
+        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+    ) -> None: ...
+
+    def code(self) -> list[str]: ...
+
+
+class SumRunner(Runner, Protocol):
+    """One that adds up over the examples."""
+
+    def totals_over(self, arguments: Sequence[Argument], shared: Sequence[float], examples: int) -> list[float]: ...
 
 
 class Cache:
@@ -44,14 +57,14 @@ class Cache:
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
-        self.made: dict[Any, list[Made]] = {}
+        self.made: dict[Any, list[Specialization]] = {}
         self.anew: dict[Any, int] = {}  # programs of one structure
         self.wasted: dict[Any, int] = {}  # the latest of them that ran only once
 
-    def __iter__(self) -> "Iterator[Made]":
+    def __iter__(self) -> "Iterator[Specialization]":
         return itertools.chain.from_iterable(self.made.values())
 
-    def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Made":
+    def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Specialization":
         """TypeError where f reads a number, RuntimeError if what it reads besides is ever another, and within
         `detect_anomaly`."""
         if (mode := MODE.get()) is not None and mode.anomaly:
@@ -63,17 +76,17 @@ class Cache:
         variants = self.made.pop(key, [])
         self.made[key] = variants  # the latest comes last
         for made in variants:
-            if made.holds():
+            if made.lowered.watch.holds():
                 return made
-        if variants and (what := variants[0].changed()) is not None:
+        if variants and (what := variants[0].lowered.watch.changed()) is not None:
             self._advise(key, what, variants[0])
-        made = Made(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
+        made = Specialization(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
         variants[:] = [made, *variants[: self.VARIANTS - 1]]
         while len(self.made) > self.MOST:
             del self.made[next(iter(self.made))]
         return made
 
-    def _advise(self, key: Any, what: str, made: "Made") -> None:
+    def _advise(self, key: Any, what: str, made: "Specialization") -> None:
         self.anew[key] = times = self.anew.get(key, 0) + 1
         self.wasted[key] = wasted = self.wasted.get(key, 0) + 1 if made.uses <= 1 else 0
         text = (
@@ -87,68 +100,22 @@ class Cache:
             warn(text)
 
 
-class Made:
-    """What was made for one structure of the arguments.
+class Specialization:
+    """A function for one structure of its arguments: its kernels, and native code to run them when it is asked for.
 
-    doubt: which of their numbers may be inf or nan. Whatever may be is kept apart from what must not flow; what
-    overflows without a doubt is told by nan among the results, if `skipped`, and has to be run again in full doubt.
+    doubt: which of the numbers may be inf or nan. Whatever may be is kept apart from what must not flow; what overflows
+    without a doubt is told by nan among the results, if `lowered.skipped`, and has to be run again in full doubt.
     """
 
-    @paused_collector()
     def __init__(
         self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value],
         doubt: Doubt = CERTAIN, reads: Sequence[Any] = (),
     ) -> None:  # fmt: skip
-        self.shape: Any = None
-        self.purpose = purpose
+        self.purpose, self.total = purpose, purpose == "training"
+        self.lowered = lower(f, structures, purpose, params, doubt, reads)
         self.uses = 0
         """How often it was run: of training, on how many batches."""
-        skipped = list[Node]()
-
-        def traced(*arguments: Any) -> Any:
-            result = f(*arguments)
-            if purpose == "values":
-                return result
-            if not isinstance(result, Value | Real):
-                raise TypeError(f"the function has to return one number, got {type(result).__name__}")
-            wanted = params if purpose == "training" else entries(arguments)
-            root = result if isinstance(result, Value) else Value(result)
-            doubtful = None if doubt is None else [entries(arguments)[i] for i in doubt]
-            with symbolic(doubtful, purpose == "gradients", True, skipped):
-                slopes = iter(pull([(root, 1.0)], wanted, True))
-            numbers = [0.0 if slope is None else slope for slope in slopes]
-            if purpose == "training":
-                return [root, *numbers]
-            gradients = iter(numbers)
-            return [root, *[shaped(gradients, x) for x in arguments]]
-
-        before = Watch(reads)
-        names = parameters_of(f, len(structures))
-        found = trace(traced, structures, names, doubt, skipped)
-        if not surfaces(entries(found.result), skipped):
-            doubt = None
-            skipped.clear()
-            found = trace(traced, structures, names)
-        self.skipped = bool(skipped)
-        """Whether nan among the results may be of what must not flow."""
-        self._watch = Watch(reads)
-        self._watch.since(before)
-        self.columns = [len(entries(structure)) for structure in structures]
-        self.shape, self.asked, self.assumed = skeleton(found.result), found.asked, found.assumed
-        outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
-        if not outputs:
-            raise TypeError("the function has to return numbers, or lists of them, got an empty list")
-        program, self.leaves = program_of(outputs, found.inputs, params)
-        self.limits: dict[int, Limit] = {}
-        for primitive, (index, *operands) in program.instructions:
-            if primitive is ops.gather and 0 <= index < len(found.inputs):
-                size = len(operands[0])
-                if index not in self.limits or size < self.limits[index].size:
-                    self.limits[index] = Limit(size, *found.named.get(found.inputs[index], ()))
-        self.traced: Program | None = program
-        self.total = purpose == "training"
-        self.rolled: Rolled = roll(run(program, QUICK)[-1], [self.total] * len(outputs))
-        self.plan: Any = None
+        self.plan: Runner | None = None
         self._alone = threading.Lock()  # native code runs outside of Python's own lock, in memory of the plan
 
     @functools.cached_property
@@ -158,44 +125,38 @@ class Made:
 
     def stages(self, passes: Sequence[Pass] = ()) -> list[Program]:
         """The program as it was traced, and after each pass."""
-        assert self.traced is not None, "training keeps no programs to be shown"
-        return run(self.traced, passes)
+        assert self.lowered.program is not None, "training keeps no programs to be shown"
+        return run(self.lowered.program, passes)
 
-    def holds(self, quick: bool = False) -> bool:
-        """Whether what was read and assumed in the trace is still so. quick: see `Watch.changed`."""
-        for read, answer in self.assumed:
-            if read() != answer:
-                return False
-        return self._watch.changed(quick) is None
-
-    def changed(self) -> str | None:
-        """What was read in the trace and is no longer so."""
-        return self._watch.changed()
+    def forget_program(self) -> None:
+        """Frees what would take as much memory again."""
+        self.lowered = self.lowered._replace(program=None)
 
     def most(self) -> int:
         """How many examples to compute side by side at most."""
-        return min(LARGEST_CHUNK, max(CACHE // max(self.rolled.own, 1), 1))
+        return min(LARGEST_CHUNK, max(CACHE // max(self.lowered.kernels.own, 1), 1))
 
-    def _native(self, examples: int) -> Any:
+    def _native(self, examples: int) -> Runner | None:
         """What runs so many examples; None without llvmlite."""
         examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
             try:
-                from .runtime.native import Plan, Pointwise, machine
+                from .runtime.machine import machine
+                from .runtime.plan import Plan, Pointwise
             except ImportError:  # `compile` has said so
                 return None
-            totals = len(self.rolled.outputs) if self.total else 0
+            totals = len(self.lowered.kernels.outputs) if self.total else 0
             if not self.total and Pointwise.fits(self.program):
                 self.plan = Pointwise(self.program, machine())
             else:
-                self.plan = Plan(self.rolled, totals, examples, machine())
+                self.plan = Plan(self.lowered.kernels, totals, examples, machine())
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:
         """IndexError for an index that is none."""
         start = 0
         for argument in arguments:
-            for slot, limit in self.limits.items():
+            for slot, limit in self.lowered.limits.items():
                 if start <= slot < start + argument.columns:
                     argument.check(slot - start, limit)
             start += argument.columns
@@ -203,7 +164,7 @@ class Made:
     def totals(self, arguments: Sequence[Argument]) -> list[float]:
         """The sums over the examples."""
         self.check(arguments)
-        shared = [leaf._data for leaf in self.leaves]
+        shared = [leaf._data for leaf in self.lowered.leaves]
         examples = arguments[0].examples
         with self._alone:
             return self._totals(arguments, shared, examples)
@@ -211,8 +172,7 @@ class Made:
     def _totals(self, arguments: Sequence[Argument], shared: list[float], examples: int) -> list[float]:
         self.uses += 1
         if (plan := self._native(examples)) is not None:
-            result: list[float] = plan(arguments, shared, examples)
-            return result
+            return cast(SumRunner, plan).totals_over(arguments, shared, examples)
         rows = [interpret(self.program, row, shared) for row in _rows(arguments)]
         return [math.fsum(column) for column in zip(*rows, strict=True)]
 
@@ -223,8 +183,8 @@ class Made:
             return self._each(arguments, out)
 
     def _each(self, arguments: Sequence[Argument], out: Sequence[Any] | None) -> Any:
-        shared, examples = [leaf._data for leaf in self.leaves], arguments[0].examples
-        outputs = len(self.rolled.outputs)
+        shared, examples = [leaf._data for leaf in self.lowered.leaves], arguments[0].examples
+        outputs = len(self.lowered.kernels.outputs)
         self.uses += 1
         if (plan := self._native(examples)) is None:
             rows = [interpret(self.program, row, shared) for row in _rows(arguments)]

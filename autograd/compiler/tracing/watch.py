@@ -14,7 +14,7 @@ import types
 import weakref
 from array import array
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from ...primitives import TABLE, Primitive
@@ -50,7 +50,7 @@ class Watch:
     """All that functions and objects read, as far as it can be seen."""
 
     def __init__(self, roots: Iterable[Any]) -> None:
-        self._sets = SETS[0]
+        self._sets, self._assumed = SETS[0], list[tuple[Callable[[], Any], Any]]()
         self._names = set[str](CALLED)  # of attributes that the user's code names
         self._own_names = set[str]()  # of attributes that modules of `nn` name
         self._known: dict[int, Any] = {}  # what has been entered, kept so that its identity stays its own
@@ -79,10 +79,19 @@ class Watch:
             self._sets = SETS[0]
         return None if quick else first_changed(self._vectors)
 
-    def since(self, before: "Watch") -> None:
-        """Begins to watch. What differs from a watch of before was changed by the function while it was traced, and is
-        nothing that another watch should find changed: each function that counts its calls would have all others
-        traced anew."""
+    def holds(self, quick: bool = False) -> bool:
+        """Whether all that was read and assumed is still so. quick: see `changed`."""
+        for read, answer in self._assumed:
+            if read() != answer:
+                return False
+        return self.changed(quick) is None
+
+    def since(self, before: "Watch", assumed: Iterable[tuple[Callable[[], Any], Any]] = ()) -> "Watch":
+        """Begins to watch, after a trace that has assumed this.
+
+        The function itself has changed what differs from a watch of before, and no other watch should find it changed:
+        else each function that counts its calls would have all others traced anew.
+        """
         for kind in ("_quick", "_attributes", "_lists", "_vectors"):
             now, then = getattr(self, kind), getattr(before, kind)
             for key in [key for key in now.keys() & then.keys() if not same(now[key].found, then[key].found)]:
@@ -92,7 +101,9 @@ class Watch:
                         known[key] = now[key]
                     elif key in known:
                         known[key] = updated(known[key], then[key].found, now[key].found)
+        self._assumed = list(assumed)
         WATCHES.add(self)
+        return self
 
     def _enter(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
         """What is to be entered next."""

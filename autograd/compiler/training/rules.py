@@ -12,8 +12,8 @@ from ..codegen.builder import INNER, SIZE, TABLE_X
 from ..ir.passes import prune, run, simplify
 from ..ir.program import Program, bits, program_of
 from ..runtime import memory
+from ..runtime.machine import Machine
 from ..runtime.memory import Span
-from ..runtime.native import Machine
 from ..tracing.trace import flat, trace
 from ..tracing.watch import Watch
 

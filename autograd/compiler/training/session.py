@@ -17,8 +17,8 @@ from ...modes import paused_collector
 from ...value import Value, assign
 from ..runtime import memory
 from ..runtime.batches import Part, copied, doubtful, parts_of
-from ..runtime.native import machine
-from ..specialization import Cache, Made
+from ..runtime.machine import machine
+from ..specialization import Cache, Specialization
 from ..tracing.trace import CERTAIN, Doubt
 from . import step_functions as steps
 from .rules import Rule
@@ -32,7 +32,7 @@ class Data(NamedTuple):
     parts: list[Part]
     doubts: list[Doubt]
     """Which numbers of each may be inf or nan."""
-    made: list[Made]
+    made: list[Specialization]
     where: list[tuple[int, int]] | None
     """Of which part each is, and its row there; None if there is one part."""
 
@@ -69,15 +69,15 @@ class Training:
         self.cells_at = self.cells.buffer_info()[0]
         home = Home(self.address, self.params_at, self.address + 8, self.address + 8 * (self._limit + 1))
         self.updates = Updates(home, max_value, self.machine)
-        self._plans: dict[Made, Tables] = {}
-        self._in_use: list[Made] = []
+        self._plans: dict[Specialization, Tables] = {}
+        self._in_use: list[Specialization] = []
         self._ready: dict[Any, _Ready] = {}
         self._log = array("d", bytes(24))
         self._in_order = array("q")
         self._doubts: dict[Any, frozenset[int]] = {}  # by structure
         self._clock = value.clock  # when the parameters were taken over
         self._in_doubt = False  # whether a step is tried once more, with guards everywhere
-        self._penalty_made: Made | None = None
+        self._penalty_made: Specialization | None = None
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
         cleared = self._first if penalty else self._first_penalty
         self._engines: dict[int, Any] = {}
@@ -205,13 +205,13 @@ class Training:
 
     def _skipped(self, data: Data) -> bool:
         """Whether a product was left without a guard."""
-        return any(made.skipped for made in data.made) or (
-            self._penalty_made is not None and self._penalty_made.skipped
+        return any(made.lowered.skipped for made in data.made) or (
+            self._penalty_made is not None and self._penalty_made.lowered.skipped
         )
 
     def _run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
         updates = self.updates.make(rules, -(-len(order) // batch_size))
-        if not all(made.holds() for made in data.made):
+        if not all(made.lowered.watch.holds() for made in data.made):
             data = self.sorted(data.parts, data.doubts)
         self._in_use = data.made
         plans = [
@@ -253,7 +253,7 @@ class Training:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
         if (ready := self._quick(forms, rules)) is not None:
-            if ready.plan.made.limits:
+            if ready.plan.made.lowered.limits:
                 _check_indices(ready.plan.made, (X, Y))
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
@@ -287,8 +287,8 @@ class Training:
         ready = self._ready.get(key)
         if ready is None or not self.updates.stay(rules) or ready.update is not self.updates.settled:
             return None
-        penalty_holds = self._penalty_made is None or self._penalty_made.holds(quick=True)
-        return ready if penalty_holds and ready.plan.made.holds(quick=True) else None
+        penalty_holds = self._penalty_made is None or self._penalty_made.lowered.watch.holds(quick=True)
+        return ready if penalty_holds and ready.plan.made.lowered.watch.holds(quick=True) else None
 
     def _doubt(self, part: Part) -> frozenset[int]:
         """Which numbers are inf or nan in examples of this structure, here or in a batch of before."""
@@ -323,13 +323,13 @@ class Training:
         cells[:] = array("q", [0] * steps.CELLS)
         cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
-    def _plan(self, made: Made, part: Part, examples: int) -> Tables:
+    def _plan(self, made: Specialization, part: Part, examples: int) -> Tables:
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
             known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
             self._plans[made] = plan = Tables(self, made, examples)
-            made.traced = None  # which would take as much memory again
+            made.forget_program()
             self._ready.clear()
         plan.take(part)
         return plan
@@ -338,7 +338,7 @@ class Training:
         if self._penalty_of is None:
             return []
         self._penalty_made = made = self._penalty_of.get((), "training", None if self._in_doubt else CERTAIN)
-        if made.asked:
+        if made.lowered.asked:
             raise TypeError(
                 "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
             )
@@ -364,11 +364,11 @@ class _Ready(NamedTuple):
     cells: "array[int]"
 
 
-def _check_indices(made: Made, batch: Sequence[Any]) -> None:
-    """As `Made.check`, for arrays that are taken as they lie."""
+def _check_indices(made: Specialization, batch: Sequence[Any]) -> None:
+    """As `Specialization.check`, for arrays that are taken as they lie."""
     start = 0
-    for x, columns in zip(batch, made.columns, strict=True):
-        for slot, limit in made.limits.items():
+    for x, columns in zip(batch, made.lowered.columns, strict=True):
+        for slot, limit in made.lowered.limits.items():
             if start <= slot < start + columns:
                 column = x if x.ndim == 1 else x.reshape(len(x), columns)[:, slot - start]
                 limit.check(column.min(), column.max())

@@ -7,9 +7,9 @@ from typing import Any
 from ..codegen.builder import SIZE
 from ..runtime.batches import Part, address_of
 from ..runtime.memory import Span, check
-from ..runtime.native import Plan
+from ..runtime.plan import Plan
 from ..schedule.kernels import EACH
-from ..specialization import Made
+from ..specialization import Specialization
 from .step_functions import FIELDS, record
 
 SOURCE = 1 + FIELDS["take"].index("source")
@@ -19,35 +19,37 @@ SOURCE = 1 + FIELDS["take"].index("source")
 class Tables:
     """What runs a program within a step: a table that is called once, and in it one for each chunk of the batch."""
 
-    def __init__(self, training: Any, made: Made, examples: int, first_total: int = 0) -> None:
-        totals, at = len(made.rolled.outputs), training.address + 8 * first_total
-        self.plan = plan = Plan(made.rolled, totals, examples, training.machine, at)
-        self.capacity, self.draws = examples, bool(made.asked)
+    def __init__(self, training: Any, made: Specialization, examples: int, first_total: int = 0) -> None:
+        totals, at = len(made.lowered.kernels.outputs), training.address + 8 * first_total
+        self.plan = plan = Plan(made.lowered.kernels, totals, examples, training.machine, at)
+        self.capacity, self.draws = examples, bool(made.lowered.asked)
         self.made = made
-        self._leaves, self._first = made.leaves[len(training.params) :], len(training.params)
+        self._leaves, self._first = made.lowered.leaves[len(training.params) :], len(training.params)
         cells, apart = training.cells_at, plan.apart
         self._taken: list[int] = []  # where the records of `take` begin, one for each argument
-        self._kept: list[Any] = [None] * len(made.columns)
+        self._kept: list[Any] = [None] * len(made.lowered.columns)
         single = {"single": plan.capacity == 1}
         self._takers = [training.function("take", whole=whole, **single) for whole in (False, True)]
         place, self._inner = EACH, array("q")
-        for columns in made.columns:
+        for columns in made.lowered.columns:
             self._taken.append(len(self._inner))
             target = plan.at(place)
             fields = {"source": 0, "columns": columns, "target": target, "apart": apart, "cells": cells}
             self._inner.extend(record("take", self._takers[0], **fields))
             place += columns
-        for seed, unit, count in _runs(made.asked):
+        for seed, unit, count in _runs(made.lowered.asked):
             fields = {"seed": seed, "unit": unit, "count": count, "target": plan.at(place)}
             self._inner.extend(training.call("draw", **fields, apart=apart, cells=cells))
             place += count
         taken = Span(plan.at(EACH), plan.at(place))
-        check("the examples' numbers", "write", taken, Span(plan.first_own, plan.at(EACH + made.rolled.inputs)))
-        check("the parameters", "write", Span(0, self._first), Span(0, made.rolled.shared_inputs))
+        check(
+            "the examples' numbers", "write", taken, Span(plan.first_own, plan.at(EACH + made.lowered.kernels.inputs))
+        )
+        check("the parameters", "write", Span(0, self._first), Span(0, made.lowered.kernels.shared_inputs))
         self._inner.extend(plan.each)
         source = (training.params_at - plan.address) // 8
         self._outer = array("q", training.call("move", source=source, target=0, count=self._first))
-        cells *= bool(made.columns)  # a penalty takes no examples
+        cells *= bool(made.lowered.columns)  # a penalty takes no examples
         for table, most, fixed, position in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells)):
             records, length = table.buffer_info()
             fields = {"records": records, "count": length // SIZE, "most": most, "examples": fixed}

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..runtime.native import Machine
+from ..runtime.machine import Machine
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
 from .step_plan import job
 

@@ -1,0 +1,116 @@
+"""The pipeline: from a function to kernels, a line for each stage."""
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+from .. import ops
+from ..graph import Node
+from ..modes import paused_collector
+from ..sweeps import pull
+from ..value import Value
+from .ir.passes import QUICK, run
+from .ir.program import Program, program_of
+from .runtime.batches import Limit
+from .schedule.kernels import Rolled
+from .schedule.rolling import roll
+from .tracing.trace import Doubt, Structure, Trace, entries, flat, parameters_of, shaped, skeleton, trace
+from .tracing.unknown import surfaces, symbolic
+from .tracing.watch import Watch
+
+
+class Lowered(NamedTuple):
+    """A function for one structure of its arguments, on its way to native code."""
+
+    program: Program | None
+    """As it was traced; None once nobody needs it."""
+    kernels: Rolled
+    leaves: list[Node]
+    """The shared numbers that come in."""
+    columns: list[int]
+    """How many numbers an example has for each argument."""
+    shape: Any
+    """Of the result: nested lists and dicts."""
+    asked: list[Any]
+    """Further numbers of an example, by the keys that were asked for."""
+    limits: dict[int, Limit]
+    """Of the inputs that are indices."""
+    skipped: bool
+    """Whether nan among the results may be of a product that was left without a guard."""
+    watch: Watch
+    """What the function read besides its arguments."""
+
+
+@paused_collector()
+def lower(
+    f: Callable[..., Any],
+    structures: Sequence[Structure],
+    purpose: str,
+    params: list[Value],
+    doubt: Doubt,
+    reads: Sequence[Any],
+) -> Lowered:
+    """A function for one structure of its arguments as kernels.
+
+    purpose: "values" for what f returns, "gradients" for that and the gradients by its arguments, "training" for that
+    and the gradients by the params, summed over the examples. doubt: which numbers of an example may be inf or nan.
+    reads: what is watched for what f reads besides its arguments.
+
+    Raises TypeError where f reads a number, or returns what is no number.
+    """
+    watch = Watch(reads)
+    recorded, skipped = _recorded(f, structures, purpose, params, doubt)
+    watch = Watch(reads).since(watch, recorded.assumed)
+    outputs = entries(recorded.result) if purpose == "gradients" else flat(recorded.result)
+    program, leaves = program_of(outputs, recorded.inputs, params)
+    shorter = run(program, QUICK)[-1]
+    kernels = roll(shorter, [purpose == "training"] * len(outputs))
+    columns, shape = [len(entries(structure)) for structure in structures], skeleton(recorded.result)
+    limits = _limits(program, recorded)
+    return Lowered(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
+
+
+def _recorded(
+    f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], doubt: Doubt
+) -> tuple[Trace, bool]:
+    """The function's graph, with that of its gradients, and whether products were left without a guard.
+
+    They are not, if nan would not come out as nan.
+    """
+    skipped, names = list[Node](), parameters_of(f, len(structures))
+
+    def with_gradients(*arguments: Any) -> Any:
+        result = f(*arguments)
+        if purpose == "values":
+            return result
+        if not isinstance(result, Value | Real):
+            raise TypeError(f"the function has to return one number, got {type(result).__name__}")
+        root, inputs = result if isinstance(result, Value) else Value(result), entries(arguments)
+        doubtful = None if doubt is None else [inputs[i] for i in doubt]
+        with symbolic(doubtful, purpose == "gradients", True, skipped):
+            slopes = pull([(root, 1.0)], params if purpose == "training" else inputs, True)
+        numbers = [0.0 if slope is None else slope for slope in slopes]
+        if purpose == "training":
+            return [root, *numbers]
+        gradients = iter(numbers)
+        return [root, *[shaped(gradients, x) for x in arguments]]
+
+    found = trace(with_gradients, structures, names, doubt, skipped)
+    if not surfaces(entries(found.result), skipped):
+        doubt = None
+        skipped.clear()
+        found = trace(with_gradients, structures, names)
+    if not entries(found.result):
+        raise TypeError("the function has to return numbers, or lists of them, got an empty list")
+    return found, bool(skipped)
+
+
+def _limits(program: Program, recorded: Trace) -> dict[int, Limit]:
+    """For each input that is an index the smallest table that it is used with."""
+    limits: dict[int, Limit] = {}
+    for primitive, (index, *operands) in program.instructions:
+        if primitive is ops.gather and 0 <= index < len(recorded.inputs):
+            size = len(operands[0])
+            if index not in limits or size < limits[index].size:
+                limits[index] = Limit(size, *recorded.named.get(recorded.inputs[index], ()))
+    return limits
