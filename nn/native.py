@@ -27,7 +27,7 @@ class Native:
     """
 
     def __init__(self, task: Task) -> None:
-        from autograd.compiler.training.session import Training  # llvmlite is imported only where it is needed
+        from autograd.compiler import Training  # llvmlite is imported only where it is needed
 
         self.task = task
         model, loss, optimizer, penalty, max_norm, max_value, *_ = task
@@ -177,7 +177,7 @@ class Native:
         return self._latest
 
     def _rule(self, group: Mapping[str, Any]) -> Any:
-        from autograd.compiler.training.rules import Rule
+        from autograd.compiler import Rule  # as above
 
         optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}
         names, numbers = list[str](), list[float]()

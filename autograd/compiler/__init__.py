@@ -1,5 +1,26 @@
-"""The compiler: a scalar function is traced once, and runs natively."""
+"""The compiler: a scalar function is traced once, and runs natively. The third door, for `nn`.
+
+`Training` and `Rule` need llvmlite, and are imported when they are asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from .compiled import Compiled, compile
 
-__all__ = ["Compiled", "compile"]
+if TYPE_CHECKING:
+    from .training.rules import Rule
+    from .training.session import Training
+
+__all__ = ["Compiled", "Rule", "Training", "compile"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Rule":
+        from .training.rules import Rule
+
+        return Rule
+    if name == "Training":
+        from .training.session import Training
+
+        return Training
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

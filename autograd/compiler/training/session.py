@@ -4,10 +4,7 @@ A step is a list of jobs, each a table of calls. `Training` keeps the parameters
 remembers of each in memory of its own; `load` fills it from the Values, `store` brings the Values up to date.
 """
 
-import ctypes
 import math
-import random
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,15 +12,16 @@ from typing import Any, NamedTuple
 from ... import value
 from ...modes import paused_collector
 from ...value import Value, assign
-from ..runtime import memory
 from ..runtime.batches import Part, copied, doubtful, parts_of
 from ..runtime.machine import machine
 from ..specialization import Cache, Specialization
 from ..tracing.trace import CERTAIN, Doubt
 from . import step_functions as steps
+from .memory import Memory
+from .order import Shuffler
 from .rules import Rule
-from .step_plan import Tables, job
-from .updates import Home, Update, Updates
+from .step_plan import StepPlan, job
+from .updates import Update, Updates
 
 
 class Data(NamedTuple):
@@ -56,60 +54,29 @@ class Training:
         reads: Sequence[Any] | None = None,
     ) -> None:
         self.params, self.max_value = list(params), max_value
-        self.machine, self.cache = machine(), Cache(loss, self.params, reads)
-        count = len(self.params)
-        self._first_penalty, self._first = 1 + count, 2 * (1 + count)
-        self._limit = self._first + count
-        self.home = memory.doubles(self._limit + 2)
-        self.address = ctypes.addressof(self.home)
-        self.home[self._limit] = math.inf if max_norm is None else max_norm
-        self.home[self._limit + 1] = 1.0
-        self.params_at = self.address + 8 * self._first
-        self.cells = array("q", [0] * steps.CELLS)
-        self.cells_at = self.cells.buffer_info()[0]
-        home = Home(self.address, self.params_at, self.address + 8, self.address + 8 * (self._limit + 1))
-        self.updates = Updates(home, max_value, self.machine)
-        self._plans: dict[Specialization, Tables] = {}
+        self.cache = Cache(loss, self.params, reads)
+        self.memory = memory = Memory(len(self.params), machine(), max_norm)
+        self.updates = Updates(memory, max_value)
+        self.order = Shuffler(memory.machine).order
+        self._penalty_of = None if penalty is None else Cache(penalty, self.params)
+        self._penalty_made: Specialization | None = None
+        self._plans: dict[Specialization, StepPlan] = {}
         self._in_use: list[Specialization] = []
         self._ready: dict[Any, _Ready] = {}
-        self._log = array("d", bytes(24))
-        self._in_order = array("q")
         self._doubts: dict[Any, frozenset[int]] = {}  # by structure
-        self._clock = value.clock  # when the parameters were taken over
         self._in_doubt = False  # whether a step is tried once more, with guards everywhere
-        self._penalty_made: Specialization | None = None
-        self._penalty_of = None if penalty is None else Cache(penalty, self.params)
-        cleared = self._first if penalty else self._first_penalty
-        self._engines: dict[int, Any] = {}
-        self._begin = array("q", self.call("clear", target=0, count=cleared))
-        places = {"sums": 0, "penalty": self._first_penalty, "limit": self._limit}
-        self._finish = array("q", self.call("finish", count=count, cells=self.cells_at, **places))
-        self._shuffle = ctypes.CFUNCTYPE(
-            ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64
-        )(self.machine.function("shuffle", steps.shuffle))
-        self._work = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(
-            self.machine.function("work", steps.work)
-        )
-        self._engines[id(self.machine.engine)] = self.machine.engine
-
-    def function(self, name: str, **options: bool) -> int:
-        """The address of one of the functions in `steps`."""
-        key = name, *options.items()
-        address = self.machine.function(key, getattr(steps, name), self.machine.blocks, **options)
-        self._engines[id(self.machine.engine)] = self.machine.engine
-        return address
-
-    def call(self, name: str, **fields: int) -> list[int]:
-        """A record that calls it."""
-        return steps.record(name, self.function(name), **fields)
+        self._clock = value.clock  # when the parameters were taken over
+        self._log = array("d", bytes(24))
+        cleared = memory.first if penalty else memory.penalty
+        self._begin = array("q", memory.call("clear", target=0, count=cleared))
+        places = {"sums": 0, "penalty": memory.penalty, "limit": memory.limit}
+        self._finish = array("q", memory.call("finish", count=memory.count, cells=memory.cells_at, **places))
 
     # Parameters and states
 
     def load(self, states: Sequence[tuple[Any, ...]], counts: Sequence[int]) -> None:
         """Takes over the parameters' numbers and their states, those of groups of so many."""
-        first = self._first
-        self.home[first : first + len(self.params)] = [p._data for p in self.params]
-        self.cells[steps.STEP] = 0
+        self.memory.params = [p._data for p in self.params]
         self._clock = value.clock
         self.updates.load(states, counts)
         self._ready.clear()
@@ -126,20 +93,19 @@ class Training:
 
     def store(self, counts: Sequence[int]) -> list[tuple[Any, ...]]:
         """Gives the Values their numbers and gradients, and returns the states."""
-        first, count = self._first, len(self.params)
-        assign(self.params, self.home[first : first + count])
-        factor, most = self.home[self._limit + 1], self.max_value or math.inf
-        for p, g in zip(self.params, self.home[1 : 1 + count], strict=True):
+        assign(self.params, self.memory.params)
+        factor, most = self.memory.factor, self.max_value or math.inf
+        for p, g in zip(self.params, self.memory.gradients, strict=True):
             p._grad = min(max(g * factor, -most), most)
         return self.updates.states(counts)
 
     def reached(self) -> int:
         """The number of steps after the latest one since `load`; 0 before the first."""
-        return self.cells[steps.STEP]
+        return self.memory.cells[steps.STEP]
 
     def gradients(self) -> list[float]:
         """The mean gradient of the latest step, before clipping."""
-        return self.home[1 : 1 + len(self.params)]
+        return self.memory.gradients
 
     # Data
 
@@ -163,17 +129,6 @@ class Training:
             doubts = [doubtful(part.arguments) for part in parts]
         made = [self.cache.get(part.arguments, "training", x) for part, x in zip(parts, doubts, strict=True)]
         return Data(parts, doubts, made, where)
-
-    def order(self, size: int, seed: int) -> Sequence[int]:
-        """The numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
-        if len(self._in_order) != size:
-            self._in_order = array("q", range(size))
-        rng, order = random.Random(seed), self._in_order[:]
-        count = 2 * size + 64
-        words = array("I", rng.getrandbits(32 * count).to_bytes(4 * count, sys.byteorder))
-        if self._shuffle(order.buffer_info()[0], size, words.buffer_info()[0], count) < 0:  # once in a million years
-            random.Random(seed).shuffle(order)
-        return order
 
     # Steps
 
@@ -275,7 +230,7 @@ class Training:
         if not others and (update := self.updates.settled) is not None:
             plan = self._plans[self._in_use[0]]
             jobs = array("q", self._batch(plan.job(count), count, update))
-            order, cells = array("q", rows), array("q", self.cells)
+            order, cells = array("q", rows), array("q", self.memory.cells)
             self._ready[key] = ready = _Ready(plan, update, jobs, jobs.buffer_info()[0], order, cells)
             self._point(cells, self._log, order, order)
             if None not in forms:
@@ -299,36 +254,35 @@ class Training:
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         ready.plan.made.uses += 1
-        self.cells[:] = ready.cells
-        self.cells[steps.STEP] = step
-        self._work(ready.address, len(ready.jobs) // steps.JOB, self.cells_at)
+        self.memory.cells[:] = ready.cells
+        self.memory.do(ready.address, len(ready.jobs) // steps.JOB, step)
         return self._log.tolist()
 
     def _batch(self, middle: list[int], examples: int, update: Update) -> list[int]:
         """The jobs of a step."""
-        begin, finish = job(self._begin, self.address, 1), job(self._finish, self.address, examples)
+        memory = self.memory.address
+        begin, finish = job(self._begin, memory, 1), job(self._finish, memory, examples)
         return [*begin, *self._penalty(), *middle, *finish, *update.job]
 
     def _do(
         self, jobs: "array[int]", step: int, log: "array[float]", taken: "array[int]", numbers: "array[int]"
     ) -> int:
         """Returns how many steps were made."""
-        self._point(self.cells, log, taken, numbers)
-        self.cells[steps.STEP] = step
-        self._work(jobs.buffer_info()[0], len(jobs) // steps.JOB, self.cells_at)
-        return self.cells[steps.LOGGED]
+        self._point(self.memory.cells, log, taken, numbers)
+        self.memory.do(jobs.buffer_info()[0], len(jobs) // steps.JOB, step)
+        return self.memory.cells[steps.LOGGED]
 
     @staticmethod
     def _point(cells: "array[int]", log: "array[float]", taken: "array[int]", numbers: "array[int]") -> None:
         cells[:] = array("q", [0] * steps.CELLS)
         cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
-    def _plan(self, made: Specialization, part: Part, examples: int) -> Tables:
+    def _plan(self, made: Specialization, part: Part, examples: int) -> StepPlan:
         examples, plan = min(examples, made.most()), self._plans.get(made)
         if plan is None or plan.capacity < examples:
             known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
-            self._plans[made] = plan = Tables(self, made, examples)
+            self._plans[made] = plan = StepPlan(self.memory, made, examples)
             made.forget_program()
             self._ready.clear()
         plan.take(part)
@@ -343,7 +297,7 @@ class Training:
                 "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
             )
         if (plan := self._plans.get(made)) is None:
-            self._plans[made] = plan = Tables(self, made, 1, self._first_penalty)
+            self._plans[made] = plan = StepPlan(self.memory, made, 1, self.memory.penalty)
         return plan.job(1)
 
 
@@ -355,7 +309,7 @@ def is_ill(log: Sequence[float]) -> bool:
 class _Ready(NamedTuple):
     """A step that can be repeated on other examples."""
 
-    plan: Tables
+    plan: StepPlan
     update: Update
     jobs: "array[int]"
     address: int

@@ -10,26 +10,27 @@ from ..runtime.memory import Span, check
 from ..runtime.plan import Plan
 from ..schedule.kernels import EACH
 from ..specialization import Specialization
+from .memory import Memory
 from .step_functions import FIELDS, record
 
 SOURCE = 1 + FIELDS["take"].index("source")
 """Where a record of `take` says where the numbers are."""
 
 
-class Tables:
+class StepPlan:
     """What runs a program within a step: a table that is called once, and in it one for each chunk of the batch."""
 
-    def __init__(self, training: Any, made: Specialization, examples: int, first_total: int = 0) -> None:
-        totals, at = len(made.lowered.kernels.outputs), training.address + 8 * first_total
-        self.plan = plan = Plan(made.lowered.kernels, totals, examples, training.machine, at)
+    def __init__(self, memory: Memory, made: Specialization, examples: int, first_total: int = 0) -> None:
+        totals, at = len(made.lowered.kernels.outputs), memory.at(first_total)
+        self.plan = plan = Plan(made.lowered.kernels, totals, examples, memory.machine, at)
         self.capacity, self.draws = examples, bool(made.lowered.asked)
         self.made = made
-        self._leaves, self._first = made.lowered.leaves[len(training.params) :], len(training.params)
-        cells, apart = training.cells_at, plan.apart
+        self._leaves, self._first = made.lowered.leaves[memory.count :], memory.count
+        cells, apart = memory.cells_at, plan.apart
         self._taken: list[int] = []  # where the records of `take` begin, one for each argument
         self._kept: list[Any] = [None] * len(made.lowered.columns)
         single = {"single": plan.capacity == 1}
-        self._takers = [training.function("take", whole=whole, **single) for whole in (False, True)]
+        self._takers = [memory.function("take", whole=whole, **single) for whole in (False, True)]
         place, self._inner = EACH, array("q")
         for columns in made.lowered.columns:
             self._taken.append(len(self._inner))
@@ -39,7 +40,7 @@ class Tables:
             place += columns
         for seed, unit, count in _runs(made.lowered.asked):
             fields = {"seed": seed, "unit": unit, "count": count, "target": plan.at(place)}
-            self._inner.extend(training.call("draw", **fields, apart=apart, cells=cells))
+            self._inner.extend(memory.call("draw", **fields, apart=apart, cells=cells))
             place += count
         taken = Span(plan.at(EACH), plan.at(place))
         check(
@@ -47,13 +48,13 @@ class Tables:
         )
         check("the parameters", "write", Span(0, self._first), Span(0, made.lowered.kernels.shared_inputs))
         self._inner.extend(plan.each)
-        source = (training.params_at - plan.address) // 8
-        self._outer = array("q", training.call("move", source=source, target=0, count=self._first))
+        source = (memory.at(memory.first) - plan.address) // 8
+        self._outer = array("q", memory.call("move", source=source, target=0, count=self._first))
         cells *= bool(made.lowered.columns)  # a penalty takes no examples
         for table, most, fixed, position in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells)):
             records, length = table.buffer_info()
             fields = {"records": records, "count": length // SIZE, "most": most, "examples": fixed}
-            self._outer.extend(training.call("repeat", **fields, cells=position))
+            self._outer.extend(memory.call("repeat", **fields, cells=position))
         self.load()
 
     def load(self) -> None:

@@ -6,19 +6,9 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..runtime.machine import Machine
+from .memory import Memory
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
 from .step_plan import job
-
-
-class Home(NamedTuple):
-    """Addresses in the memory of a training: where it begins, its parameters, their gradients, and the factor by which
-    clipping shortens those."""
-
-    address: int
-    params: int
-    gradients: int
-    factor: int
 
 
 class Update(NamedTuple):
@@ -38,8 +28,8 @@ class Updates:
     MOVES = 64
     """The most rules that are kept."""
 
-    def __init__(self, home: Home, max_value: float | None, machine: Machine) -> None:
-        self._home, self._max_value, self._machine = home, max_value, machine
+    def __init__(self, memory: Memory, max_value: float | None) -> None:
+        self._memory, self._max_value = memory, max_value
         self.settled: Update | None = None
         """The update that stays the same from step to step, once there is one."""
         self._forms: list[Any] = []  # of the rules that it was made of
@@ -123,22 +113,26 @@ class Updates:
         for rule, entries, options in zip(rules, states, self._options, strict=True):
             moves.append(move := self._move(rule, tuple([x.own for x in entries])))
             after.append(move.after(entries, rule.size))
-            numbers = [self._home.params, self._home.gradients, *map(ctypes.addressof, self._besides)]
-            shared = [self._home.factor, *[ctypes.addressof(options) + 8 * k for k in range(len(rule.numbers))]]
+            memory = self._memory
+            numbers = [memory.at(memory.first), memory.at(1), *map(ctypes.addressof, self._besides)]
+            shared = [
+                memory.at(memory.limit + 1),
+                *[ctypes.addressof(options) + 8 * k for k in range(len(rule.numbers))],
+            ]
             addresses = [x + 8 * start for x in numbers]
-            record, places = move.record(self._home.address, addresses, shared, entries, after[-1], rule.size)
+            record, places = move.record(memory.address, addresses, shared, entries, after[-1], rule.size)
             records += record
             kept.append(places)
             start += rule.size
         kept.append(table := array("q", records))
-        return Update(kept, moves, after, job(table, self._home.address, 1))
+        return Update(kept, moves, after, job(table, self._memory.address, 1))
 
     def _move(self, rule: Rule, forms: tuple[bool, ...]) -> Move:
         """The rule for states of this form; one of the latest MOVES, if what it reads is what it was."""
         key = rule.form, forms, len(self._besides)
         move = self._moves.pop(key, None)
         if move is None or move.changed() or move.fixed not in (None, rule.numbers):
-            move = Move(rule, forms, len(self._besides), self._max_value, self._machine)
+            move = Move(rule, forms, len(self._besides), self._max_value, self._memory.machine)
         self._moves[key] = move
         while len(self._moves) > self.MOVES:
             del self._moves[next(iter(self._moves))]
