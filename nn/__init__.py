@@ -19,7 +19,8 @@ from .losses import (
     mse_loss, multi_margin_loss, nll_loss, triplet_margin_loss,
 )
 from .metrics import accuracy, confusion_matrix, f1, precision, recall, roc_auc
-from .module import Module, detach
+from .module import Module
+from .nested import detach
 from .monitor import Monitor
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
 from .optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop, Sophia

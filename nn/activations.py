@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import autograd
 from autograd import Value
 
-from .module import Module, nested, rows
+from .module import Module
+from .nested import nested, rows
 
 Activation = Callable[[Any], Any]
 

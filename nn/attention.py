@@ -11,7 +11,8 @@ from autograd import linear, softmax
 
 from .activations import activation_function
 from .layers import Dropout, Linear, check_sizes, wrong_input
-from .module import Module, is_list, nested
+from .module import Module
+from .nested import is_list, nested
 from .normalization import LayerNorm, RMSNorm
 from .randomness import Rng, as_rng
 

@@ -7,7 +7,8 @@ from typing import Any
 from autograd import Value, amax, linear, mean
 
 from .layers import check_sizes, uniform_values, weight_matrix, wrong_input
-from .module import Module, is_list
+from .module import Module
+from .nested import is_list
 from .randomness import Rng, as_rng
 
 Pair = int | tuple[int, int]

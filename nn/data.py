@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from autograd import Value, equal
 from autograd.extend import is_symbolic, listed
 
-from .module import is_list, shape
+from .nested import is_list, shape
 from .randomness import Rng, as_rng
 
 Examples = tuple[list[list[float]], list[Any]]

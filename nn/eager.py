@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from autograd import Value, mean
 from autograd.extend import paused_collector
 
 from .data import as_lists, shuffled
-from .module import Module, nested
+from .module import Module
+from .nested import nested
 from .optim import Optimizer
 from .randomness import Draws, drawing
 from .regularizers import clip_grad_norm_, clip_grad_value_
@@ -41,34 +42,64 @@ class Steps(NamedTuple):
     """Loss with penalty, and length, of a last step that updated nothing, since one of them is not finite."""
 
 
+class Engine(Protocol):
+    """Makes steps for a task, and evaluates: `Eager`, or `Native`."""
+
+    task: Task
+
+    def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
+        """Examples to make steps with, which nobody else changes."""
+
+    def order(self, size: int, seed: int) -> Sequence[int]:
+        """In which the examples come: the numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
+
+    def ahead(self, step: int) -> int:
+        """How many batches to compute at a time."""
+
+    def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
+        """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
+
+    def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Steps:
+        """A step on these examples."""
+
+    def reached(self, step: int) -> int:
+        """How many steps were made, of which so many were counted."""
+
+    def store(self) -> None:
+        """Brings Values and state up to date. RuntimeError, after it, if somebody else has changed them meanwhile."""
+
+    @property
+    def losses(self) -> Callable[[Sequence[Any], Sequence[Any]], list[tuple[float, Any]]]:
+        """The loss of each example, and the output."""
+
+    @property
+    def outputs(self) -> Callable[[Sequence[Any]], list[Any]]:
+        """The output for each example."""
+
+
 class Eager:
-    """Makes steps one by one."""
+    """Makes steps one by one: a graph for each batch."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self._buffers = [buffer for _, buffer in task.model.named_buffers()]
 
     def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
-        """Examples to make steps with, which nobody else changes."""
         return copied(as_lists(X)), copied(as_lists(Y))
 
     def order(self, size: int, seed: int) -> Sequence[int]:
-        """In which the examples come."""
         return shuffled(size, seed)
 
     def ahead(self, step: int) -> int:
-        """How many batches to compute at a time."""
         return 1
 
     def reached(self, step: int) -> int:
-        """How many steps were made, of which so many were counted."""
         return step
 
     def store(self) -> None:
-        """Brings Values and state up to date; here they always are."""
+        """Here they always are up to date."""
 
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
-        """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
         (X, Y), found = data, Steps([], [])
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
@@ -80,15 +111,14 @@ class Eager:
         return found
 
     @paused_collector()
-    def once(self, Xb: Sequence[Any], yb: Sequence[Any], step: int) -> Steps:
-        """A step on these examples."""
-        Xb, yb = as_lists(Xb), as_lists(yb)
+    def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Steps:
+        X, Y = as_lists(X), as_lists(Y)
         task, before = self.task, list(map(list, self._buffers))
         parameters, well, norm = task.optimizer.parameters, False, 0.0
         try:
             task.optimizer.zero_grad()
             with drawing(Draws(step)):
-                fit = mean([task.loss(output, y) for output, y in zip(task.model.batch(Xb), yb, strict=True)])
+                fit = mean([task.loss(output, y) for output, y in zip(task.model.batch(X), Y, strict=True)])
             loss = recorded(fit if task.penalty is None else fit + task.penalty())
             if not math.isnan(loss.data):
                 loss.backward()
@@ -108,12 +138,10 @@ class Eager:
         return Steps([fit.data if isinstance(fit, Value) else fit], [norm])
 
     def losses(self, X: Sequence[Any], Y: Sequence[Any]) -> list[tuple[float, Any]]:
-        """The loss of each example, and the output."""
         pairs = zip(self.task.model.batch(X), Y, strict=True)
         return [(as_numbers(self.task.loss(output, y)), as_numbers(output)) for output, y in pairs]
 
     def outputs(self, X: Sequence[Any]) -> list[Any]:
-        """The output for each example."""
         return [as_numbers(output) for output in self.task.model.batch(X)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from autograd import Value
 
-from .module import flat, is_list, shape
+from .nested import flat, is_list, shape
 from .randomness import Rng, as_rng
 
 GAINS = {

@@ -8,7 +8,8 @@ from autograd import Value, dot, gather, linear, where
 from autograd.extend import assume, is_symbolic, name_index
 
 from .activations import Activation, activation_function
-from .module import Module, flat, is_list, nested, rows, shape
+from .module import Module
+from .nested import flat, is_list, nested, rows, shape
 from .randomness import Rng, as_rng, draws
 
 

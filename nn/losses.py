@@ -27,7 +27,7 @@ from autograd import (
 )
 from autograd.extend import is_symbolic, name_index
 
-from .module import flat, is_list, nested, shape
+from .nested import flat, is_list, nested, shape
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:

@@ -8,7 +8,7 @@ Precision, recall and F1 of more than two classes are the mean over the classes.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .module import is_list
+from .nested import is_list
 
 Numbers = Sequence[Any]
 Metric = Callable[[Sequence[Any], Sequence[Any]], float]

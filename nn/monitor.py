@@ -10,7 +10,8 @@ from autograd import Value, gradients, mean
 from .data import paired
 from .history import History, figure
 from .layers import Neuron
-from .module import Module, flat, is_list
+from .module import Module
+from .nested import flat, is_list
 from .randomness import Draws, drawing
 
 SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}

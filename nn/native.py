@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from autograd import Value, compile, dot, gradients
 from autograd.extend import warn
 
-from .eager import Eager, Steps, Task, recorded
+from .eager import Eager, Engine, Steps, Task, recorded
 from .optim import Optimizer, Sophia
 from .randomness import Draws, drawing
 
@@ -21,7 +21,7 @@ STRETCH = 0.05
 
 
 class Native:
-    """Steps and evaluation for a model, a loss of (output, target), and an optimizer.
+    """Makes steps natively, several batches at a time; see `Engine`.
 
     Raises ImportError without llvmlite, and TypeError for an optimizer that is more than its rule.
     """
@@ -72,20 +72,17 @@ class Native:
         """The loss and the output."""
 
     def prepare(self, X: Sequence[Any], Y: Sequence[Any]) -> Any:
-        """Examples to make steps with."""
         return self._training.prepare(X, Y)
 
     def order(self, size: int, seed: int) -> Sequence[int]:
-        """As `shuffled` has it."""
         return self._training.order(size, seed)
 
     def ahead(self, step: int) -> int:
-        """How many batches to compute at a time. A step that begins with an estimate is on its own."""
+        """A step that begins with an estimate is on its own."""
         every = self.optimizer.estimate_every
         return min(self._ahead, (-step) % every or 1) if every else self._ahead
 
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
-        """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
         begin = time.perf_counter()
         rules = self._prepared(data, order, step)
         log = self._training.run(data, order, batch_size, step, rules)
@@ -94,7 +91,6 @@ class Native:
         return self._found(log)
 
     def once(self, X: Sequence[Any], Y: Sequence[Any], step: int) -> Steps:
-        """A step on these examples."""
         if self.optimizer.estimate_every and step % self.optimizer.estimate_every == 0:
             return self.steps(self.prepare(X, Y), range(len(X)), len(X), step)
         return self._found(self._training.once(X, Y, step, self._prepared(None, (), step)))
@@ -133,13 +129,11 @@ class Native:
         self._loaded, self._state = True, self.optimizer.state
 
     def reached(self, step: int) -> int:
-        """How many steps were made, of which so many were counted."""
         if self._loaded and (made := self._training.reached()) > step:
             return made
         return step
 
     def store(self) -> None:
-        """Brings Values and state up to date. RuntimeError, after it, if somebody else has changed them meanwhile."""
         if self._loaded:
             lost = self._lost()
             self.optimizer.state = self._training.store(self._sizes)
@@ -219,7 +213,7 @@ def _with_loss(loss: Callable[[Any, Any], Any], output: Any, y: Any) -> tuple[An
     return loss(output, y), output
 
 
-def engine(task: Task) -> Any:
+def engine(task: Task) -> Engine:
     """What makes steps for a task: natively, if that is wanted and llvmlite is there."""
     if not task.compile:
         return Eager(task)

@@ -7,7 +7,8 @@ from autograd import Value, dot, mean
 from autograd.extend import assume, is_symbolic
 
 from .layers import check_sizes, wrong_input
-from .module import Module, is_list, rows
+from .module import Module
+from .nested import is_list, rows
 
 
 class BatchNorm1d(Module):

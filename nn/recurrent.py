@@ -10,7 +10,8 @@ from typing import Any
 from autograd import linear, relu, sigmoid, tanh
 
 from .layers import check_sizes, uniform_values, weight_matrix, wrong_input
-from .module import Module, is_list
+from .module import Module
+from .nested import is_list
 from .randomness import Rng, as_rng
 
 NONLINEARITIES: dict[str, Callable[[Any], Any]] = {"tanh": tanh, "relu": relu}

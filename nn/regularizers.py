@@ -7,7 +7,7 @@ from typing import Any
 from autograd import Value, abs, dot, no_grad, sum
 from autograd.extend import is_recording
 
-from .module import flat, is_list, nested, shape
+from .nested import flat, is_list, nested, shape
 from .randomness import drawing, draws
 
 

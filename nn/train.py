@@ -14,7 +14,7 @@ from autograd.extend import Shortened, paused_collector
 
 from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of
 from .data import as_lists, paired
-from .eager import Steps, Task
+from .eager import Engine, Steps, Task
 from .history import History, versions
 from .interrupts import Held, held
 from .metrics import Metric, by_name, name_of
@@ -76,7 +76,7 @@ class Trainer:
         self.grad_norm = 0.0
         self.best_loss, self.best_state = math.inf, dict[str, float]()
         self.compile = compile
-        self._engine_in_use: Any = None
+        self._engine_in_use: Engine | None = None
         self._stopping = False
         self._turns, self._fitting = Turns(), 0  # the thread that runs `fit`
 
@@ -138,7 +138,7 @@ class Trainer:
             self.scheduler.step()
         return found.losses[-1]
 
-    def _engine(self, quick: bool = False) -> Any:
+    def _engine(self, quick: bool = False) -> Engine:
         """What makes steps: natively, if the trainer compiles. quick: without looking for parts of the model or for
         parameters that were exchanged, though for some that were added or removed."""
         what = self.model, self.loss, self.optimizer, self.penalty
@@ -152,8 +152,8 @@ class Trainer:
         task = Task(*what, *options, parts, tuple(self.optimizer.parameters))
         if engine is None or engine.task != task:
             self._settle()
-            self._engine_in_use = make_engine(task)
-        return self._engine_in_use
+            self._engine_in_use = engine = make_engine(task)
+        return engine
 
     def _check_alone(self) -> None:
         """RuntimeError if another thread trains."""
@@ -263,7 +263,7 @@ class Trainer:
             raise
 
     def _epoch(
-        self, hold: Held, engine: Any, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any
+        self, hold: Held, engine: Engine, data: Any, size: int, batch_size: int, validation: Any, every: int, bar: Any
     ) -> None:
         """One pass, or the rest of one that was interrupted. Ctrl-C comes between batches."""
         count = math.ceil(size / batch_size)
@@ -352,7 +352,7 @@ class Trainer:
             return outputs
 
     @contextlib.contextmanager
-    def _evaluating(self) -> Iterator[Any]:
+    def _evaluating(self) -> Iterator[Engine]:
         """Within the block the model is in evaluation mode, and nothing is recorded; gives what evaluates."""
         with self._turns.taken():
             engine = self._engine()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support import same
 
-from nn.module import flat
+from nn.nested import flat
 
 TORCH = json.loads((Path(__file__).parent / "reference" / "torch_nn.json").read_text())
 

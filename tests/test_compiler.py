@@ -19,7 +19,7 @@ from autograd.compiler.ir.interpret import interpret, with_bounds
 from autograd.compiler.ir.passes import PASSES, QUICK, run
 from autograd.compiler.ir.program import Instruction, Program
 from autograd.ops import add, mul
-from nn.module import flat, nested
+from nn.nested import flat, nested
 
 pytest.importorskip("llvmlite")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, math.inf, -math.inf, math.nan, 1e308, -1e308, 5e-324, -5e-324]

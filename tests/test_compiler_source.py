@@ -12,7 +12,7 @@ from test_nn_layers import SAMPLES
 
 import nn
 from autograd import compile, dot
-from nn.module import flat, nested
+from nn.nested import flat, nested
 
 pytest.importorskip("llvmlite")
 

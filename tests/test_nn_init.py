@@ -25,7 +25,7 @@ from nn import (
     xavier_uniform_,
     zeros_,
 )
-from nn.module import flat
+from nn.nested import flat
 
 CLASSES = [x for name in nn.__all__ if inspect.isclass(x := getattr(nn, name))]
 OPTIMIZERS = [x for x in CLASSES if issubclass(x, Optimizer) and x is not Optimizer]

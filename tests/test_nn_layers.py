@@ -32,7 +32,7 @@ from nn import (
     detach,
     zeros_,
 )
-from nn.module import flat, nested
+from nn.nested import flat, nested
 from nn.randomness import Draws, drawing
 
 LAYERS = [x for name in nn.__all__ if inspect.isclass(x := getattr(nn, name)) and issubclass(x, Module)]

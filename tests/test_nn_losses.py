@@ -21,7 +21,7 @@ from nn import (
     nll_loss,
     triplet_margin_loss,
 )
-from nn.module import flat, nested
+from nn.nested import flat, nested
 
 LOSSES = [name for name in nn.__all__ if name in dir(nn.losses) and getattr(nn, name).__module__ == "nn.losses"]
 VECTORS = ([0.3, -0.7, 1.1],)

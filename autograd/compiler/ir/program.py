@@ -40,7 +40,7 @@ class Program:
 
     def __post_init__(self) -> None:
         lowest = -len(self.constants)
-        ends: dict[int, tuple[int, int]] = {}  # of a vector, which many instructions may share
+        ends = by_identity(lambda x: (max(x), min(x)) if x else (0, 0))
         for slot, (primitive, operands) in enumerate(self.instructions, start=self.first):
             if len(operands) != primitive.arity:
                 raise ValueError(f"%{slot}: {primitive.name} takes {primitive.arity} operands, got {len(operands)}")
@@ -48,9 +48,7 @@ class Program:
                 if type(x) is tuple:
                     if i not in primitive.vectors:
                         raise ValueError(f"%{slot}: operand {i} of {primitive.name} is no vector, got {x}")
-                    if (found := ends.get(id(x))) is None:
-                        ends[id(x)] = found = (max(x), min(x)) if x else (0, 0)
-                    last, least = found
+                    last, least = ends(x)
                 else:
                     last = least = x
                 if last >= slot or least < lowest:
@@ -170,23 +168,15 @@ class Rewriter:
         self.constant, self.append = self.new.constant, self.new.append
         self.slots = program.slots(range(program.first), [self.constant(x) for x in program.constants])
         self._next = program.first
-        self._vectors: dict[int, tuple[int, ...]] = {}  # by the old one's identity: a layer's rows share one
+        self._vector = by_identity(lambda x: tuple([self.slots[y] for y in x]))
 
     def number(self, slot: int) -> float | None:
         """The constant in a slot of the new program; None for other slots."""
         return self.new.constants[-1 - slot] if slot < 0 else None
 
     def moved(self, operands: Operands) -> Operands:
-        slots, vectors = self.slots, self._vectors
-        result: list[Any] = []
-        for x in operands:
-            if type(x) is not tuple:
-                result.append(slots[x])
-            else:
-                if (found := vectors.get(id(x))) is None:
-                    vectors[id(x)] = found = tuple([slots[y] for y in x])
-                result.append(found)
-        return tuple(result)
+        slots, vector = self.slots, self._vector
+        return tuple([vector(x) if type(x) is tuple else slots[x] for x in operands])
 
     def take(self, slot: int) -> None:
         self.slots[self._next] = slot
@@ -206,21 +196,14 @@ def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[
     builder = Builder([_name(x, f"x{i}") for i, x in enumerate(inputs)], names)
     slots: dict[Any, int] = {node: i for i, node in enumerate([*inputs, *everything])}
     constant, append = builder.constant, builder.append
-    vectors: dict[int, tuple[int, ...]] = {}  # by the tuple's identity: a layer's rows share one
 
     def slot(x: Any) -> int:
         return constant(x) if type(x) is float else slots[x]
 
+    vector = by_identity(lambda x: tuple(map(slot, x)))
     for node in interiors:
-        operands: list[Any] = []
-        for x in arguments(node):
-            if type(x) is tuple:
-                if (found := vectors.get(id(x))) is None:
-                    vectors[id(x)] = found = tuple(map(slot, x))
-                operands.append(found)
-            else:
-                operands.append(slot(x))
         assert node.primitive is not None  # no leaf
+        operands = [vector(x) if type(x) is tuple else slot(x) for x in arguments(node)]
         slots[node] = append(node.primitive, tuple(operands))
     return builder.program([slot(y) for y in outputs]), everything
 

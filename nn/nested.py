@@ -1,0 +1,54 @@
+"""Nested lists of numbers: inputs, outputs and targets."""
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd import Value
+
+NUMBERS = {Value, float}
+"""Types that are no lists: where there are only these, nothing has to be asked one by one."""
+
+
+def is_list(x: Any) -> bool:
+    """Whether x is a list, tuple or array of numbers; a string and an array without axes are not."""
+    kind = type(x)
+    if kind is Value or kind is float:
+        return False
+    return kind is list or (hasattr(x, "__len__") and not isinstance(x, str) and getattr(x, "ndim", 1) > 0)
+
+
+def flat(x: Any) -> list[Any]:
+    """The numbers of nested lists, from left to right."""
+    if type(x) is list and {*map(type, x)} <= NUMBERS:
+        return x.copy()
+    return [v for y in x for v in (flat(y) if is_list(y) else (y,))] if is_list(x) else [x]
+
+
+def nested(f: Callable[..., Any], *xs: Any) -> Any:
+    """f of the numbers of nested lists that have the same shape, in that shape."""
+    if not is_list(xs[0]):
+        return f(*xs)
+    if {*map(type, xs[0])} <= NUMBERS:
+        return [f(*ys) for ys in zip(*xs, strict=True)]
+    return [nested(f, *ys) if is_list(ys[0]) else f(*ys) for ys in zip(*xs, strict=True)]
+
+
+def rows(f: Callable[[Any], Any], x: Any) -> Any:
+    """f of each innermost list of nested lists: what PyTorch does along the last dimension."""
+    x = x.tolist() if hasattr(x, "tolist") else x
+    return [rows(f, y) for y in x] if len(x) and is_list(x[0]) else f(x)
+
+
+def shape(x: Any) -> str:
+    """How an input looks, for error texts: `3 x 8 x 8 numbers`, or `one float`."""
+    sizes = []
+    while is_list(x):
+        sizes.append(str(len(x)))
+        x = x[0] if len(x) else 0.0
+    return f"{' x '.join(sizes)} numbers" if sizes else f"one {type(x).__name__}"
+
+
+def detach(x: Any) -> Any:
+    """Nested lists of the same numbers as new leaves: gradients stop there, as in truncated backpropagation through
+    time."""
+    return nested(lambda v: v.detach() if isinstance(v, Value) else v, x)
