@@ -30,7 +30,9 @@ def main() -> None:
 
 
 def step(arguments: list[str]) -> None:
-    """Prints both passes of an expression, and writes the page or the picture."""
+    """Prints both passes of an expression, and writes the page or the picture. Raises ValueError for a name that does
+    not end in .svg.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m autograd step",
         description="Prints the forward and the backward pass of an expression, step by step.",

@@ -21,11 +21,12 @@ from .transforms import entries, rebuild
 from .value import Value
 
 RELATIVE = 1e-6
-"""How far, relative to its size, a derivative may be from the finite difference, beyond the latter's own error."""
+"""The largest distance, relative to its size, of a derivative from the finite difference, beyond the latter's own
+error."""
 LARGEST, SMALLEST = 2.0**-6, 2.0**-17
 """Steps are halved from the largest, relative to max(1, |x|), to the smallest, relative to min(1, |x|)."""
 ROUNDING = 2.0**-50
-"""How far a function's value is off at least, relative to its size: four units in the last place."""
+"""The least error of a function's value, relative to its size: four units in the last place."""
 
 
 class GradcheckError(AssertionError):
@@ -125,7 +126,7 @@ class _Problem:
         return [slope for row in rows for slope in row]
 
     def results(self, order: int) -> list[Any]:
-        """What is to be differentiated, as nodes: the function's results, or all first derivatives."""
+        """The nodes to be differentiated: the function's results, or all first derivatives."""
         return self.graph() if order == 1 else self.slopes(create_graph=True)
 
     def along(self, column: int, function: Callable[[], list[float]]) -> Callable[[float], list[float]]:
@@ -183,7 +184,7 @@ class _Problem:
             )
 
     def where(self, column: int, row: int, order: int) -> str:
-        """What is being checked, in words."""
+        """The subject of the check, in words."""
         by = f"input {column} ({self.point[column]!r})" + (f" and input {row % len(self.point)}" if order == 2 else "")
         return f"the {'second ' * (order == 2)}derivative of {self.name} at {self.arguments_text()} by {by}"
 
@@ -226,7 +227,7 @@ def differentiate(function: Callable[[float], list[float]], x: float, noise: Seq
 
 
 def _scatter(near: list[float]) -> float:
-    """How far values are off by what rounds inside: fourth differences of nine neighbours (Moré and Wild 2011)."""
+    """The error of values by rounding inside: fourth differences of nine neighbours (Moré and Wild 2011)."""
     for _ in range(4):
         near = [b - a for a, b in itertools.pairwise(near)]
     return 4.0 * math.sqrt(math.fsum(d * d for d in near if math.isfinite(d)) / (70.0 * len(near)))
@@ -270,7 +271,7 @@ def _slope(middle: float, noise: float, scatter: float, samples: Sequence[tuple[
 
 
 def _rounding(y: Any) -> float:
-    """How far a result is off if each node below is off by a unit in the last place: the sum of |adjoint x number|."""
+    """The error of a result if each node below is off by a unit in the last place: the sum of |adjoint x number|."""
     if not isinstance(y, Value):
         return 0.0
     leaves, interiors = topological_order(y)

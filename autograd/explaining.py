@@ -20,7 +20,8 @@ MOST_TERMS = 8
 
 
 class Flow(NamedTuple):
-    """What one edge sends back in the reverse sweep: upstream x local = contribution, added to what was there."""
+    """The share that one edge sends back in the reverse sweep: upstream x local = contribution, added to what was
+    there."""
 
     edge: SnapshotEdge
     upstream: float
@@ -47,7 +48,7 @@ def reverse_sweep(graph: Snapshot) -> list[Flow]:
 
 
 def role(graph: Snapshot, edges: Sequence[SnapshotEdge]) -> str:
-    """What an operation does with the gradient that reaches it; `edges` are those from its operands."""
+    """A sentence on what an operation does with the gradient that reaches it; `edges` are those from its operands."""
     inner = [e for e in edges if graph.nodes[e.source].role != "constant"]
     taken = [graph.nodes[e.source].name for e in inner if e.local is not None]
     if not taken:
@@ -267,7 +268,7 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
 
 
 def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple[int, tuple[Path, ...] | None]:
-    """How many paths a gradient flows on, and the paths, if they can be listed."""
+    """The count of paths that a gradient flows on, and the paths, if they can be listed."""
     ways = {root: 1}
     for i in sorted(users, reverse=True):
         if i != root:
@@ -297,7 +298,7 @@ def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple
 
 
 def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
-    """How `leaf.grad` compares with the derivative, and the likeliest reason for a difference."""
+    """A comparison of `leaf.grad` with the derivative, and the likeliest reason for a difference."""
 
     def close(a: float, b: float) -> bool:
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (a != a and b != b)

@@ -10,6 +10,7 @@ def write_file(path: Path, content: bytes) -> None:
     """Writes beside the file and renames, so that an interrupt leaves the old file or the new one.
 
     What a link points to is written, not the link; a device or a pipe is written to as it is.
+    Raises OSError, which names the file.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():

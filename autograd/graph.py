@@ -12,7 +12,7 @@ from .primitives import Primitive
 
 
 class Note(NamedTuple):
-    """What somebody said about a node. Nodes that nobody said anything about have None; a note may be shared."""
+    """A remark about a node. Nodes without one have None; a note may be shared."""
 
     label: str = ""
     line: str = ""  # file:line: source, of the code that made the node
@@ -21,7 +21,7 @@ class Note(NamedTuple):
 
 
 class Node(Protocol):
-    """What the sweeps and readers need of a Value."""
+    """The part of a Value that the sweeps and readers need."""
 
     _data: float
     _grad: float
@@ -33,7 +33,7 @@ class Node(Protocol):
 
 
 def arguments(node: Node) -> tuple[Any, ...]:
-    """What the primitive was called with: nodes, floats, and tuples of them."""
+    """The arguments that the primitive was called with: nodes, floats, and tuples of them."""
     if node.primitive is None:
         return ()
     if type(node._a) is tuple:
@@ -163,7 +163,7 @@ def describe(node: Node) -> str:
 
 
 def describe_operation(node: Node) -> str:
-    """How a node was made: `log(x = 0.0) = -inf, at file:line: source`; a leaf as `describe` has it."""
+    """The origin of a node: `log(x = 0.0) = -inf, at file:line: source`; a leaf as `describe` has it."""
     if node.primitive is None:
         return describe(node)
     xs = ", ".join(repr(x) if type(x) is float else describe(x) for x in operands(node))

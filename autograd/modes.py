@@ -19,13 +19,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Mode(NamedTuple):
-    recording: bool = True  # False: results are leaves that remember nothing
-    anomaly: bool = False  # True: the first nan or inf is an error
-    noting: bool = False  # True: nodes note the line of source that made them
-    unknown: "Unknown | None" = None  # who answers for the numbers, if a graph is recorded that has to hold for others
-
-
 class Unknown(Protocol):
     """Answers where a number would be read that is not known. The compiler has the one implementation."""
 
@@ -43,6 +36,13 @@ class Unknown(Protocol):
 
     def push(self, tangents: Any, outputs: Any) -> list[Any]:
         """A whole forward sweep, recorded; see `sweeps.push`."""
+
+
+class Mode(NamedTuple):
+    recording: bool = True  # False: results are leaves that remember nothing
+    anomaly: bool = False  # True: the first nan or inf is an error
+    noting: bool = False  # True: nodes note the line of source that made them
+    unknown: Unknown | None = None  # who answers for the numbers, if a graph is recorded that has to hold for others
 
 
 MODE: ContextVar[Mode | None] = ContextVar("autograd mode", default=None)
@@ -64,6 +64,7 @@ class Switch:
         MODE.reset(self._tokens.pop())
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function in this mode. Raises TypeError for generators and coroutines, which run piece by piece."""
         if (
             inspect.iscoroutinefunction(function)
             or inspect.isgeneratorfunction(function)
@@ -110,7 +111,7 @@ def is_recording() -> bool:
 
 
 def unknown() -> Unknown | None:
-    """Who answers for numbers that are not known now; None where numbers are known."""
+    """The object that answers for numbers that are not known now; None where numbers are known."""
     mode = MODE.get()
     return mode.unknown if mode is not None else None
 
@@ -154,7 +155,7 @@ NOT_OF_USER = ("autograd", "nn", "contextlib")
 
 
 def line_of_user() -> str:
-    """Where the innermost frame outside autograd and nn stands, as `file:line: source`."""
+    """The line of the innermost frame outside autograd and nn, as `file:line: source`."""
     frame, _ = _frame_of_user()
     return source_line(frame.f_code.co_filename, frame.f_lineno)
 

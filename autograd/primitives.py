@@ -36,17 +36,17 @@ class Primitive:
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
     symbol: str = ""
-    """What people see in a picture: the name unless told. Nothing is ever read back out of it."""
+    """A short name for pictures: the name unless told. Nothing is ever read back out of it."""
     vectors: tuple[int, ...] = ()
-    """Which operands are tuples of numbers, of any length. The partial of such a one is a sequence of derivatives, each
-    of which may be None."""
+    """The positions of operands that are tuples of numbers, of any length. The partial of such a one is a sequence of
+    derivatives, each of which may be None."""
     parameters: Mapping[str, float] = field(default_factory=dict)
     """Trailing operands that have a name and a default, such as the slope of `leaky_relu`."""
     doc: str = ""
     names: tuple[str, ...] = ()
-    """What `help` calls the operands; found in the rules unless told."""
+    """The operands' names in `help`; found in the rules unless told."""
     module: str = ""
-    """Where it is defined: unless told, the module that makes the record."""
+    """The module of the definition; unless told, the one that makes the record."""
     arity: int = field(init=False)
     in_slots: bool = field(init=False)
     """Whether a node keeps its operands, one or two and no vectors, in slots rather than in a tuple."""
@@ -136,7 +136,7 @@ def find(key: str) -> Primitive:
 
 
 def hook(operands: Sequence[Any]) -> Callable[[Primitive, Sequence[tuple[Any, ...]]], list[Any]] | None:
-    """How the first node among the operands wants calls to be recorded; None if all are plain numbers."""
+    """The hook by which the first node among the operands records calls; None if all are plain numbers."""
     for x in operands:
         if type(x) is not float:
             record = getattr(type(x), "_record", None) if type(x) is not tuple else hook(x)
@@ -233,7 +233,7 @@ def _derivatives(name: str, found: Sequence[Any] | None, operands: Sequence[Any]
 
 
 def _derivative(name: str, derivative: Any, operands: Sequence[Any]) -> Any:
-    """What a custom partial returned, as a float, None or a node; a node from elsewhere is not its to return."""
+    """The result of a custom partial, as a float, None or a node; a node from elsewhere is not its to return."""
     if derivative is None or type(derivative) is float:
         return derivative
     if not is_node(derivative):

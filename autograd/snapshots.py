@@ -56,14 +56,14 @@ Formulas = Callable[[Node, Mapping[Node, str]], Sequence[Formula | None]]
 
 
 def snapshot(root: Node, names: Mapping[Node, str] | None = None, formulas: Formulas | None = None) -> Snapshot:
-    """What the graph below `root` holds now; see `indexed_snapshot`."""
+    """The graph below `root` as it is now; see `indexed_snapshot`."""
     return indexed_snapshot(root, names, formulas)[0]
 
 
 def indexed_snapshot(
     root: Node, names: Mapping[Node, str] | None = None, formulas: Formulas | None = None
 ) -> tuple[Snapshot, dict[Node, int]]:
-    """What the graph below `root` holds now, and where each node stands in it.
+    """The graph below `root` as it is now, and the position of each node in it.
 
     A number operand becomes a node of its own for each use; in a vector that several nodes share, such as the input
     of a layer, once for all of them. names: labels for nodes that have none. formulas: how to write derivatives.
@@ -130,7 +130,7 @@ def _modules(nodes: Iterable[Node]) -> dict[Node, str]:
 
 
 def _names(labels: Mapping[Node, str], modules: Mapping[Node, str]) -> dict[Node, str]:
-    """What to call each node: its label; parameters by as much of their paths as tells them apart; else v1, v2, ..."""
+    """A name for each node: its label; parameters by as much of their paths as tells them apart; else v1, v2, ..."""
     paths = {
         node: levels(modules[node])
         for node, label in labels.items()
@@ -153,7 +153,8 @@ def levels(path: str) -> list[str]:
 
 def names_of_values(names: Mapping[str, Any]) -> dict[Node, str]:
     """The names of Values, and of those in lists: {"w": [a, b]} calls them w[0] and w[1]. Names with a leading
-    underscore do not count; of several names the first does."""
+    underscore do not count; of several names the first does. Raises TypeError for anything but a dict.
+    """
     if not isinstance(names, Mapping):
         raise TypeError(f"names expected a dict such as locals(), got {type(names).__name__}")
     found: dict[Node, str] = {}

@@ -87,7 +87,7 @@ def propagate(nodes: Iterable[Any]) -> None:
 
 
 class _Vectors:
-    """What is known of the vectors among the operands, by identity: a layer's neurons share one."""
+    """The vectors among the operands, by identity: a layer's neurons share one."""
 
     def __init__(self) -> None:
         self.numbers: dict[int, list[float]] = {}
@@ -150,6 +150,7 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
     return active, path
 
 
+@recording()
 def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
     flows."""
@@ -158,21 +159,21 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
         return answers.pull(seeds, inputs)
     active, path = active_path([root for root, _ in seeds], inputs)
     pending: dict[Node, Any] = {}
-    with recording():
-        for root, seed in seeds:
-            pending[root] = ops.add(pending[root], seed) if root in pending else seed
-        for node in reversed(path):
-            if (adjoint := pending.get(node)) is None:
-                continue
-            for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
-                if type(x) is not float and x in active and partial is not None:
-                    part = _times(adjoint, partial)
-                    pending[x] = ops.add(pending[x], part) if x in pending else part
-                    if watching:
-                        watch(node, pending[x], "reverse")
+    for root, seed in seeds:
+        pending[root] = ops.add(pending[root], seed) if root in pending else seed
+    for node in reversed(path):
+        if (adjoint := pending.get(node)) is None:
+            continue
+        for x, partial in zip(operands(node), _derivatives(node, read, active, "reverse"), strict=True):
+            if type(x) is not float and x in active and partial is not None:
+                part = _times(adjoint, partial)
+                pending[x] = ops.add(pending[x], part) if x in pending else part
+                if watching:
+                    watch(node, pending[x], "reverse")
     return [pending.get(x) for x in inputs]
 
 
+@recording()
 def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The forward sweep: for each output the sum over the inputs of derivative x tangent; None if nothing flows."""
     read, watching = _reader(create_graph)
@@ -180,26 +181,25 @@ def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: boo
         return answers.push(tangents, outputs)
     active, path = active_path(outputs, tangents)
     moved: dict[Node, Any] = dict(tangents)
-    with recording():
-        for node in path:
-            if node in tangents:
-                continue
-            for x, partial in zip(operands(node), _derivatives(node, read, active, "forward"), strict=True):
-                if type(x) is not float and x in moved and partial is not None:
-                    part = _times(moved[x], partial)
-                    moved[node] = ops.add(moved[node], part) if node in moved else part
-                    if watching:
-                        watch(node, moved[node], "forward")
+    for node in path:
+        if node in tangents:
+            continue
+        for x, partial in zip(operands(node), _derivatives(node, read, active, "forward"), strict=True):
+            if type(x) is not float and x in moved and partial is not None:
+                part = _times(moved[x], partial)
+                moved[node] = ops.add(moved[node], part) if node in moved else part
+                if watching:
+                    watch(node, moved[node], "forward")
     return [moved.get(x) for x in outputs]
 
 
 def _times(flowing: Any, partial: Any) -> Any:
-    """What flows on along an edge."""
+    """The flow along an edge."""
     return flowing if type(partial) is float and partial == 1.0 else flowing * partial
 
 
 def _reader(create_graph: bool) -> tuple[Any, bool]:
-    """What derivatives are computed with, and whether to watch them; recorded ones are watched as they are recorded."""
+    """The reader of a node for derivatives, and whether to watch them: recorded ones are when they are recorded."""
     mode = MODE.get()
     if not create_graph:
         check_known("gradient")

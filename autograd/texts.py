@@ -22,7 +22,7 @@ def symbol(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns a text takes in a terminal: an ideograph or an emoji takes two, an accent none."""
+    """The columns that a text takes in a terminal: an ideograph or an emoji takes two, an accent none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

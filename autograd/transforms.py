@@ -45,7 +45,9 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The function that returns (f(x), df/dx); with has_aux, ((f(x), auxiliary), df/dx). See `grad`."""
+    """The function that returns (f(x), df/dx); with has_aux, ((f(x), auxiliary), df/dx). See `grad`. Raises TypeError
+    if f's result is not one number.
+    """
 
     def both(*args: Any, **kwargs: Any) -> Any:
         call = _run(f, args, kwargs, argnums, has_aux)
@@ -186,7 +188,7 @@ def _shape(tree: Any) -> str:
 
 @dataclass
 class _Call:
-    """What the function returned, and how derivatives are read off it."""
+    """The result of a function, and the reading of derivatives off it."""
 
     arguments: Any  # those to differentiate by
     fresh: list[Value]  # the nodes that stood for their numbers
@@ -218,7 +220,7 @@ class _Call:
         )
 
     def settle(self, tree: Any) -> Any:
-        """What f returned, with numbers in the place of Values where plain numbers went in."""
+        """The result of f, with numbers in the place of Values where plain numbers went in."""
         if isinstance(tree, dict | list | tuple):
             return rebuild(tree, [self.settle(x) for x in entries(tree)])
         if isinstance(tree, Value) and not self.create_graph:

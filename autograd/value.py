@@ -73,8 +73,8 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. A leaf's can be assigned; whatever was computed from it before can then no longer be
-        differentiated."""
+        """The number. A leaf's can be assigned; nothing that was computed from it before can then be differentiated.
+        Assigning another node's raises AttributeError."""
         if current_mode() is not None:
             check_known("data")
         return self._data
@@ -104,7 +104,7 @@ class Value:
 
     @property
     def label(self) -> str:
-        """A name for people; "" unless given."""
+        """A name for people; "" unless given. Raises TypeError for anything but a string."""
         return self.note.label if self.note else ""
 
     @label.setter
@@ -115,7 +115,7 @@ class Value:
 
     @property
     def inputs(self) -> "tuple[Value | float, ...]":
-        """What this was computed from, in operand order: Values and floats. Empty for a leaf."""
+        """The operands that this was computed from, in order: Values and floats. Empty for a leaf."""
         return operands(self)
 
     @property

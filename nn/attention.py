@@ -56,7 +56,9 @@ class MultiHeadAttention(Module):
         return [self._attend(place, cache) for place in x]
 
     def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:
-        """The output at the place after those in the cache, and the cache with this place in it."""
+        """The output at the place after those in the cache, and the cache with this place in it. Raises RuntimeError
+        unless it is causal.
+        """
         if not self.causal:
             raise RuntimeError("MultiHeadAttention.step needs causal=True: otherwise a place attends to later ones")
         x, (keys, values) = tuple(x), cache or Cache()
@@ -86,6 +88,7 @@ class TransformerBlock(Module):
 
     x: T lists of embed_dim numbers; so comes out. norm: "layer" or "rms"; norm_affine=False normalises without weights.
     dropout: of both branches' outputs. bias: of all linear layers.
+    Raises ValueError for another norm.
     """
 
     def __init__(

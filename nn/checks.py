@@ -1,4 +1,4 @@
-"""What `Trainer` asks of its arguments, and of a state that it takes over: errors say what was expected."""
+"""Checks of the arguments of `Trainer`, and of a state that it takes over: errors say what was expected."""
 
 from collections.abc import Mapping
 from typing import Any

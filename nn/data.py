@@ -64,6 +64,7 @@ def train_validation_test_split(
     validation, test: their shares, above 0 and together below 1, rounded to whole examples class by class, so that a
     class of very few may be missing in a part. Lists come out, of arrays too.
     Raises ValueError if a part gets no example.
+    Raises TypeError for targets that are lists, unless stratify is False.
     """
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise ValueError(
@@ -99,6 +100,7 @@ def paired(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def check_paired(X: Sequence[Any], Y: Sequence[Any]) -> None:
+    """Raises TypeError and ValueError unless there are as many targets as examples, and at least one."""
     if not is_list(X) or not is_list(Y):
         raise TypeError(f"expected lists of examples and of targets, got {shape(X)} and {shape(Y)}")
     if len(X) != len(Y) or not len(X):

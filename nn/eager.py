@@ -16,7 +16,7 @@ from .regularizers import clip_grad_norm_, clip_grad_value_
 
 
 class Task(NamedTuple):
-    """What is minimised, and by what."""
+    """A loss to be minimised, and the means."""
 
     model: Module
     loss: Callable[[Any, Any], Any]
@@ -33,7 +33,7 @@ class Task(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What steps found."""
+    """The findings of steps."""
 
     losses: list[float]
     norms: list[float]
@@ -54,7 +54,7 @@ class Engine(Protocol):
         """In which the examples come: the numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
 
     def ahead(self, step: int) -> int:
-        """How many batches to compute at a time."""
+        """The number of batches to compute at a time."""
 
     def steps(self, data: Any, order: Sequence[int], batch_size: int, step: int) -> Steps:
         """A step for each batch of the examples in this order, until one is ill; step: how many were made before."""
@@ -63,7 +63,7 @@ class Engine(Protocol):
         """A step on these examples."""
 
     def reached(self, step: int) -> int:
-        """How many steps were made, of which so many were counted."""
+        """The number of steps that were made, at least those that were counted."""
 
     def store(self) -> None:
         """Brings Values and state up to date. RuntimeError, after it, if somebody else has changed them meanwhile."""

@@ -22,7 +22,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     metrics: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: float | None = None
-    """Where the validation loss was lowest, in the latest `fit`."""
+    """The epoch in which the validation loss was lowest, in the latest `fit`."""
     interrupted: bool = False
     stopped_early: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class History:
 
 
 def versions() -> dict[str, str]:
-    """What a training ran on."""
+    """The versions that a training ran on."""
     try:
         ours = version("scalar-autograd")
     except PackageNotFoundError:
@@ -87,7 +87,9 @@ def versions() -> dict[str, str]:
 
 
 def figure(columns: int, rows: int = 1) -> tuple[Any, list[Any]]:
-    """A matplotlib figure with so many panels, and the panels from left to right."""
+    """A matplotlib figure with so many panels, and the panels from left to right. Raises ImportError without
+    matplotlib.
+    """
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator

@@ -14,7 +14,7 @@ from .randomness import Rng, as_rng, draws
 
 
 def uniform_values(count: int, bound: float, rng: Any) -> tuple[Value, ...]:
-    """So many Values, uniform in (-bound, bound)."""
+    """Values, uniform in (-bound, bound)."""
     return tuple([Value(rng.uniform(-bound, bound)) for _ in range(count)])
 
 
@@ -250,7 +250,7 @@ class Layer(Module):
         return out[0] if len(out) == 1 else out
 
     def _together(self, x: Sequence[Any]) -> list[Value]:
-        """What calling each neuron gives, faster."""
+        """The output of each neuron, computed together."""
         if self.neurons and (not is_list(x) or len(x) != len(self.neurons[0].w) or any(map(is_list, x))):
             raise wrong_input(self, f"a list of {len(self.neurons[0].w)} numbers", x)
         weight = [tuple(neuron.w) for neuron in self.neurons]
@@ -281,6 +281,8 @@ class MLP(Module):
 
     nin: numbers in an example. nouts: the width of each layer; if the last is 1 the output is a Value, else a list.
     activation: of all layers but the last, ReLU unless told; or a list with one for each layer. rng: as for `Neuron`.
+    Raises TypeError and ValueError unless nouts are widths of at least 1, with an activation for each if there are
+    several.
 
     >>> MLP(2, [16, 16, 1], rng=0)
     MLP(

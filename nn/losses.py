@@ -125,6 +125,7 @@ def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
 
     log_probabilities: a list of C >= 1 numbers <= 0; a warning says so if they are probabilities. target: as for
     `cross_entropy`.
+    Raises TypeError for anything but a list.
     """
     if not is_list(log_probabilities):
         raise TypeError(f"nll_loss expected a list of log-probabilities, got {shape(log_probabilities)}")
@@ -136,7 +137,9 @@ def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
 
 
 def hinge_loss(score: Any, target: Any) -> Any:
-    """max(0, 1 - target x score) with a target of -1 or 1: the margin loss of micrograd's example."""
+    """max(0, 1 - target x score) with a target of -1 or 1: the margin loss of micrograd's example. Raises TypeError for
+    a list of scores, and ValueError for another target.
+    """
     if is_list(score):
         raise TypeError(f"hinge_loss expected one score, got {shape(score)}; write output[0] for the one in a list")
     if not isinstance(target, Value) and target not in (-1, 1):
@@ -149,6 +152,7 @@ def multi_margin_loss(scores: Sequence[Any], target: int, p: int = 1, margin: fl
     multi-class support vector machines (Crammer and Singer 2001).
 
     scores: a list of C >= 1 numbers. target: the right class's index. p: 1 or 2.
+    Raises TypeError for anything but a list of scores, and ValueError for another p.
     """
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss expected p = 1 or 2, got {p!r}")
@@ -180,6 +184,7 @@ def triplet_margin_loss(
     """max(0, |anchor - positive| - |anchor - negative| + margin) with the Euclidean length, for lists of n numbers.
 
     eps is added to each difference, as in PyTorch, so that the length of nothing has a derivative.
+    Raises TypeError for anything but lists, and ValueError if their lengths differ.
     """
     if not all(map(is_list, (anchor, positive, negative))):
         raise TypeError("triplet_margin_loss expected three lists of numbers")

@@ -39,14 +39,16 @@ def f1(outputs: Numbers, targets: Numbers) -> float:
 
 def roc_auc(outputs: Numbers, targets: Numbers) -> float:
     """The probability that an example of class 1 gets a higher logit than one of class 0; 0.5 is guessing. For two
-    classes."""
+    classes. Raises ValueError for more.
+    """
     if is_list(first := _alone(outputs)[0]) and len(first) > 2:
         raise ValueError(f"roc_auc is for two classes, got scores for {len(first)}")
     return float(_sklearn().roc_auc_score(_alone(targets), [x[1] - x[0] if is_list(x) else x for x in _alone(outputs)]))
 
 
 def confusion_matrix(outputs: Numbers, targets: Numbers) -> list[list[int]]:
-    """How many examples of each class, by row, were predicted to be of each, by column. Outputs as for `accuracy`."""
+    """The counts of examples of each class, by row, that were predicted to be of each, by column. Outputs as for
+    `accuracy`."""
     first = _alone(outputs)[0]
     known = range(len(first)) if is_list(first) else [-1 if -1 in _alone(targets) else 0, 1]
     classes = sorted({*known, *_alone(targets)})
@@ -85,7 +87,9 @@ def _sklearn() -> Any:
 
 
 def by_name(metrics: Any) -> dict[str, Metric]:
-    """Metrics in a list under the names of their functions."""
+    """Metrics in a list under the names of their functions. Raises TypeError for anything else, and ValueError if two
+    have one name.
+    """
     if isinstance(metrics, Mapping):
         entries = list(metrics.items())
     else:

@@ -20,6 +20,7 @@ class Module(Watched):
 
     Leaf Values and Modules are found in attributes, and in lists, tuples and dicts there, in order of assignment, each
     once: a parameter used in two places counts once. A name that begins with an underscore is private.
+    Raises TypeError, when it is called, if `forward` returned None.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -130,7 +131,7 @@ class Module(Watched):
         return [self(x) for x in draws().each(xs)]
 
     def _announce_each(self, xs: Any, outputs: Any) -> list[Any]:
-        """What calling the module for each example would do besides computing the outputs."""
+        """Does what calling the module for each example would do besides computing the outputs."""
         return [self._announce((x,), y) for x, y in zip(xs, outputs, strict=True)]
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
@@ -158,7 +159,9 @@ class Module(Watched):
             p.grad = 0.0
 
     def state_dict(self) -> dict[str, float]:
-        """Every parameter's number and every buffer's by its path, such as `layers.0.weight.2.1`; tied weights once."""
+        """Every parameter's number and every buffer's by its path, such as `layers.0.weight.2.1`; tied weights once.
+        Raises ValueError if two parameters have one path.
+        """
         entries = [(name, p.data) for name, p in self.named_parameters()]
         for name, numbers in self.named_buffers():
             entries += [(f"{name}.{i}", x) for i, x in enumerate(numbers)]
@@ -199,7 +202,7 @@ class Module(Watched):
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """What stands in the parentheses of the repr of a module without visible children."""
+        """The text in the parentheses of the repr of a module without visible children."""
         return ""
 
     def __repr__(self) -> str:

@@ -19,7 +19,8 @@ SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 
 # Rules of thumb, above which `diagnose` speaks.
 FLOW = 100.0
-"""How many times smaller or larger the gradient of the first layer's outputs is than that of the last one's."""
+"""The ratio from which the gradient of the first layer's outputs is called vanishing or exploding beside the last
+one's."""
 FLOW_PER_LAYER = 1.5
 HUGE = 1e6
 """The size of a layer's outputs."""
@@ -72,7 +73,7 @@ class Monitor:
         self._seen = -1  # steps of the training at the latest record
 
     def __call__(self, trainer: Any) -> None:
-        """Records one epoch."""
+        """Records one epoch. Raises ValueError if the trainer trains another model."""
         if trainer.model is not self.model:
             raise ValueError("the monitor looks at another model; make it with the one that is trained")
         outputs: dict[str, list[list[list[Any]]]] = {name: [] for name in self.layers}
@@ -103,8 +104,8 @@ class Monitor:
         self.history, self._seen = trainer.history, trainer.steps
 
     def diagnose(self) -> list[str]:
-        """What is wrong, a sentence each, with what to try; an empty list if nothing is. Raises ValueError before the
-        first epoch."""
+        """A sentence for each thing that is wrong, with what to try; an empty list if nothing is. Raises ValueError
+        before the first epoch."""
         if not self.records:
             raise ValueError("diagnose expected at least one epoch; give the monitor to fit(..., callbacks=[monitor])")
         latest = self.records[-1]
@@ -267,7 +268,7 @@ def _record(
 
 
 def _clipped(trainer: Any, gradients: list[float]) -> list[float]:
-    """What the trainer would make of these gradients."""
+    """These gradients as the trainer would clip them."""
     limit, length = trainer.clip_grad_norm or math.inf, math.hypot(*gradients)
     most = math.inf if trainer.clip_grad_value is None else trainer.clip_grad_value
     return [min(max(g * min(1.0, limit / (length + 1e-6)), -most), most) for g in gradients]

@@ -1,4 +1,4 @@
-"""What `Trainer(..., compile=True)` asks of the compiler: whole training steps as native code, and compiled evaluation.
+"""The compiler as `Trainer(..., compile=True)` uses it: whole training steps as native code, and compiled evaluation.
 
 While steps are made, parameters and the optimizer's state live in flat arrays; `store` brings the Values up to date.
 """
@@ -17,7 +17,7 @@ from .optim import Optimizer, Sophia
 from .randomness import Draws, drawing
 
 STRETCH = 0.05
-"""So many seconds of steps are made at a time, in which Ctrl-C waits."""
+"""The seconds of steps that are made at a time, in which Ctrl-C waits."""
 
 
 class Native:
@@ -27,7 +27,7 @@ class Native:
     """
 
     def __init__(self, task: Task) -> None:
-        from autograd.compiler import Training  # llvmlite is imported only where it is needed
+        from autograd.compiler import Training  # which imports llvmlite, an extra
 
         self.task = task
         model, loss, optimizer, penalty, max_norm, max_value, *_ = task
@@ -134,6 +134,7 @@ class Native:
         return step
 
     def store(self) -> None:
+        """Raises RuntimeError, after it has stored, if somebody else has assigned what is native."""
         if self._loaded:
             lost = self._lost()
             self.optimizer.state = self._training.store(self._sizes)
@@ -150,7 +151,7 @@ class Native:
         return self._training.assigned() or self.optimizer.state is not self._state
 
     def _counts(self) -> list[int]:
-        """How many parameters are moved alike: groups, and in them those whose states have the same length."""
+        """The counts of parameters that are moved alike: by group, and in it by the length of their states."""
         counts, states = list[int](), iter(self.optimizer.state)
         self._groups = list[int]()
         for i, group in enumerate(self.optimizer.param_groups):
@@ -171,13 +172,13 @@ class Native:
         return self._latest
 
     def _rule(self, group: Mapping[str, Any]) -> Any:
-        from autograd.compiler import Rule  # as above
+        from autograd.compiler import Rule  # likewise
 
         optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}
         names, numbers = list[str](), list[float]()
 
         def taken(name: str, x: Any) -> Any:
-            """Where a number stands, or what it is if it is none."""
+            """The place of a number, or the object itself if it is none."""
             if isinstance(x, tuple | list):
                 return tuple([taken(f"{name}[{i}]", y) for i, y in enumerate(x)])
             if isinstance(x, bool) or not isinstance(x, float | int):
@@ -198,7 +199,7 @@ class Native:
 
 
 class _Place(NamedTuple):
-    """Where an option's number stands."""
+    """The place of an option's number."""
 
     i: int
 
@@ -214,7 +215,7 @@ def _with_loss(loss: Callable[[Any, Any], Any], output: Any, y: Any) -> tuple[An
 
 
 def engine(task: Task) -> Engine:
-    """What makes steps for a task: natively, if that is wanted and llvmlite is there."""
+    """An engine for a task: natively, if that is wanted and llvmlite is there."""
     if not task.compile:
         return Eager(task)
     try:

@@ -40,7 +40,7 @@ def rows(f: Callable[[Any], Any], x: Any) -> Any:
 
 
 def shape(x: Any) -> str:
-    """How an input looks, for error texts: `3 x 8 x 8 numbers`, or `one float`."""
+    """The form of an input, for error texts: `3 x 8 x 8 numbers`, or `one float`."""
     sizes = []
     while is_list(x):
         sizes.append(str(len(x)))

@@ -32,6 +32,7 @@ class BatchNorm1d(Module):
         self.running_mean, self.running_var = [0.0] * num_features, [1.0] * num_features
 
     def forward(self, x: Sequence[Any]) -> list[Any]:
+        """Raises RuntimeError in training mode, which needs a whole batch."""
         if self.training:
             raise RuntimeError(
                 "BatchNorm1d in training mode needs a whole batch: write model.batch(xs) with the layer in a "
@@ -43,13 +44,14 @@ class BatchNorm1d(Module):
         return _scaled([a - m for a, m in zip(x, self.running_mean, strict=True)], scales, self.weight, self.bias)
 
     def batch(self, xs: Any) -> list[Any]:
+        """Raises ValueError for fewer than 2 examples in training mode, and TypeError if that is compiled."""
         if not self.training:
             return super().batch(xs)
         self._name_once()
         if is_symbolic():
             raise TypeError(
-                "BatchNorm1d in training mode keeps running numbers, which cannot be read while a graph is recorded "
-                "for any numbers; use LayerNorm, which needs none"
+                "BatchNorm1d in training mode keeps running numbers, which are not known while a function is "
+                "recorded; use LayerNorm, which needs none"
             )
         if len(xs) < 2:
             raise ValueError(

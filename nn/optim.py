@@ -42,7 +42,7 @@ class Optimizer(Formula):
 
     formula, subject = "rule", "params"
     unwatched = ("state", "parameters", "param_groups", "defaults", "_moved")
-    """What a compiled rule is given, or does not read."""
+    """Attributes that a compiled rule is given, or does not read."""
     estimate_every: int = 0
     """After how many steps the `Trainer` calls `estimate(loss)` again; never if 0."""
 
@@ -92,6 +92,7 @@ class Optimizer(Formula):
         self.parameters, self._moved = now, now.copy()
 
     def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for options out of their ranges."""
         super().check(options)
         if not options.get("eps", 1.0) > 0.0:
             raise ValueError(
@@ -114,7 +115,9 @@ class Optimizer(Formula):
             group["lr"] = rate
 
     def proposals(self, gradients: Sequence[float]) -> list[Moved]:
-        """What a step by these gradients would make of each parameter and its state; nothing is changed."""
+        """Each parameter and its state after a step by these gradients; nothing is changed. Raises TypeError if the
+        rule does not return a new parameter and a tuple.
+        """
         self.align()
         inputs, moved = [iter(numbers) for numbers in (gradients, self.state, *self.besides())], list[Moved]()
         for group in self.param_groups:
@@ -129,7 +132,7 @@ class Optimizer(Formula):
         return moved
 
     def besides(self) -> list[Sequence[Any]]:
-        """What else the rule gets at the next step: for each parameter."""
+        """Further numbers for the rule at the next step, for each parameter."""
         return []
 
     def forget(self) -> None:
@@ -148,7 +151,7 @@ class Optimizer(Formula):
             p.grad = 0.0
 
     def estimate(self, loss: Value) -> None:
-        """What is to be learned from the loss besides its gradient; nothing, unless a subclass says otherwise."""
+        """Learns from the loss something besides its gradient; nothing, unless a subclass says otherwise."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each parameter and the options of each group, as plain data."""
@@ -192,6 +195,7 @@ class SGD(Optimizer):
     """
 
     def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for nesterov without momentum, or with dampening."""
         super().check(options)
         if options["nesterov"] and (not options["momentum"] or options["dampening"]):
             raise ValueError("SGD expected momentum above 0 and no dampening with nesterov=True")
@@ -348,7 +352,7 @@ class Sophia(Optimizer):
         self.estimated(signs, gradients(dot(slopes, signs), self.parameters))
 
     def estimated(self, signs: Sequence[float], products: Sequence[float]) -> None:
-        """Takes over H u for these signs u."""
+        """Takes over H u for these signs u. Raises FloatingPointError if it is not finite."""
         diagonal = [sign * product for sign, product in zip(signs, products, strict=True)]
         if not all(map(math.isfinite, diagonal)):
             raise FloatingPointError("the estimate of the Hessian is not finite; is the loss smooth at these weights?")
@@ -381,6 +385,7 @@ class Sophia(Optimizer):
         return {**super().state_dict(), "estimates": self.estimates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes over such a state. Raises ValueError without a count of estimates."""
         estimates = state["estimates"]
         if type(estimates) is not int:
             raise ValueError(f"the state of Sophia has a count as estimates, got {estimates!r}")

@@ -18,7 +18,7 @@ class Formula:
 
     formula: ClassVar[str]
     subject: ClassVar[str]
-    """What the constructor takes first."""
+    """The first argument of the constructor."""
 
     def __init_subclass__(cls) -> None:
         """`help` and editors show the constructor as it can be called."""

@@ -17,7 +17,9 @@ MASK = 2**64 - 1
 
 
 def as_rng(rng: Rng) -> Any:
-    """A source of random numbers: `rng` itself, one seeded with an int, or for None the module `random`."""
+    """A source of random numbers: `rng` itself, one seeded with an int, or for None the module `random`. Raises
+    TypeError for anything else.
+    """
     if rng is None:
         return random
     if hasattr(rng, "__index__"):

@@ -50,6 +50,7 @@ class RNNCell(_Cell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or with relu (Elman 1990).
 
     x: input_size numbers; h: hidden_size, zeros unless given. Returns h'.
+    Raises ValueError for another nonlinearity.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class RNN(Module):
         self.cells = [RNNCell(size, hidden_size, bias, nonlinearity, rng=rng) for size in sizes]
 
     def forward(self, x: Sequence[Any], h: Sequence[Any] | None = None) -> tuple[list[Any], list[Any]]:
+        """Raises ValueError unless there is a state for each layer, and x holds at least one list."""
         states: list[Any] = [None] * len(self.cells) if h is None else list(h)
         if len(states) != len(self.cells):
             raise ValueError(f"RNN expected a state for each of its {len(self.cells)} layers, got {len(states)}")

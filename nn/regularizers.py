@@ -42,7 +42,9 @@ def l2_penalty(parameters: Iterable[Value]) -> Any:
 
 
 class Checkpoints:
-    """What `checkpoint_sequential` returns: the loss as the number `data`, and `backward`."""
+    """A loss without its graph: the number `data`, and `backward`. Raises TypeError if the last segment returns no
+    single number.
+    """
 
     def __init__(self, segments: Sequence[Callable[[Any], Any]], x: Any) -> None:
         self._segments = list(segments)

@@ -34,7 +34,7 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
     try:
         content = json.loads(Path(path).read_bytes())
         if content["format"] != FORMAT:
-            raise KeyError
+            raise ValueError
         state, kind = content["state"], content["kind"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{path} is not a whole file written by nn.save") from None

@@ -18,6 +18,7 @@ class Scheduler(Formula):
     """Sets the optimizer's learning rates when it is made and at every `step`.
 
     A schedule of your own:
+    Raises TypeError for anything but an optimizer.
 
     >>> from autograd import Value
     >>> from nn import SGD
@@ -50,7 +51,7 @@ class Scheduler(Formula):
         raise NotImplementedError(f"{type(self).__name__} needs a method rate(self, base, t)")
 
     def step(self) -> None:
-        """Goes on to the next learning rate."""
+        """Goes on to the next learning rate. Raises ValueError if `rate` returns no learning rate."""
         self.last_epoch += 1
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             rate = self.rate(base, self.last_epoch, **self.options)
@@ -63,7 +64,7 @@ class Scheduler(Formula):
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the schedule has come, as plain data."""
+        """The position of the schedule, as plain data."""
         return {"kind": type(self).__name__, "base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -140,6 +141,8 @@ class SequentialLR(Scheduler):
         return schedulers[i].rate(base, t - (milestones[i - 1] if i else 0), **schedulers[i].options)
 
     def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError unless there is a rising milestone between each two schedules of this optimizer by
+        epoch."""
         schedulers, milestones = options["schedulers"], options["milestones"]
         if len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
             raise ValueError(
@@ -164,6 +167,7 @@ class OneCycleLR(Scheduler):
         cycle_momentum: bool = True, base_momentum: float = 0.85, max_momentum: float = 0.95, div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ) -> float:  # fmt: skip
+        """Raises ValueError after total_steps, and for options that do not fit."""
         if t > total_steps:
             raise ValueError(f"OneCycleLR expected at most {total_steps} steps, got one more")
         top = pct_start * total_steps - 1.0
@@ -204,6 +208,7 @@ class ReduceLROnPlateau(Scheduler):
         return lower if base - lower > eps else base
 
     def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for another mode or a factor outside (0, 1)."""
         super().check({name: x for name, x in options.items() if name != "mode"})
         if options["mode"] not in ("min", "max") or not 0 < options["factor"] < 1:
             raise ValueError(
@@ -213,7 +218,9 @@ class ReduceLROnPlateau(Scheduler):
         self.best, self.bad, self.cooling = math.inf if options["mode"] == "min" else -math.inf, 0, 0
 
     def step(self, metric: float | None = None) -> None:
-        """Looks at the number, and lowers the learning rate if there was no progress."""
+        """Looks at the number, and lowers the learning rate if there was no progress. Raises TypeError without a
+        number.
+        """
         self.last_epoch += 1
         if metric is None:
             if self.last_epoch:

@@ -96,6 +96,8 @@ class Trainer:
         parameters and the optimizer's state are read when it begins and brought up to date only when it ends.
 
         What is changed between two steps counts, but for one Value exchanged for another in a list of Values.
+        Raises RuntimeError, in a step or at the end, if a parameter was assigned within the block, and when the step is
+        called after it.
         """
         ended, turns = False, self._turns
         with turns.taken():
@@ -139,8 +141,8 @@ class Trainer:
         return found.losses[-1]
 
     def _engine(self, quick: bool = False) -> Engine:
-        """What makes steps: natively, if the trainer compiles. quick: without looking for parts of the model or for
-        parameters that were exchanged, though for some that were added or removed."""
+        """The engine that makes steps: natively, if the trainer compiles. quick: without looking for parts of the model
+        or for parameters that were exchanged, though for some that were added or removed."""
         what = self.model, self.loss, self.optimizer, self.penalty
         options = self.clip_grad_norm, self.clip_grad_value, self.compile
         engine = self._engine_in_use
@@ -321,7 +323,7 @@ class Trainer:
             self.history.best_epoch = at
 
     def _latest(self) -> dict[str, str]:
-        """What the progress bar shows besides the loss."""
+        """Further numbers for the progress bar."""
         curves = {"validation": self.history.validation_loss, **self.history.metrics}
         return {**{name: f"{y[-1]:.4f}" for name, y in curves.items() if y}, "lr": f"{self.optimizer.lr:.2g}"}
 

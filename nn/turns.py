@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 PAUSE = 0.001
-"""So many seconds are left to others who wait."""
+"""The seconds that are left to others who wait."""
 
 
 class Turns:

@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -15,10 +16,13 @@ import autograd
 import nn
 from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
 from autograd.compiler.codegen import straightline as straight
+from autograd.compiler.codegen.arithmetic import SCALARS
 from autograd.compiler.ir.interpret import interpret, with_bounds
 from autograd.compiler.ir.passes import PASSES, QUICK, run
+from autograd.compiler.ir.peephole import VECTORS
 from autograd.compiler.ir.program import Instruction, Program
 from autograd.ops import add, mul
+from autograd.primitives import Primitive
 from nn.nested import flat, nested
 
 pytest.importorskip("llvmlite")
@@ -314,6 +318,19 @@ def test_what_is_kept_from_a_trace_has_no_number():
 def test_one_hot_of_an_index():
     compiled = compile(lambda i, x: [y * x for y in nn.one_hot(i, 3)])
     assert compiled([2, 0], [5.0, 7.0]) == [[0.0, 0.0, 5.0], [7.0, 0.0, 0.0]]
+
+
+def test_tables_of_primitives_hold_the_table_s():
+    """Each table of the compiler that has primitives as keys or entries has nothing else, and together those of forward
+    rules have all."""
+    found = 0
+    for name, module in sorted(sys.modules.items()):
+        for table in vars(module).values() if name.startswith("autograd.compiler.") else ():
+            if isinstance(table, dict | set | tuple | list) and any(isinstance(x, Primitive) for x in table):
+                assert all(isinstance(x, Primitive) and x in BUILTIN for x in table), name
+                found += 1
+    assert found >= 4
+    assert {*SCALARS, *VECTORS, autograd.ops.dot, autograd.ops.gather} == {*BUILTIN}
 
 
 def test_prints_within_a_trace_show_no_number():

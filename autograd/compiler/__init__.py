@@ -16,11 +16,11 @@ __all__ = ["Compiled", "Rule", "Training", "compile"]
 
 def __getattr__(name: str) -> Any:
     if name == "Rule":
-        from .training.rules import Rule
+        from .training.rules import Rule  # which imports llvmlite, an extra
 
         return Rule
     if name == "Training":
-        from .training.session import Training
+        from .training.session import Training  # likewise
 
         return Training
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

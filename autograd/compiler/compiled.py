@@ -29,8 +29,10 @@ class Text(str):
 
 
 class Compiled:
-    """What `compile` returns. Call it with a batch for each argument of the function: an array or list with an entry
-    for each example, a number, or nested lists of them; whole numbers can be used as indices."""
+    """A compiled function. Call it with a batch for each argument of the function: an array or list with an entry for
+    each example, a number, or nested lists of them; whole numbers can be used as indices. Raises TypeError and
+    ValueError unless params are different leaf Values in a list.
+    """
 
     def __init__(self, f: Callable[..., Any], params: Iterable[Value] | None = None) -> None:
         self._f = f
@@ -51,7 +53,9 @@ class Compiled:
     @Shortened()
     def __call__(self, *batch: Any, out: Any = None) -> Any:
         """With params: the mean over the examples, whose gradient is added to each parameter's `.grad`. Without: what
-        the function returns, for each example. out: an array for that, or a list of them, one after the other."""
+        the function returns, for each example. out: an array for that, or a list of them, one after the other. Raises
+        TypeError for `out` with params; see `compile` for other errors.
+        """
         parts, as_array = parts_of(batch)
         if self._params is None:
             return self._each(parts, as_array, "values", out)[0]
@@ -67,7 +71,7 @@ class Compiled:
 
     @Shortened()
     def value_and_grad(self, *batch: Any, out: Any = None) -> tuple[Any, Any]:
-        """What the function returns, one number, for each example, and its gradients by the arguments: one if there is
+        """The number that the function returns for each example, and its gradients by the arguments: one if there is
         one argument, else a tuple. out: arrays for the values and the gradients by each
         argument."""
         parts, as_array = parts_of(batch)
@@ -141,7 +145,7 @@ class Compiled:
         return Text("\n".join(describe(self._shown.lowered.kernels)))
 
     def replay(self, *example: Any) -> list[Value]:
-        """What the program of the latest call gives for one example, as Values with the graph of its instructions,
+        """The results of the latest program for one example, as Values with the graph of its instructions,
         which can be drawn and stepped through; the first is the function's result."""
         made = self._shown
         numbers = [x for argument in parts_of([[x] for x in example])[0][0].arguments for x in argument.doubles()]
@@ -190,7 +194,7 @@ def _check_out(out: Sequence[Any], shapes: Sequence[Any], arguments: Sequence[Ar
 
 
 def _in_order(parts: Sequence[Part], results: Sequence[Any]) -> Any:
-    """What was found for the examples of each part, in the order of the examples."""
+    """The results for the examples of each part, in the order of the examples."""
     if len(parts) == 1:
         return results[0]
     found = [None] * sum(len(rows) for rows, _ in parts)

@@ -28,7 +28,7 @@ class Lowered(NamedTuple):
     leaves: list[Node]
     """The shared numbers that come in."""
     columns: list[int]
-    """How many numbers an example has for each argument."""
+    """The count of an example's numbers for each argument."""
     shape: Any
     """Of the result: nested lists and dicts."""
     asked: list[Any]
@@ -38,7 +38,7 @@ class Lowered(NamedTuple):
     skipped: bool
     """Whether nan among the results may be of a product that was left without a guard."""
     watch: Watch
-    """What the function read besides its arguments."""
+    """A watch of everything that the function read besides its arguments."""
 
 
 @paused_collector()

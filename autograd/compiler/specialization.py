@@ -19,7 +19,7 @@ from .runtime.batches import Argument, address_of
 from .tracing.trace import CERTAIN, Doubt, Structure
 
 LARGEST_CHUNK, CACHE = 256, 2**17
-"""So many examples at most are computed side by side, and fewer if they need more than so many numbers, a megabyte."""
+"""The most examples that are computed side by side, and the most numbers of all of them together: a megabyte."""
 
 
 class Runner(Protocol):
@@ -42,7 +42,7 @@ class SumRunner(Runner, Protocol):
 
 
 class Cache:
-    """What was made of a function, by purpose and the structure of its arguments. The structures used least recently
+    """Specializations of a function, by purpose and the structure of its arguments. The structures used least recently
     are dropped when there are more than MOST.
 
     reads: the functions and objects that are watched for what they read besides; the function unless told.
@@ -114,7 +114,7 @@ class Specialization:
         self.purpose, self.total = purpose, purpose == "training"
         self.lowered = lower(f, structures, purpose, params, doubt, reads)
         self.uses = 0
-        """How often it was run: of training, on how many batches."""
+        """The count of runs; of training, of batches."""
         self.plan: Runner | None = None
         self._alone = threading.Lock()  # native code runs outside of Python's own lock, in memory of the plan
 
@@ -133,16 +133,16 @@ class Specialization:
         self.lowered = self.lowered._replace(program=None)
 
     def most(self) -> int:
-        """How many examples to compute side by side at most."""
+        """The most examples to compute side by side."""
         return min(LARGEST_CHUNK, max(CACHE // max(self.lowered.kernels.own, 1), 1))
 
     def _native(self, examples: int) -> Runner | None:
-        """What runs so many examples; None without llvmlite."""
+        """A runner for this number of examples; None without llvmlite."""
         examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
             try:
-                from .runtime.machine import machine
-                from .runtime.plan import Plan, Pointwise
+                from .runtime.machine import machine  # llvmlite is an extra
+                from .runtime.plan import Plan, Pointwise  # likewise
             except ImportError:  # `compile` has said so
                 return None
             totals = len(self.lowered.kernels.outputs) if self.total else 0
@@ -205,6 +205,7 @@ class Specialization:
         return found
 
     def llvm_ir(self) -> str:
+        """The code of the native functions. Raises ValueError if there are none."""
         if self.plan is None:
             raise ValueError("nothing was compiled natively: pip install 'scalar-autograd[compile]'")
         return "\n".join(self.plan.code())

@@ -1,4 +1,4 @@
-"""What a picture consists of, before it has positions: cards and arrows, the same for SVG, DOT and Mermaid."""
+"""The parts of a picture, before it has positions: cards and arrows, the same for SVG, DOT and Mermaid."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
@@ -102,7 +102,7 @@ def faded(cards: Sequence[Card], place: Sequence[int], highlight: "Highlight | N
 
 
 class Highlight(NamedTuple):
-    """What a picture stresses: the gradient on every arrow, against a fixed scale, or the paths through some nodes."""
+    """The emphasis: the gradient on every arrow, against a fixed scale, or the paths through some nodes."""
 
     scale: float | None = None
     above: frozenset[int] | None = None  # the stressed nodes and all above them
@@ -158,7 +158,7 @@ def notes(highlight: "Highlight | None") -> tuple[str, ...]:
 
 
 def width(cards: Sequence[Card]) -> int:
-    """How wide every card of a picture is: at least 112, so that all numbers fit, and titles up to 190."""
+    """The width of every card of a picture: at least 112, so that all numbers fit, and titles up to 190."""
     others = [c for c in cards if c.role != "constant"]
     titles = max((7.4 * columns(c.title) + 6.6 * columns(c.symbol) + 26 for c in others), default=0)
     rows = max((6.3 * columns(r.name) + 6.7 * columns(r.text) + 26 for c in others for r in c.rows), default=0)

@@ -80,7 +80,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
 
     @property
     def mermaid(self) -> str:
-        """The picture as a Mermaid flowchart."""
+        """The picture as a Mermaid flowchart. Raises ValueError for a picture that `draw_dot` did not make."""
         if self.diagram is None:
             raise ValueError("only a picture made by draw_dot can be written as Mermaid")
         return mermaid(self.diagram, self.rankdir)
@@ -139,7 +139,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         return str(path)
 
     def _ask(self, format: str, ask: Callable[[], Any]) -> Any:
-        """What only an engine can make."""
+        """A format that only an engine can make."""
         what = f"{format} of a picture that you have added to" if self.source != self._own else f"the format {format}"
         engine = use_dot()
         if not engine:

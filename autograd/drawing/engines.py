@@ -1,4 +1,5 @@
-"""Who computes positions: Graphviz's `dot`, else `graphviz-pure` from the extra `draw`, else the layout of our own."""
+"""The engines that compute positions: Graphviz's `dot`, else `graphviz-pure` from the extra `draw`, else the layout of
+our own."""
 
 import shutil
 import subprocess

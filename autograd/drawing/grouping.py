@@ -19,7 +19,7 @@ FEW = 40
 """Cards for what is put together; only what was asked for with `expand` adds to them."""
 
 Key = tuple[Hashable, ...]
-"""What a card stands for: ("node", i), ("open", i), which stays alone, ("module", path), ("level", ...), ..."""
+"""The key of a card: ("node", i), ("open", i), which stays alone, ("module", path), ("level", ...), ..."""
 
 
 def unfolded(graph: Snapshot) -> Snapshot:
@@ -68,7 +68,9 @@ def diagram(
     expand: Collection[str],
     highlight: Highlight | None,
 ) -> Diagram:
-    """The cards of a snapshot: one for each node, or, where asked for or needed, one for many."""
+    """The cards of a snapshot: one for each node, or, where asked for or needed, one for many. Raises ValueError for a
+    path to expand that is no module of the graph.
+    """
     known = {
         ".".join(parts[:n]) for node in graph.nodes for parts in [levels(node.module)] for n in range(1, len(parts) + 1)
     }
@@ -354,7 +356,7 @@ def _ranges(outputs: Sequence[SnapshotNode], show: Collection[str], digits: int)
 
 
 def _title(key: Key, nodes: Sequence[SnapshotNode]) -> str:
-    """What stands on a card for several nodes: the module, else the operations, the most frequent first."""
+    """The text on a card for several nodes: the module, else the operations, the most frequent first."""
     if key[0] == "module":
         return one_line(str(key[1]), 40)
     if key[0] == "leaves":

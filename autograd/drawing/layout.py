@@ -1,4 +1,4 @@
-"""Where cards stand and how arrows run: a layered layout of our own, for where no engine is, 3 ms for 40 cards.
+"""Positions of cards and curves of arrows: a layered layout of our own, for where no engine is, 3 ms for 40 cards.
 
 All of it happens in two directions that the caller maps onto the page: `along` the flow, from operands to users, and
 `across` it.
@@ -110,7 +110,7 @@ def ranks_of(count: int, edges: Sequence[Edge]) -> list[int]:
 
 
 def steps(count: int, edges: Sequence[Edge]) -> int:
-    """How many ranks all edges together pass."""
+    """The count of ranks that all edges together pass."""
     rank = ranks_of(count, edges)
     return sum(rank[edge.target] - rank[edge.source] for edge in edges)
 
@@ -153,7 +153,7 @@ def _fewest_crossings(ranks: list[list[int]], before: Sequence[Sequence[int]], e
 
 
 def _crossings(ranks: Sequence[Sequence[int]], ends: Ends) -> int:
-    """How many pairs of edges between neighbouring ranks cross: inversions of where they end."""
+    """The count of pairs of edges between neighbouring ranks that cross: inversions of where they end."""
     total = 0
     for row, following in itertools.pairwise(ranks):
         place = {i: n for n, i in enumerate(following)}

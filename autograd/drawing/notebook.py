@@ -1,4 +1,4 @@
-"""How a Value shows itself at the end of a notebook cell: a picture, and always a table."""
+"""The display of a Value at the end of a notebook cell: a picture, and always a table."""
 
 from collections import Counter
 from typing import Any

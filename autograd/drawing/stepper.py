@@ -60,7 +60,9 @@ class StepThrough:
         )
 
     def save(self, path: str | Path) -> str:
-        """Writes the page, or, if the name ends in `.json`, the recording. Returns the path."""
+        """Writes the page, or, if the name ends in `.json`, the recording. Returns the path. Raises ValueError for
+        another name.
+        """
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm", ".json"):
             raise ValueError(f"save expected a name that ends in .html or .json, got {str(path)!r}")

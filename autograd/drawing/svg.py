@@ -96,7 +96,7 @@ def card_sizes(cards: Sequence[Card]) -> list[Point]:
 
 
 def entries(diagram: Diagram, rankdir: str = "LR") -> list[Edge]:
-    """Where each arrow enters its card: one below the other in the order of operands."""
+    """The point where each arrow enters its card: one below the other in the order of operands."""
     counts: Counter[int] = Counter()
     result = []
     totals = Counter(arrow.target for arrow in diagram.arrows)
@@ -222,7 +222,7 @@ def _short(*numbers: float) -> str:
 
 
 def pill_place(curve: Sequence[Point]) -> Point:
-    """Where a number stands on a curve: half way, but on a long one not far before its end, where arrows are apart."""
+    """The place of a number on a curve: half way, but on a long one not far before its end, where arrows are apart."""
     points = [_point(curve[n : n + 4], t / 12) for n in range(0, len(curve) - 1, 3) for t in range(12)] + [curve[-1]]
     lengths = [0.0]
     for (x0, y0), (x1, y1) in itertools.pairwise(reversed(points)):

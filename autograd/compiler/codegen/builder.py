@@ -16,7 +16,7 @@ KERNEL = ir.FunctionType(VOID, [POINTER, POINTER, I64])
 
 
 class Blocks(NamedTuple):
-    """How many numbers a vector has, and how many rows and vectors a block of sums."""
+    """The numbers of a vector, and the rows and vectors of a block of sums."""
 
     lanes: int
     rows: int

@@ -172,7 +172,7 @@ class _Writer:
         ]  # fmt: skip
 
     def _offsets(self, offsets: Sequence[int]) -> str:
-        """How far term k is from the first."""
+        """The offset of term k from the first."""
         stride = offsets[1] - offsets[0] if len(offsets) > 1 else 0
         if list(offsets) == [k * stride for k in range(len(offsets))]:
             return _move("k", stride)

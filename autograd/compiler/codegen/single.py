@@ -16,13 +16,13 @@ from .batch import compute
 from .builder import INNER, STRIDES_INNER, TABLE_W, TABLE_X, TERMS, Blocks, KernelBuilder, reduced
 
 STAYS, NEXT, OTHER = range(3)
-"""What happens to a place from row to row."""
+"""The ways in which a place goes on from row to row."""
 TOGETHER = 4
-"""So many rows, or vectors of them, share what they have in common."""
+"""The rows, or vectors of them, that share loads."""
 
 
 def steps_of(piece: Nest) -> tuple[int, ...]:
-    """What happens to each place of a nest."""
+    """The way in which each place of a nest goes on."""
     return tuple([x if x in (STAYS, NEXT) else OTHER for x in piece.inner])
 
 
@@ -30,7 +30,7 @@ class Rows(KernelBuilder):
     """A function over the rows of a nest, many at a time."""
 
     def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, mask: ir.Value | None) -> ir.Value:
-        """What stands at a place for the rows from the j-th on; under a mask, nothing beyond the last row is read."""
+        """The numbers at a place for the rows from the j-th on; under a mask, nothing beyond the last row is read."""
         if how == STAYS:
             return self.spread(self.scalar(place))
         if how == NEXT:

@@ -17,7 +17,7 @@ LARGEST_STRAIGHT = 300
 
 
 def size(program: Program) -> int:
-    """How many operations a program has, those within sums counted."""
+    """The number of operations of a program, those within sums counted."""
     return sum(len(operands[0]) if type(operands[0]) is tuple else 1 for _, operands in program.instructions)
 
 

@@ -38,7 +38,7 @@ class Vectors:
         return self.b.fneg(x)
 
     def above(self, a: Any, b: Any) -> Any:
-        """Where a > b; nowhere if one is nan."""
+        """True where a > b; nowhere if one is nan."""
         return self.b.fcmp_ordered(">", a, b)
 
     def at_least(self, a: Any, b: Any) -> Any:
@@ -51,7 +51,7 @@ class Vectors:
         return self.b.fcmp_unordered("uno", x, x)
 
     def true(self, x: Any) -> Any:
-        """Where x is not 0; nan is true, as in Python."""
+        """True where x is not 0; nan is true, as in Python."""
         return self.b.fcmp_unordered("!=", x, self(0.0))
 
     def either(self, a: Any, b: Any) -> Any:

@@ -18,7 +18,7 @@ def lower(program: Program) -> Program:
 
 
 def fold(program: Program) -> Program:
-    """What depends on constants alone becomes a constant; x * 1, x / 1, x ** 1, x - 0 and x + -0.0 become x."""
+    """A result of constants alone becomes a constant; x * 1, x / 1, x ** 1, x - 0 and x + -0.0 become x."""
     return together(folded)(program)
 
 

@@ -21,7 +21,7 @@ Pass = Callable[[Program], Program]
 
 
 class Out(Protocol):
-    """What a rule writes with."""
+    """A writer of instructions, for the rules."""
 
     def append(self, primitive: Primitive, operands: Operands) -> int: ...
     def constant(self, x: float) -> int: ...

@@ -89,8 +89,8 @@ class Program:
         return uses
 
     def slots(self, before: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
-        """Something for each slot, so that what belongs to a constant is found by its negative number: what there is
-        for inputs and shared numbers, room for what instructions give, what there is for constants."""
+        """A list by slot: `before` for inputs and shared numbers, then room for the results of instructions; constants
+        from the end, by their negative numbers."""
         return [*before, *[None] * len(self.instructions), *reversed(constants)]
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ def by_identity(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def bits(x: float) -> bytes:
-    """What tells floats apart: -0.0 from 0.0, and one nan not from itself."""
+    """The bytes of a float, which tell floats apart: -0.0 from 0.0, and one nan not from itself."""
     return struct.pack("d", x)
 
 

@@ -19,7 +19,7 @@ class Argument(NamedTuple):
 
     structure: Structure
     key: Any
-    """What tells structures apart."""
+    """A key that tells structures apart."""
     numbers: Any
     """Something with a buffer of doubles."""
     columns: int
@@ -31,7 +31,9 @@ class Argument(NamedTuple):
         return memoryview(self.numbers).cast("B").cast("d")
 
     def check(self, column: int, limit: "Limit") -> None:
-        """IndexError, or what the limit says, if a number of this column is no index below it."""
+        """IndexError, or what the limit says, if a number of this column is no index below it. Raises TypeError for a
+        number that is not whole.
+        """
         if hasattr(self.numbers, "min"):
             numbers = self.numbers.reshape(self.examples, self.columns)[:, column]
             limit.check(numbers.min(), numbers.max())
@@ -43,7 +45,7 @@ class Argument(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """What an index has to be below, and who says so: a part of the error's text."""
+    """The size of the table that an index is used with, and the beginning of the error's text."""
 
     size: int
     error: type[Exception] = IndexError
@@ -57,7 +59,7 @@ class Limit(NamedTuple):
 
 
 def doubtful(arguments: Sequence[Argument]) -> frozenset[int]:
-    """Which of the numbers of an example, counted through all arguments, are somewhere inf or nan."""
+    """The positions of numbers, counted through all arguments of an example, that are somewhere inf or nan."""
     found, start = set[int](), 0
     for a in arguments:
         if not _finite(a.numbers):
@@ -292,7 +294,7 @@ def _shape(x: Any) -> str:
 
 
 def address_of(numbers: Any) -> int:
-    """Where a buffer of doubles begins; it may be read-only."""
+    """The address of a buffer of doubles; it may be read-only."""
     if isinstance(numbers, array):
         return numbers.buffer_info()[0]
     if numbers.flags.writeable and numbers.size:

@@ -12,6 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import llvmlite.binding as llvm
+from llvmlite import ir
+
 from ..codegen import calls
 from ..codegen.arithmetic import LIBRARY
 from ..codegen.builder import Blocks
@@ -24,8 +27,6 @@ class Machine:
     MOST = 4096
 
     def __init__(self, features: str | None = None) -> None:
-        import llvmlite.binding as llvm
-
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         host = llvm.get_host_cpu_features()
@@ -49,8 +50,6 @@ class Machine:
         )
 
     def _engine(self, code: str) -> Any:
-        import llvmlite.binding as llvm
-
         module = llvm.parse_assembly(code)
         module.verify()
         module.triple = llvm.get_process_triple()
@@ -67,8 +66,6 @@ class Machine:
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
         if (address := self.functions.get(key)) is None:
-            import llvmlite.binding as llvm
-
             name = f"kernel_{next(self._numbers)}"  # never twice, even if Ctrl-C comes before the function is noted
             self.code[key] = _written(name, make, *args, **options)
             compiled = llvm.parse_assembly(self.code[key])
@@ -90,12 +87,10 @@ class Alone(NamedTuple):
     address: int
     code: str
     engine: Any
-    """Which keeps it."""
+    """The engine, which keeps the function."""
 
 
 def _written(name: str, make: Callable[..., None], *args: Any, **options: Any) -> str:
-    from llvmlite import ir
-
     module = ir.Module(name)
     make(module, name, *args, **options)
     return str(module)

@@ -14,7 +14,7 @@ Doubles = ctypes.Array[ctypes.c_double]
 
 
 def doubles(count: int) -> Doubles:
-    """So many zeros, at an address that stays."""
+    """Zeros, at an address that stays."""
     return (ctypes.c_double * count)()
 
 
@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """How far an operand of a call reaches from the places of its rows: the least and the largest offset of a term, and
+    """The reach of an operand from the places of its rows: the least and the largest offset of a term, and
     how many examples lie side by side there."""
 
     least: int = 0

@@ -69,7 +69,7 @@ class Plan:
         self.each = self._records(rolled.each, capacity == 1)
 
     def at(self, place: int) -> int:
-        """Where a place is in the memory."""
+        """The position of a place in the memory."""
         return place if place < EACH else self.first_own + (place - EACH) * self.apart
 
     def _run(self, records: "array[int]", examples: int) -> None:
@@ -166,7 +166,7 @@ class Plan:
         return records
 
     def _scale(self, place: int) -> int:
-        """How far apart neighbours are."""
+        """The distance of neighbours."""
         return self.apart if place >= EACH else 1
 
     def _table(self, offsets: Sequence[int], place: int) -> Table:

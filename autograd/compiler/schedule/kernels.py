@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""
 LARGEST, OPERANDS = 12, 14
-"""So many operations at most are put together into one expression, and so many operands it has."""
+"""The most operations in one expression, and the most operands."""
 
 Expression = Any
 """The number of an operand, or (primitive, expression, ...)."""
@@ -42,7 +42,7 @@ class Total(NamedTuple):
 
 
 class Gather(NamedTuple):
-    """What is at x + xs[index], for each row (place of the index, x)."""
+    """The number at x + xs[index], for each row (place of the index, x)."""
 
     xs: tuple[int, ...]
     rows: list[tuple[int, int]]
@@ -61,11 +61,11 @@ class Rolled(NamedTuple):
     constants: tuple[float, ...]
     """They come after the shared numbers that come in."""
     shared: int
-    """How many places shared numbers take: those that come in, constants, and what is computed of them."""
+    """The places of shared numbers: those that come in, constants, and what is computed of them."""
     inputs: int
-    """How many numbers come in with each example; they have its first places."""
+    """The count of numbers that come in with each example, at its first places."""
     own: int
-    """How many places each example takes."""
+    """The count of places of each example."""
     outputs: list[int]
     """The place of each output; of a total, which one it is."""
 

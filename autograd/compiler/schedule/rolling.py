@@ -109,7 +109,7 @@ class _Roller:
         return inlined
 
     def _kind(self, slot: int, total: bool) -> tuple[Any, ...]:
-        """What instructions of one group have in common besides their level."""
+        """The properties that instructions of one group share, besides their level."""
         primitive, operands = self.program.instructions[slot - self.first]
         if total or primitive is ops.dot:
             return ops.dot, len(operands[0]) if primitive is ops.dot else 1

@@ -1,4 +1,4 @@
-"""What was looked at, and whether it is still so."""
+"""Sights: a place where a function read something, and a comparison with what stands there now."""
 
 import math
 import types

@@ -20,9 +20,9 @@ from .unknown import symbolic
 
 T = TypeVar("T")
 Structure = Any
-"""How an argument looks: `float`, `int` for an index, or a list or dict of structures."""
+"""The form of an argument: `float`, `int` for an index, or a list or dict of structures."""
 Doubt = frozenset[int] | None
-"""Which of the numbers that come in may be inf or nan; None: any number may."""
+"""The positions of the numbers of an example that may be inf or nan; None: any number may."""
 CERTAIN: Doubt = frozenset()
 
 
@@ -40,12 +40,12 @@ class Index(Value):
 
 @dataclass
 class Trace:
-    """What a call recorded: the inputs, laid out flat, and what the function returned."""
+    """A recorded call: the inputs, laid out flat, and the result of the function."""
 
     inputs: list[Value]
     result: Any = None
     assumed: set[tuple[Callable[[], Any], Any]] = field(default_factory=set)
-    """What was read during the trace, and has to be the same for the program to hold."""
+    """Reads of the trace with their answers, which have to be the same for the program to hold."""
     asked: list[Any] = field(default_factory=list)
     """Keys of further inputs, which come after those of the arguments; whoever runs the program knows them."""
     named: dict[Value, tuple[type[Exception], str]] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def trace(
 
 
 def _hint(error: Exception) -> str | None:
-    """What to write instead, for an error that is Python's own."""
+    """A remedy for an error that is Python's own."""
     if isinstance(error, TypeError) and "indices must be integers or slices, not " in str(error):
         return "write gather(values, index), with whole numbers in the data, in the place of values[index]"
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], Value):
@@ -130,7 +130,7 @@ def _lines_of_user(traceback: TracebackType | None) -> list[TracebackType]:
 
 
 def assume(read: Callable[[], T]) -> T:
-    """What `read` returns; a trace that is under way holds only as long as that stays the same.
+    """The result of `read`; a trace that is under way holds only as long as that stays the same.
 
     For what is no number but decides what is recorded, such as whether a module is in training mode. A method that is
     read many times is asked once when the program runs again.
@@ -177,7 +177,7 @@ def entries(x: Any) -> list[Any]:
 
 
 def flat(result: Any) -> list[Any]:
-    """The Values and floats of nested lists and tuples, from left to right."""
+    """The Values and floats of nested lists and tuples, from left to right. Raises TypeError for anything else."""
     if isinstance(result, list | tuple):
         return [y for x in result for y in flat(x)]
     if not isinstance(result, Value) and not hasattr(result, "__float__"):

@@ -32,7 +32,7 @@ REFUSED = {
         'print it by an f-string not "%f"',
     ),
 }
-"""What cannot be read, and what to write instead."""
+"""Things that cannot be read, each with a remedy."""
 NOTHING = -0.0
 HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
 """Whose result need not be nan where an operand is; and operations of a user's own are not asked."""
@@ -66,6 +66,7 @@ class Symbolic:
     """Products that were left without a guard. If numbers overflow there, they are nan where they should not."""
 
     def refuse(self, what: str) -> NoReturn:
+        """Raises TypeError, which says what to write instead."""
         read, instead = REFUSED[what]
         raise TypeError(f"{read} is not known while a function is recorded for all numbers; {instead}")
 
@@ -229,7 +230,7 @@ class _Flow:
         self._reach.arrive(node, condition)
 
     def _send(self, source: Node, flowing: Any, partial: Any, target: Node, owner: Node) -> None:
-        """What flows at the source goes on to the target, times the partial, which belongs to the owner."""
+        """Adds the flow at the source to that of the target, times the partial, which belongs to the owner."""
         part, condition = self._times(flowing, partial)
         if condition is None:
             return

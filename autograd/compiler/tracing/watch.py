@@ -1,4 +1,5 @@
-"""What a function reads besides its arguments: Python's own numbers, lists and attributes, which a trace freezes.
+"""Everything that a function reads besides its arguments: Python's own numbers, lists and attributes, which a trace
+freezes.
 
 They are found by looking at the function: at its closure, at the globals and attributes that its code names, and at
 what is within them. A program holds as long as all of them are what they were after the trace, or after a later trace
@@ -27,7 +28,7 @@ OWN = ("autograd", "nn")
 CALLED = {"forward", "__call__", "batch"}
 """Methods that are called without being named."""
 SETS = [0]
-"""How many attributes were set."""
+"""The count of attributes that were set."""
 
 
 class Watched:
@@ -69,8 +70,8 @@ class Watch:
             self._look_at(x, name)
 
     def changed(self, quick: bool = False) -> str | None:
-        """What differs from before, if anything does. quick: without looking whether a Value within a list of Values
-        was exchanged."""
+        """The name of something that differs from before, if anything does. quick: without looking whether a Value
+        within a list of Values was exchanged."""
         if (what := first(self._quick) or first_changed(self._lists)) is not None:
             return what
         if self._sets != SETS[0]:
@@ -106,7 +107,7 @@ class Watch:
         return self
 
     def _enter(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
-        """What is to be entered next."""
+        """The objects to enter next."""
         kind = type(x)
         if kind in PLAIN or id(x) in self._known or isinstance(x, Value):
             return

@@ -23,22 +23,22 @@ UPDATE = (simplify, prune)
 
 
 class Rule(NamedTuple):
-    """How an optimizer moves the parameters of one group."""
+    """The rule by which an optimizer moves the parameters of one group."""
 
     apply: Callable[..., Any]
     """(parameter, gradient, state, the options' numbers, what else there is of each) -> (new parameter, new state)"""
     size: int
     key: Hashable
-    """Whatever else decides what the rule records, such as options that are no numbers."""
+    """Everything else that decides the recorded rule, such as options that are no numbers."""
     numbers: tuple[float, ...]
     """Of the options, the learning rate among them: they may be others at each step."""
     names: tuple[str, ...]
     reads: tuple[Any, ...] = ()
-    """What is watched for what the rule reads besides."""
+    """Functions and objects that are watched for their reads."""
 
     @property
     def form(self) -> Hashable:
-        """What one native function is made for: a rule may ask whether an option is 0."""
+        """The key of one native function: a rule may ask whether an option is 0."""
         return self.key, tuple([x != 0.0 for x in self.numbers])
 
 
@@ -59,7 +59,9 @@ class Entry(NamedTuple):
 
 
 class Move:
-    """The rule of a group for states of this form, as one function."""
+    """The rule of a group for states of this form, as one function. Raises TypeError for a rule that is more than
+    operations on single numbers.
+    """
 
     def __init__(
         self, rule: Rule, forms: tuple[bool, ...], besides: int, max_value: float | None, machine: Machine
@@ -105,11 +107,11 @@ class Move:
         return run(program, UPDATE)[-1]
 
     def changed(self, quick: bool = False) -> str | None:
-        """What the rule read and is no longer so."""
+        """The name of something that the rule read and that has changed."""
         return self._watch.changed(quick)
 
     def after(self, entries: Sequence[Entry], count: int) -> list[Entry]:
-        """What is remembered after a step: in the same memory, if it has the same form."""
+        """The state after a step: in the same memory, if it has the same form."""
         kept = [*entries, *[None] * len(self.own)][: len(self.own)]
         return [
             x if x is not None and x.own == own else Entry(column_of([0.0] * (count if own else 1)), own)

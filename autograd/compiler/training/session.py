@@ -29,7 +29,7 @@ class Data(NamedTuple):
 
     parts: list[Part]
     doubts: list[Doubt]
-    """Which numbers of each may be inf or nan."""
+    """The positions of numbers that may be inf or nan, for each part."""
     made: list[Specialization]
     where: list[tuple[int, int]] | None
     """Of which part each is, and its row there; None if there is one part."""
@@ -246,7 +246,7 @@ class Training:
         return ready if penalty_holds and ready.plan.made.lowered.watch.holds(quick=True) else None
 
     def _doubt(self, part: Part) -> frozenset[int]:
-        """Which numbers are inf or nan in examples of this structure, here or in a batch of before."""
+        """The positions of numbers that are inf or nan in examples of this structure, here or in a batch of before."""
         key = tuple([a.key for a in part.arguments])
         if found := self._doubts.get(key, frozenset()) | doubtful(part.arguments):
             self._doubts[key] = found
@@ -313,7 +313,7 @@ class _Ready(NamedTuple):
     update: Update
     jobs: "array[int]"
     address: int
-    """Where the jobs are."""
+    """The address of the jobs."""
     order: "array[int]"
     cells: "array[int]"
 

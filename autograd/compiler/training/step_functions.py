@@ -1,4 +1,4 @@
-"""What a training step needs besides kernels, as native functions of the same form: a record, the memory, for how many
+"""The native functions of a training step besides its kernels, of the same form: a record, the memory, for how many
 examples. So a step is a table of calls, and so are all steps of an epoch.
 
 Some whole numbers stand in cells of their own, whose addresses the records hold: the position in the order of examples,
@@ -29,7 +29,7 @@ FIELDS = {
     "clear": ("target", "count"),
     "finish": ("sums", "count", "penalty", "limit", "cells"),
 }
-"""What stands in the record of each function, after its address. Sources of `take` are addresses, of `move` places."""
+"""The fields of each function's record, after its address. Sources of `take` are addresses, of `move` places."""
 
 
 def record(name: str, address: int, **fields: int) -> list[int]:
@@ -49,7 +49,7 @@ class StepBuilder(KernelBuilder):
         return self.entry(1 + self._fields.index(name))
 
     def address(self, name: str) -> ir.Value:
-        """What a field has the address of."""
+        """A pointer to the address in a field."""
         return self.b.inttoptr(self.field(name), POINTER)
 
     def cell(self, which: int) -> ir.Value:
@@ -57,7 +57,7 @@ class StepBuilder(KernelBuilder):
         return self.b.gep(self.address("cells"), [self.whole(which)], source_etype=I64)
 
     def listed(self, which: int) -> ir.Value:
-        """What a cell has the address of."""
+        """A pointer to the address in a cell."""
         return self.b.inttoptr(self.read(self.cell(which)), POINTER)
 
     def over(

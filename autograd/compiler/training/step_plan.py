@@ -14,11 +14,12 @@ from .memory import Memory
 from .step_functions import FIELDS, record
 
 SOURCE = 1 + FIELDS["take"].index("source")
-"""Where a record of `take` says where the numbers are."""
+"""The position of the numbers' address in a record of `take`."""
 
 
 class StepPlan:
-    """What runs a program within a step: a table that is called once, and in it one for each chunk of the batch."""
+    """The tables that run a program within a step: a table that is called once, and in it one for each chunk of the
+    batch."""
 
     def __init__(self, memory: Memory, made: Specialization, examples: int, first_total: int = 0) -> None:
         totals, at = len(made.lowered.kernels.outputs), memory.at(first_total)

@@ -15,10 +15,10 @@ class Update(NamedTuple):
     """A job that moves all parameters."""
 
     kept: list[Any]
-    """What the job points to."""
+    """Everything that the job points to."""
     moves: list[Move]
     states: list[list[Entry]]
-    """What is remembered afterwards."""
+    """The states after a step."""
     job: list[int]
 
 
@@ -51,7 +51,7 @@ class Updates:
             start += count
 
     def states(self, counts: Sequence[int]) -> list[tuple[Any, ...]]:
-        """What is remembered of each parameter."""
+        """The state of each parameter."""
         found: list[tuple[Any, ...]] = []
         for size, entries in zip(counts, self._states, strict=True):
             listed = [x.column[:size] if x.own else [x.column[0]] * size for x in entries]
@@ -59,7 +59,7 @@ class Updates:
         return found
 
     def give(self, besides: Sequence[Sequence[float]]) -> None:
-        """What else the rules get of each parameter in the steps to come."""
+        """Takes over further numbers of each parameter for the steps to come."""
         self._besides = [column_of(x) for x in besides]
 
     def stay(self, rules: Sequence[Rule]) -> bool:
@@ -81,7 +81,7 @@ class Updates:
         self.settled = None
         self._put_options(rules)
         found: list[Update] = []
-        states = self._states[: len(rules)]  # none, if there are no rules
+        states = self._states[: len(rules)]  # there are more without rules, in an estimate
         while len(found) < most:
             update = self._update(rules, states)
             found.append(update)
@@ -93,7 +93,7 @@ class Updates:
         return found
 
     def made(self, updates: Sequence[Update], steps: int) -> None:
-        """So many steps were made with these updates, the last of which stands for all that follow."""
+        """Notes that steps were made with these updates, the last of which stands for all that follow."""
         if steps:
             states = updates[min(steps, len(updates)) - 1].states
             self._states[: len(states)] = states
