@@ -12,14 +12,14 @@ from typing import Any
 from autograd import Value, clamp, dot, gradients, maximum, sqrt
 from autograd.extend import as_float, assign
 
-from .options import Formula
+from .options import Configured
 from .randomness import counter_uniform
 
 State = tuple[Any, ...]
 Moved = tuple[Any, State]
 
 
-class Optimizer(Formula):
+class Optimizer(Configured):
     """Applies its `rule` to each parameter at every `step`. State is kept here, by the parameter's position.
 
     params: leaf Values such as `model.parameters()`, or groups of them with options of their own:

@@ -13,7 +13,7 @@ COUNTS = ("step_size", "total_iters", "T_max", "total_steps")
 """Whole numbers of at least 1."""
 
 
-class Formula:
+class Configured:
     """A base of classes that are one method, named by `formula`, with options."""
 
     formula: ClassVar[str]

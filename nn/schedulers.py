@@ -9,12 +9,12 @@ from typing import Any
 from autograd.extend import as_float
 
 from .optim import Optimizer
-from .options import Formula
+from .options import Configured
 
 COUNTS = ("last_epoch", "bad", "cooling")
 
 
-class Scheduler(Formula):
+class Scheduler(Configured):
     """Sets the optimizer's learning rates when it is made and at every `step`.
 
     A schedule of your own:

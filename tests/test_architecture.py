@@ -156,6 +156,20 @@ def test_a_part_stays_within_its_budget(part, capsys):
     assert BUDGETS[part] - 250 < lines <= BUDGETS[part]
 
 
+def test_the_pages_agree_on_rooms_and_budgets():
+    contributing = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    for budget in BUDGETS.values():
+        assert f"| {budget:,}" in contributing
+    spine = [room.partition(".")[2] for room in SPINE]
+    for page in (contributing, (ROOT / "README.md").read_text()):
+        listed = ", ".join(f"`{room}`" for room in spine)
+        assert listed in re.sub(r"\s+", " ", page)
+    stages = (ROOT / "autograd" / "compiler" / "README.md").read_text()
+    for room in ROOMS:
+        if room.startswith("autograd.compiler."):
+            assert f"{room.rpartition('.')[2]}.py`" in stages or f"`{room.rpartition('.')[2]}/`" in stages, room
+
+
 FOR_TRACES = re.compile(r"\b(unknown|Unknown|check_known|answers|Switch)\b|known only when|what is compiled")
 
 

@@ -14,7 +14,7 @@ class _C:
     """Writes arithmetic as C."""
 
     def __call__(self, x: float) -> str:
-        return number(x)
+        return literal(x)
 
     def add(self, a: str, b: str) -> str:
         return f"({a} + {b})"
@@ -56,7 +56,7 @@ class _C:
         return f"{name}({', '.join(xs)})"
 
 
-def number(x: float) -> str:
+def literal(x: float) -> str:
     """A double, to the last bit."""
     if math.isfinite(x):
         return repr(x)
@@ -86,7 +86,7 @@ def to_c(rolled: Rolled, name: str, inputs: int, totals: int) -> str:
     each = [line for kernel in rolled.each for line in writer.kernel(kernel)]
     used = sorted(writer.used, key=lambda primitive: primitive.name)
     outputs = len(rolled.outputs)
-    constants = ", ".join(map(number, rolled.constants))
+    constants = ", ".join(map(literal, rolled.constants))
     lines = [
         f"/* {name}: {inputs} inputs of each example, {rolled.shared_inputs} numbers that all examples share.",
         "",

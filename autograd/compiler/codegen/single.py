@@ -29,7 +29,7 @@ def steps_of(piece: Nest) -> tuple[int, ...]:
 class Rows(KernelBuilder):
     """A function over the rows of a nest, many at a time."""
 
-    def number(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, mask: ir.Value | None) -> ir.Value:
+    def load_rows(self, how: int, place: ir.Value, j: ir.Value, stride: ir.Value, mask: ir.Value | None) -> ir.Value:
         """The numbers at a place for the rows from the j-th on; under a mask, nothing beyond the last row is read."""
         if how == STAYS:
             return self.spread(self.scalar(place))
@@ -77,7 +77,7 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
         def rows(j: ir.Value, _: int, mask: ir.Value | None) -> None:
-            operands = [f.number(steps[k], places[k], j, strides[k], mask) for k in range(count)]
+            operands = [f.load_rows(steps[k], places[k], j, strides[k], mask) for k in range(count)]
             out = f.plus(places[count], j if steps[count] == NEXT else f.b.mul(j, strides[count]))
             f.put(compute(f, expression, operands), out, mask)
 
@@ -99,8 +99,8 @@ def dot(module: ir.Module, name: str, blocks: Blocks, steps: Sequence[int]) -> N
         def rows(j: ir.Value, vectors: int, mask: ir.Value | None) -> None:
             def numbers(k: int, place: ir.Value) -> list[ir.Value]:
                 if steps[k] == STAYS:
-                    return [f.number(STAYS, place, j, strides[k], mask)] * vectors
-                return [f.number(steps[k], place, f.plus(j, v * lanes), strides[k], mask) for v in range(vectors)]
+                    return [f.load_rows(STAYS, place, j, strides[k], mask)] * vectors
+                return [f.load_rows(steps[k], place, f.plus(j, v * lanes), strides[k], mask) for v in range(vectors)]
 
             def term(k: ir.Value, sums: Sequence[ir.Value]) -> list[ir.Value]:
                 left = numbers(0, f.plus(places[0], f.element(ws, k)))

@@ -78,7 +78,7 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
     def step(e: ir.Value, kind: ir.VectorType, mask: ir.Value | None = None) -> None:
         slots: dict[int, Any] = {}
 
-        def number(slot: int) -> Any:
+        def value_of(slot: int) -> Any:
             if slot in slots:
                 return slots[slot]
             if slot < 0:
@@ -92,8 +92,8 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
         writer = Vectors(f.b, f.module, kind)
         for slot, (primitive, operands) in enumerate(program.instructions, program.first):
             if own[slot]:
-                slots[slot] = _computed(writer, primitive, operands, number)
-        wanted = [(i, number(y)) for i, y in enumerate(program.outputs) if own[y] or strides]
+                slots[slot] = _computed(writer, primitive, operands, value_of)
+        wanted = [(i, value_of(y)) for i, y in enumerate(program.outputs) if own[y] or strides]
         for i, x in wanted:  # only now, since a result may lie where an input did
             store(x, i, e, mask)
 
@@ -109,10 +109,10 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
     f.done()
 
 
-def _computed(writer: Vectors, primitive: Any, operands: Any, number: Callable[[int], Any]) -> Any:
+def _computed(writer: Vectors, primitive: Any, operands: Any, value_of: Callable[[int], Any]) -> Any:
     if primitive is not ops.dot:
-        return SCALARS[primitive](writer, *[number(x) for x in operands])
-    total = number(operands[2])
+        return SCALARS[primitive](writer, *[value_of(x) for x in operands])
+    total = value_of(operands[2])
     for w, x in zip(*operands[:2], strict=True):
-        total = writer.fma(number(w), number(x), total)
+        total = writer.fma(value_of(w), value_of(x), total)
     return total

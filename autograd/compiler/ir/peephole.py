@@ -25,7 +25,7 @@ class Out(Protocol):
 
     def append(self, primitive: Primitive, operands: Operands) -> int: ...
     def constant(self, x: float) -> int: ...
-    def number(self, slot: int) -> float | None:
+    def constant_in(self, slot: int) -> float | None:
         """The constant in a slot; None for other slots."""
 
 
@@ -37,7 +37,7 @@ class _Stage:
 
     def __init__(self, rule: Rule, out: Out) -> None:
         self.append: Callable[[Primitive, Operands], int] = functools.partial(rule, out)
-        self.constant, self.number = out.constant, out.number
+        self.constant, self.constant_in = out.constant, out.constant_in
 
 
 def together(*rules: Callable[[], Rule]) -> Pass:
@@ -65,12 +65,12 @@ def folded() -> Rule:
             return int(xs[2])
         if len(xs) == 2 and not primitive.vectors:
             for i, x in enumerate(xs):
-                if (number := out.number(x)) is not None and (primitive, i, bits(number)) in NEUTRAL:
+                if (number := out.constant_in(x)) is not None and (primitive, i, bits(number)) in NEUTRAL:
                     return int(xs[1 - i])
         if all((largest(x) if type(x) is tuple else x) < 0 for x in xs):
-            numbers = [[out.number(y) for y in x] if type(x) is tuple else out.number(x) for x in xs]
+            numbers = [[out.constant_in(y) for y in x] if type(x) is tuple else out.constant_in(x) for x in xs]
             return out.constant(primitive.forward(*numbers))
-        if primitive is ops.where and (condition := out.number(xs[0])) is not None:
+        if primitive is ops.where and (condition := out.constant_in(xs[0])) is not None:
             return int(xs[1] if condition else xs[2])
         return out.append(primitive, xs)
 
@@ -88,7 +88,7 @@ COMMUTATIVE = (ops.add, ops.mul)
 
 def powered() -> Rule:
     def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
-        exponent = out.number(xs[1]) if primitive is ops.pow else None
+        exponent = out.constant_in(xs[1]) if primitive is ops.pow else None
         return POWERS[exponent](out, xs[0]) if exponent in POWERS else out.append(primitive, xs)
 
     return rule

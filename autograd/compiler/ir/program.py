@@ -170,7 +170,7 @@ class Rewriter:
         self._next = program.first
         self._vector = by_identity(lambda x: tuple([self.slots[y] for y in x]))
 
-    def number(self, slot: int) -> float | None:
+    def constant_in(self, slot: int) -> float | None:
         """The constant in a slot of the new program; None for other slots."""
         return self.new.constants[-1 - slot] if slot < 0 else None
 
