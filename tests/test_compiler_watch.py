@@ -71,6 +71,10 @@ class LRU(OrderedDict):
         self.size = size
 
 
+class Shared:
+    table = Attributes(k=[2.0])
+
+
 class Lazy:
     k = None
 
@@ -161,6 +165,7 @@ def cases():
         SGD([Value(1.0)]),
     )
     lru["k"], behind = 2.0, {"k": 2.0}
+    shared, Shared.table["k"] = Shared(), [2.0]
     chain, proxy, whole = ChainMap({"k": 2.0}), types.MappingProxyType(behind), bytearray([2])
     schedule = nn.StepLR(optimizer, 1, gamma=0.5)
     model_of_trainer = nn.Linear(1, 1, rng=0)
@@ -171,6 +176,7 @@ def cases():
             case types.SimpleNamespace(a=a):
                 return a * x
 
+    yield "a list of a class", lambda x: shared.table["k"][0] * x, lambda: Shared.table["k"].__setitem__(0, 5.0)
     yield "a dict whose entries are attributes", lambda x: attributes.k * x, lambda: attributes.update(k=5.0)
     yield "a dict that cannot be copied", lambda x: lru["k"] * x, lambda: lru.update(k=5.0)
     yield "what it sets once", lazy.scaled, lambda: setattr(lazy, "k", 5.0)

@@ -11,6 +11,7 @@ import argparse
 import dis
 import functools
 import sys
+import threading
 import types
 import weakref
 from array import array
@@ -93,17 +94,19 @@ class Watch:
         The function itself has changed what differs from a watch of before, and no other watch should find it changed:
         else each function that counts its calls would have all others traced anew.
         """
+        with WATCHING:
+            watches = list(WATCHES)
+            WATCHES.add(self)
         for kind in ("_quick", "_attributes", "_lists", "_vectors"):
             now, then = getattr(self, kind), getattr(before, kind)
             for key in [key for key in now.keys() & then.keys() if not same(now[key].found, then[key].found)]:
-                for watch in list(WATCHES):
+                for watch in watches:
                     known: dict[Any, Any] = getattr(watch, kind)
                     if key in known and isinstance(now[key], Sight):
                         known[key] = now[key]
                     elif key in known:
                         known[key] = updated(known[key], then[key].found, now[key].found)
         self._assumed = list(assumed)
-        WATCHES.add(self)
         return self
 
     def _enter(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
@@ -169,11 +172,15 @@ class Watch:
     def _members(self, x: Any, name: str) -> Iterator[tuple[Any, str]]:
         """The methods and attributes of an object that any code names, but those that have been entered."""
         for kind in _classes(x):
-            for method, found in vars(kind).items():
+            for method, found in list(vars(kind).items()):
                 f = _function_of(found)
-                if not isinstance(f, types.FunctionType) or (id(kind), method) in self._entered:
+                if (id(kind), method) in self._entered:
                     continue
-                if kind.__module__.partition(".")[0] in OWN:
+                if not isinstance(f, types.FunctionType):
+                    if method in self._names and _is_of_user(kind.__module__):
+                        self._entered.add((id(kind), method))
+                        yield found, f"{name}.{method}"
+                elif kind.__module__.partition(".")[0] in OWN:
                     if isinstance(x, Watched) and method != "__init__":
                         self._entered.add((id(kind), method))
                         self._own_names |= _own_attributes(f.__code__)
@@ -211,8 +218,8 @@ class Watch:
             self._quick[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
 
 
-WATCHES = weakref.WeakSet[Watch]()
-"""All that are in use."""
+WATCHES, WATCHING = weakref.WeakSet[Watch](), threading.Lock()
+"""All that are in use, and the lock of that set."""
 PLAIN = {int, float, bool, str, bytes, type(None), complex, Value}
 CONTAINERS = (list, set, tuple, deque, *DICTS)
 
@@ -253,7 +260,10 @@ def _function_of(x: Any) -> Any:
     """The function that a member of a class runs."""
     if isinstance(x, property):
         return x.fget
-    return getattr(x, "__func__", None) or getattr(x, "func", None) or x
+    if isinstance(x, staticmethod | classmethod):
+        return x.__func__
+    wraps = isinstance(x, functools.cached_property | functools.partialmethod | functools.singledispatchmethod)
+    return x.func if wraps else x
 
 
 def _is_operator(method: str) -> bool:
@@ -313,7 +323,8 @@ def _own_attributes(code: types.CodeType) -> set[str]:
 
 
 def _name_of(x: Any) -> str:
-    return getattr(x, "__name__", type(x).__name__)
+    known = isinstance(x, types.FunctionType | types.MethodType | types.ModuleType | type)
+    return str((x if known else type(x)).__name__)
 
 
 @functools.cache
