@@ -229,7 +229,7 @@ def assign(leaves: Sequence[Value], numbers: Sequence[Any]) -> None:
     for leaf in leaves:
         if leaf.primitive is not None:
             leaf.data = 0.0  # raises, in its words
-    clock += 1
+    clock += len(leaves)
     for leaf, x in zip(leaves, floats, strict=True):
         leaf._data = x
         leaf._stamp = clock

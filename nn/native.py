@@ -148,7 +148,7 @@ class Native:
 
     def _lost(self) -> bool:
         """Whether somebody has assigned what is native now."""
-        return self._training.assigned() or self.optimizer.state is not self._state
+        return self._training.refresh() or self.optimizer.state is not self._state
 
     def _counts(self) -> list[int]:
         """The counts of parameters that are moved alike: by group, and in it by the length of their states."""
@@ -190,9 +190,9 @@ class Native:
         places = {name: taken(name, x) for name, x in options.items()}
 
         def apply(p: Any, g: Any, state: Any, given: Any, *besides: Any) -> Any:
-            return optimizer.with_options({name: _filled(x, given) for name, x in places.items()})(
-                p, g, state, *besides
-            )
+            rule = optimizer.with_options({name: _filled(x, given) for name, x in places.items()})
+            optimizer.check_moved(found := rule(p, g, state, *besides))
+            return found
 
         key = repr(places), getattr(optimizer.rule, "__func__", optimizer.rule)
         return Rule(apply, 0, key, tuple(numbers), tuple(names), (optimizer.rule,))

@@ -123,13 +123,16 @@ class Optimizer(Configured):
         for group in self.param_groups:
             rule = self.with_options({name: group[name] for name in self.defaults})
             found = list(map(rule, [p.data for p in group["params"]], *inputs))
-            if not isinstance(found[0], tuple) or len(found[0]) != 2 or not isinstance(found[0][1], tuple):
-                raise TypeError(
-                    f"{type(self).__name__}.rule has to return (new parameter, new state), the state a tuple, got "
-                    f"{found[0]!r}"
-                )
+            self.check_moved(found[0])
             moved += found
         return moved
+
+    def check_moved(self, found: Any) -> None:
+        """Raises TypeError unless this is what a rule has to return."""
+        if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], tuple):
+            raise TypeError(
+                f"{type(self).__name__}.rule has to return (new parameter, new state), the state a tuple, got {found!r}"
+            )
 
     def besides(self) -> list[Sequence[Any]]:
         """Further numbers for the rule at the next step, for each parameter."""

@@ -149,11 +149,11 @@ class Trainer:
         count = len(self.optimizer.parameters)
         if quick and engine and engine.task[:7] == (*what, *options) and len(engine.task.parameters) == count:
             return engine
+        self._settle()
         self.optimizer.align()
         parts = tuple([module for _, module in self.model.named_modules()])
         task = Task(*what, *options, parts, tuple(self.optimizer.parameters))
         if engine is None or engine.task != task:
-            self._settle()
             self._engine_in_use = engine = make_engine(task)
         return engine
 

@@ -389,8 +389,8 @@ class Remembered:
     def allowed(self, k, made):
         if (made, k) not in self.bounds:
             x, i = self.examples[k]
-            inputs, shared = [*flat(x), *map(float, i)], [p.data for p in made.lowered.leaves]
-            self.bounds[made, k] = allowed(made.lowered.program, inputs, shared, self.gradients)
+            inputs, shared = [*flat(x), *map(float, i)], [p.data for p in made.prepared.leaves]
+            self.bounds[made, k] = allowed(made.prepared.program, inputs, shared, self.gradients)
         return self.bounds[made, k]
 
 

@@ -32,7 +32,7 @@ ROOMS = [
         "codegen.straightline", "codegen.c", "codegen",
         "runtime.batches", "runtime.memory", "runtime.machine", "runtime.plan", "runtime",
         "pipeline", "specialization",
-        "training.step_functions", "training.memory", "training.order", "training.rules", "training.step_plan",
+        "training.step_functions", "training.numbers", "training.order", "training.rules", "training.step_plan",
         "training.updates", "training.session",
         "training", "compiled",
     )],

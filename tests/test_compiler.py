@@ -45,7 +45,7 @@ def held_against_each_other(f, columns):
     compiled = compile(f)
     value, slopes = compiled.value_and_grad(*columns)
     slopes = slopes if isinstance(slopes, tuple) else (slopes,)
-    program, shared = made(compiled).program, [leaf.data for leaf in made(compiled).lowered.leaves]
+    program, shared = made(compiled).program, [leaf.data for leaf in made(compiled).prepared.leaves]
     for i, xs in enumerate(zip(*columns, strict=True)):
         leaves = [Value(x) for x in xs]
         y = f(*leaves)
@@ -165,7 +165,7 @@ def test_arrays_of_any_layout_and_type():
     for x in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2], frozen, X.astype(np.float32), X.astype(int)):
         assert (f(x, np.ones(6)) == expected).all()
     assert f(X.tolist(), [1.0] * 6) == list(expected)
-    assert len(f._made.made) == 2  # for integers of their own
+    assert len(f._cache.kept) == 2  # for integers of their own
 
 
 def test_results_have_the_shape_of_what_the_function_returns():
@@ -361,7 +361,7 @@ def test_passes_in_one_go_give_the_same_program(name):
     module = make().eval()
     f = compile(lambda x: autograd.logsumexp(flat(module(x))) ** 2.0, module.parameters())
     f([x])
-    traced = made(f).lowered.program
+    traced = made(f).prepared.program
     assert str(run(traced, QUICK)[-1]) == str(run(traced, PASSES)[-1])
 
 

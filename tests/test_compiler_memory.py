@@ -128,9 +128,9 @@ def test_a_step_that_would_leave_its_memory_is_refused(monkeypatch, what):
         def larger(self, *args):
             made(self, *args)
             if what == "the parameters":
-                self.lowered = self.lowered._replace(kernels=self.lowered.kernels._replace(shared_inputs=2))
+                self.prepared = self.prepared._replace(kernels=self.prepared.kernels._replace(shared_inputs=2))
             else:
-                self.lowered.columns[0] += 1
+                self.prepared.columns[0] += 1
 
         monkeypatch.setattr(Specialization, "__init__", larger)
     before = [p.data for p in model.parameters()]

@@ -215,9 +215,9 @@ def test_what_changed_is_noticed(name):
 
     before = compiled([1.5])[0]
     assert before == eager()
-    assert len(compiled._made.made) == 1
+    assert len(compiled._cache.kept) == 1
     compiled([1.5])
-    assert [*map(len, compiled._made.made.values())] == [1]
+    assert [*map(len, compiled._cache.kept.values())] == [1]
     change()
     after = compiled([1.5])[0]
     assert after == eager()
@@ -273,7 +273,7 @@ def test_what_no_code_names_may_change():
         model.seen.append(i)
         model.note_of_mine = i
         compiled([1.0])
-    assert [*map(len, compiled._made.made.values())] == [1]
+    assert [*map(len, compiled._cache.kept.values())] == [1]
 
 
 log, items = [], []
@@ -305,7 +305,7 @@ def test_names_that_only_look_alike_are_not_watched():
     for _ in range(5):
         config.offset = np.float64(0.5)
         assert half([2.0]) == [1.0]
-    assert [*map(len, half._made.made.values())] == [1]
+    assert [*map(len, half._cache.kept.values())] == [1]
 
 
 def test_exchanged_layers_weights_and_activations_under_compile():

@@ -17,6 +17,7 @@ from .runtime.batches import Argument, Part, parts_of
 from .schedule.kernels import describe
 from .specialization import Cache, Specialization
 from .tracing.trace import CERTAIN, Doubt, Shortened, entries, shaped
+from .tracing.watch import name_of
 
 
 class Text(str):
@@ -46,9 +47,9 @@ class Compiled:
                 raise TypeError(f"compile expected params as leaf Values such as model.parameters(), got {p!r}")
         if len({*(self._params or ())}) < len(self._params or ()):
             raise ValueError("compile expected each of params once, got some of them twice")
-        self._made = Cache(f, self._params or [])
+        self._cache = Cache(f, self._params or [])
         self._latest: Specialization | None = None
-        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        self.__name__ = name_of(f)
 
     @Shortened()
     def __call__(self, *batch: Any, out: Any = None) -> Any:
@@ -83,35 +84,35 @@ class Compiled:
             raise ValueError("out expected examples of one shape")
         results = []
         for _, arguments in parts:
-            made, first, arranged = self._for(arguments, purpose), 0, []
-            shapes = made.lowered.shape if purpose == "gradients" else [made.lowered.shape]
+            special, first, arranged = self._for(arguments, purpose), 0, []
+            shapes = special.prepared.shape if purpose == "gradients" else [special.prepared.shape]
             if out is not None:
                 targets = _targets(out)
                 _check_out(targets, shapes, arguments)
-                self._run(made, arguments, functools.partial(Specialization.each, out=targets))
+                self._run(special, arguments, functools.partial(Specialization.each, out=targets))
                 return targets
-            outputs = self._run(made, arguments, Specialization.each)
+            outputs = self._run(special, arguments, Specialization.each)
             for shape in shapes:
-                arranged.append(_arranged(shape, outputs, len(made.lowered.kernels.outputs), first, as_array))
+                arranged.append(_arranged(shape, outputs, len(special.prepared.kernels.outputs), first, as_array))
                 first += len(entries(shape))
             results.append(arranged)
         return [_in_order(parts, columns) for columns in zip(*results, strict=True)]
 
-    def _run(self, made: Specialization, arguments: Sequence[Argument], run: Callable[..., Any]) -> Any:
+    def _run(self, special: Specialization, arguments: Sequence[Argument], run: Callable[..., Any]) -> Any:
         """The results; where they hold nan, perhaps of what must not flow, those of the program in full doubt."""
-        found = run(made, arguments)
-        if made.lowered.skipped and _has_nan(found):
-            return run(self._for(arguments, made.purpose, None), arguments)
+        found = run(special, arguments)
+        if special.prepared.skipped and _has_nan(found):
+            return run(self._for(arguments, special.purpose, None), arguments)
         return found
 
     def _for(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> Specialization:
-        self._latest = made = self._made.get(arguments, purpose, doubt)
-        if made.lowered.asked:
+        self._latest = special = self._cache.get(arguments, purpose, doubt)
+        if special.prepared.asked:
             raise TypeError(
                 "what is drawn anew for each example, as in Dropout, is there in training by nn.Trainer(..., "
                 "compile=True); call model.eval() before the first call, which leaves it out"
             )
-        return made
+        return special
 
     def __copy__(self) -> "Compiled":
         return Compiled(self._f, self._params)
@@ -142,20 +143,20 @@ class Compiled:
     @property
     def kernels(self) -> Text:
         """The kernels of the latest call, a line each."""
-        return Text("\n".join(describe(self._shown.lowered.kernels)))
+        return Text("\n".join(describe(self._shown.prepared.kernels)))
 
     def replay(self, *example: Any) -> list[Value]:
         """The results of the latest program for one example, as Values with the graph of its instructions,
         which can be drawn and stepped through; the first is the function's result."""
-        made = self._shown
+        special = self._shown
         numbers = [x for argument in parts_of([[x] for x in example])[0][0].arguments for x in argument.doubles()]
-        return replay(made.program, numbers, [leaf._data for leaf in made.lowered.leaves])
+        return replay(special.program, numbers, [leaf._data for leaf in special.prepared.leaves])
 
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
-        lowered = self._shown.lowered
-        columns, totals = sum(lowered.columns) + len(lowered.asked), len(lowered.kernels.outputs) * self._shown.total
-        return Text(to_c(lowered.kernels, self.__name__, columns, totals))
+        prepared = self._shown.prepared
+        columns, totals = sum(prepared.columns) + len(prepared.asked), len(prepared.kernels.outputs) * self._shown.total
+        return Text(to_c(prepared.kernels, self.__name__, columns, totals))
 
     @property
     def llvm_ir(self) -> Text:

@@ -12,19 +12,19 @@ from ..value import Value
 from .ir.passes import QUICK, run
 from .ir.program import Program, program_of
 from .runtime.batches import Limit
-from .schedule.kernels import Rolled
+from .schedule.kernels import Kernels
 from .schedule.rolling import roll
 from .tracing.trace import Doubt, Structure, Trace, entries, flat, parameters_of, shaped, skeleton, trace
 from .tracing.unknown import surfaces, symbolic
 from .tracing.watch import Watch
 
 
-class Lowered(NamedTuple):
+class Prepared(NamedTuple):
     """A function for one structure of its arguments, on its way to native code."""
 
     program: Program | None
     """As it was traced; None once nobody needs it."""
-    kernels: Rolled
+    kernels: Kernels
     leaves: list[Node]
     """The shared numbers that come in."""
     columns: list[int]
@@ -42,14 +42,14 @@ class Lowered(NamedTuple):
 
 
 @paused_collector()
-def lower(
+def prepare(
     f: Callable[..., Any],
     structures: Sequence[Structure],
     purpose: str,
     params: list[Value],
     doubt: Doubt,
     reads: Sequence[Any],
-) -> Lowered:
+) -> Prepared:
     """A function for one structure of its arguments as kernels.
 
     purpose: "values" for what f returns, "gradients" for that and the gradients by its arguments, "training" for that
@@ -67,7 +67,7 @@ def lower(
     kernels = roll(shorter, [purpose == "training"] * len(outputs))
     columns, shape = [len(entries(structure)) for structure in structures], skeleton(recorded.result)
     limits = _limits(program, recorded)
-    return Lowered(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
+    return Prepared(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
 
 
 def _recorded(

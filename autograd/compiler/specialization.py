@@ -14,7 +14,7 @@ from .ir.interpret import interpret
 from .ir.passes import QUICK, run
 from .ir.peephole import Pass
 from .ir.program import Program
-from .pipeline import lower
+from .pipeline import prepare
 from .runtime.batches import Argument, address_of
 from .tracing.trace import CERTAIN, Doubt, Structure
 
@@ -57,12 +57,12 @@ class Cache:
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
-        self.made: dict[Any, list[Specialization]] = {}
+        self.kept: dict[Any, list[Specialization]] = {}
         self.anew: dict[Any, int] = {}  # programs of one structure
         self.wasted: dict[Any, int] = {}  # the latest of them that ran only once
 
     def __iter__(self) -> "Iterator[Specialization]":
-        return itertools.chain.from_iterable(self.made.values())
+        return itertools.chain.from_iterable(self.kept.values())
 
     def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Specialization":
         """TypeError where f reads a number, RuntimeError if what it reads besides is ever another, and within
@@ -73,22 +73,22 @@ class Cache:
                 "with compile=False, to find the operation"
             )
         key = (purpose, doubt, *[a.key for a in arguments])
-        variants = self.made.pop(key, [])
-        self.made[key] = variants  # the latest comes last
-        for made in variants:
-            if made.lowered.watch.holds():
-                return made
-        if variants and (what := variants[0].lowered.watch.changed()) is not None:
+        variants = self.kept.pop(key, [])
+        self.kept[key] = variants  # the latest comes last
+        for special in variants:
+            if special.prepared.watch.holds():
+                return special
+        if variants and (what := variants[0].prepared.watch.changed()) is not None:
             self._advise(key, what, variants[0])
-        made = Specialization(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
-        variants[:] = [made, *variants[: self.VARIANTS - 1]]
-        while len(self.made) > self.MOST:
-            del self.made[next(iter(self.made))]
-        return made
+        special = Specialization(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
+        variants[:] = [special, *variants[: self.VARIANTS - 1]]
+        while len(self.kept) > self.MOST:
+            del self.kept[next(iter(self.kept))]
+        return special
 
-    def _advise(self, key: Any, what: str, made: "Specialization") -> None:
+    def _advise(self, key: Any, what: str, special: "Specialization") -> None:
         self.anew[key] = times = self.anew.get(key, 0) + 1
-        self.wasted[key] = wasted = self.wasted.get(key, 0) + 1 if made.uses <= 1 else 0
+        self.wasted[key] = wasted = self.wasted.get(key, 0) + 1 if special.uses <= 1 else 0
         text = (
             f"{what} has changed {times} times, and each time everything was compiled anew; make it a Value, whose "
             f".data is read at each call (k = Value(0.5); k.data *= 0.9), or do not compile"
@@ -112,7 +112,7 @@ class Specialization:
         doubt: Doubt = CERTAIN, reads: Sequence[Any] = (),
     ) -> None:  # fmt: skip
         self.purpose, self.total = purpose, purpose == "training"
-        self.lowered = lower(f, structures, purpose, params, doubt, reads)
+        self.prepared = prepare(f, structures, purpose, params, doubt, reads)
         self.uses = 0
         """The count of runs; of training, of batches."""
         self.plan: Runner | None = None
@@ -125,16 +125,16 @@ class Specialization:
 
     def stages(self, passes: Sequence[Pass] = ()) -> list[Program]:
         """The program as it was traced, and after each pass."""
-        assert self.lowered.program is not None, "training keeps no programs to be shown"
-        return run(self.lowered.program, passes)
+        assert self.prepared.program is not None, "training keeps no programs to be shown"
+        return run(self.prepared.program, passes)
 
     def forget_program(self) -> None:
         """Frees what would take as much memory again."""
-        self.lowered = self.lowered._replace(program=None)
+        self.prepared = self.prepared._replace(program=None)
 
     def most(self) -> int:
         """The most examples to compute side by side."""
-        return min(LARGEST_CHUNK, max(CACHE // max(self.lowered.kernels.own, 1), 1))
+        return min(LARGEST_CHUNK, max(CACHE // max(self.prepared.kernels.own, 1), 1))
 
     def _native(self, examples: int) -> Runner | None:
         """A runner for this number of examples; None without llvmlite."""
@@ -145,18 +145,18 @@ class Specialization:
                 from .runtime.plan import Plan, Pointwise  # likewise
             except ImportError:  # `compile` has said so
                 return None
-            totals = len(self.lowered.kernels.outputs) if self.total else 0
+            totals = len(self.prepared.kernels.outputs) if self.total else 0
             if not self.total and Pointwise.fits(self.program):
                 self.plan = Pointwise(self.program, machine())
             else:
-                self.plan = Plan(self.lowered.kernels, totals, examples, machine())
+                self.plan = Plan(self.prepared.kernels, totals, examples, machine())
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:
         """IndexError for an index that is none."""
         start = 0
         for argument in arguments:
-            for slot, limit in self.lowered.limits.items():
+            for slot, limit in self.prepared.limits.items():
                 if start <= slot < start + argument.columns:
                     argument.check(slot - start, limit)
             start += argument.columns
@@ -164,7 +164,7 @@ class Specialization:
     def totals(self, arguments: Sequence[Argument]) -> list[float]:
         """The sums over the examples."""
         self.check(arguments)
-        shared = [leaf._data for leaf in self.lowered.leaves]
+        shared = [leaf._data for leaf in self.prepared.leaves]
         examples = arguments[0].examples
         with self._alone:
             return self._totals(arguments, shared, examples)
@@ -183,8 +183,8 @@ class Specialization:
             return self._each(arguments, out)
 
     def _each(self, arguments: Sequence[Argument], out: Sequence[Any] | None) -> Any:
-        shared, examples = [leaf._data for leaf in self.lowered.leaves], arguments[0].examples
-        outputs = len(self.lowered.kernels.outputs)
+        shared, examples = [leaf._data for leaf in self.prepared.leaves], arguments[0].examples
+        outputs = len(self.prepared.kernels.outputs)
         self.uses += 1
         if (plan := self._native(examples)) is None:
             rows = [interpret(self.program, row, shared) for row in _rows(arguments)]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ...primitives import Primitive
-from ..schedule.kernels import EACH, Expression, Gather, Kernel, Map, Rolled, Total, describe
+from ..schedule.kernels import EACH, Expression, Gather, Kernel, Kernels, Map, Total, describe
 from ..schedule.loops import Nest, nests
 from .arithmetic import LIBRARY, SCALARS
 
@@ -73,7 +73,7 @@ RESERVED = {
 """Names that C, its library or the file itself have already."""
 
 
-def to_c(rolled: Rolled, name: str, inputs: int, totals: int) -> str:
+def to_c(rolled: Kernels, name: str, inputs: int, totals: int) -> str:
     """A C file with one function, of that name made fit for C.
 
     totals: how many outputs are sums over the examples; 0 if each example has outputs of its own.
@@ -81,7 +81,7 @@ def to_c(rolled: Rolled, name: str, inputs: int, totals: int) -> str:
     function = re.sub(r"\W", "_", name) or "f"
     if function[0].isdigit() or function in RESERVED or function.endswith("_"):  # the file's own have a _ at the end
         function = f"f_{function}"
-    writer = _Writer(rolled)
+    writer = _KernelText(rolled)
     once = [line for kernel in rolled.once for line in writer.kernel(kernel)]
     each = [line for kernel in rolled.each for line in writer.kernel(kernel)]
     used = sorted(writer.used, key=lambda primitive: primitive.name)
@@ -150,10 +150,10 @@ def _move(variable: str, stride: int) -> str:
     return "" if not stride else variable if stride == 1 else f"{variable} * {stride}"
 
 
-class _Writer:
+class _KernelText:
     """Writes kernels, and notes what they need."""
 
-    def __init__(self, rolled: Rolled) -> None:
+    def __init__(self, rolled: Kernels) -> None:
         self.used: dict[Primitive, None] = {}
         self.tables: list[str] = []
 

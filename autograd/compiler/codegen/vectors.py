@@ -123,7 +123,7 @@ def _polynomial(v: Any, x: Any, coefficients: Sequence[float]) -> Any:
     return result
 
 
-def _reduced(v: Any, x: Any) -> tuple[Any, Any]:
+def _split_by_ln2(v: Any, x: Any) -> tuple[Any, Any]:
     """(exp(r) - 1, n) with x = n ln(2) + r: the n that stands in a vector of whole numbers."""
     shifted = v.fma(x, v(LOG2E), v(ROUNDING))
     n = v.sub(shifted, v(ROUNDING))
@@ -139,7 +139,7 @@ def _power_of_two(v: Any, n: Any) -> Any:
 
 def _exp(v: Any, x: Any) -> Any:
     x = minimum(v, maximum(v, x, v(-746.0)), v(710.0))  # beyond, all is 0 or inf
-    curve, n = _reduced(v, x)
+    curve, n = _split_by_ln2(v, x)
     half = v.b.ashr(n, v.whole(1))  # in two steps, so that neither 2**1024 nor a number below 2**-1022 is needed
     rest = v.b.sub(n, half)
     return v.mul(v.mul(v.add(v(1.0), curve), _power_of_two(v, half)), _power_of_two(v, rest))
@@ -176,7 +176,7 @@ def _log1p(v: Any, x: Any) -> Any:
 
 
 def _tanh(v: Any, x: Any) -> Any:
-    curve, n = _reduced(v, minimum(v, v.mul(v(2.0), v.call("fabs", x)), v(40.0)))
+    curve, n = _split_by_ln2(v, minimum(v, v.mul(v(2.0), v.call("fabs", x)), v(40.0)))
     scale = _power_of_two(v, n)
     grown = v.fma(scale, curve, v.sub(scale, v(1.0)))  # exp(2 |x|) - 1, exact for small x
     return v.copysign(v.div(grown, v.add(grown, v(2.0))), x)

@@ -29,25 +29,25 @@ class Out(Protocol):
         """The constant in a slot; None for other slots."""
 
 
-Rule = Callable[[Out, Primitive, Operands], int]
+Rewrite = Callable[[Out, Primitive, Operands], int]
 
 
-class _Stage:
+class _Link:
     """Writes by a rule, whose results go on to the next stage."""
 
-    def __init__(self, rule: Rule, out: Out) -> None:
+    def __init__(self, rule: Rewrite, out: Out) -> None:
         self.append: Callable[[Primitive, Operands], int] = functools.partial(rule, out)
         self.constant, self.constant_in = out.constant, out.constant_in
 
 
-def together(*rules: Callable[[], Rule]) -> Pass:
+def together(*rules: Callable[[], Rewrite]) -> Pass:
     """A pass that does what these do one after the other. Rules may remember; they are made anew for each program."""
 
     def apply(program: Program) -> Program:
         work = Rewriter(program)
         out: Out = work
         for make in reversed(rules):
-            out = _Stage(make(), out)
+            out = _Link(make(), out)
         for primitive, operands in program.instructions:
             work.take(out.append(primitive, work.moved(operands)))
         return work.program()
@@ -55,7 +55,7 @@ def together(*rules: Callable[[], Rule]) -> Pass:
     return apply
 
 
-def folded() -> Rule:
+def folded() -> Rewrite:
     largest = by_identity(max)
 
     def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
@@ -77,16 +77,16 @@ def folded() -> Rule:
     return rule
 
 
-ONE, NOTHING, ZERO = bits(1.0), bits(-0.0), bits(0.0)
+ONE, MINUS_ZERO, ZERO = bits(1.0), bits(-0.0), bits(0.0)
 NEUTRAL = {
     (ops.mul, 0, ONE), (ops.mul, 1, ONE), (ops.div, 1, ONE), (ops.pow, 1, ONE),
-    (ops.add, 0, NOTHING), (ops.add, 1, NOTHING), (ops.sub, 1, ZERO),
+    (ops.add, 0, MINUS_ZERO), (ops.add, 1, MINUS_ZERO), (ops.sub, 1, ZERO),
 }  # fmt: skip
 """A primitive, which of its two operands, and the number there that makes the result the other operand, exactly."""
 COMMUTATIVE = (ops.add, ops.mul)
 
 
-def powered() -> Rule:
+def powered() -> Rewrite:
     def rule(out: Out, primitive: Primitive, xs: Operands) -> int:
         exponent = out.constant_in(xs[1]) if primitive is ops.pow else None
         return POWERS[exponent](out, xs[0]) if exponent in POWERS else out.append(primitive, xs)
@@ -114,7 +114,7 @@ POWERS: dict[float | None, Callable[[Out, int], int]] = {
 }
 
 
-def merged() -> Rule:
+def merged() -> Rewrite:
     seen: dict[Any, int] = {}
     vectors: dict[Any, Any] = {}
     vector = by_identity(lambda x: vectors.setdefault(x, x))
@@ -132,7 +132,7 @@ def merged() -> Rule:
     return rule
 
 
-def lowered() -> Rule:
+def lowered() -> Rewrite:
     return _lowered
 
 

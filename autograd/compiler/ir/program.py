@@ -130,7 +130,7 @@ def bits(x: float) -> bytes:
     return struct.pack("d", x)
 
 
-class Builder:
+class Assembler:
     """Collects the instructions and constants of a program."""
 
     def __init__(self, inputs: Sequence[str], shared: Sequence[str]) -> None:
@@ -164,7 +164,7 @@ class Rewriter:
 
     def __init__(self, program: Program) -> None:
         self.old = program
-        self.new = Builder(program.inputs, program.shared)
+        self.new = Assembler(program.inputs, program.shared)
         self.constant, self.append = self.new.constant, self.new.append
         self.slots = program.slots(range(program.first), [self.constant(x) for x in program.constants])
         self._next = program.first
@@ -193,7 +193,7 @@ def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[
     known = {*inputs, *shared}
     everything = [*shared, *[leaf for leaf in leaves if leaf not in known]]
     names = [_name(leaf, f"v{i}") for i, leaf in enumerate(everything)]
-    builder = Builder([_name(x, f"x{i}") for i, x in enumerate(inputs)], names)
+    builder = Assembler([_name(x, f"x{i}") for i, x in enumerate(inputs)], names)
     slots: dict[Any, int] = {node: i for i, node in enumerate([*inputs, *everything])}
     constant, append = builder.constant, builder.append
 

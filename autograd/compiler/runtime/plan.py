@@ -12,7 +12,7 @@ from ..codegen import single as rows
 from ..codegen import straightline as straight
 from ..codegen.builder import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from ..ir.program import Program
-from ..schedule.kernels import EACH, Dot, Gather, Kernel, Map, Rolled, Total
+from ..schedule.kernels import EACH, Dot, Gather, Kernel, Kernels, Map, Total
 from ..schedule.loops import Nest, nests, stride
 from . import memory
 from .batches import address_of
@@ -44,29 +44,29 @@ class Plan:
     """
 
     def __init__(
-        self, rolled: Rolled, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
+        self, kernels: Kernels, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
     ) -> None:
         width = machine.blocks.width if capacity > 1 else 1
-        self.machine, self.rolled = machine, rolled
+        self.machine, self.kernels = machine, kernels
         self.capacity = -(-capacity // width) * width
         self.apart = self.capacity + LINE * (self.capacity % (4 * LINE) == 0)
         self.totals = totals
-        self.first_own = -(-(rolled.shared + totals) // LINE) * LINE
-        self.memory = memory.doubles(self.first_own + rolled.own * self.apart)
+        self.first_own = -(-(kernels.shared + totals) // LINE) * LINE
+        self.memory = memory.doubles(self.first_own + kernels.own * self.apart)
         self.address = ctypes.addressof(self.memory)
-        self.first_total = rolled.shared if totals_at is None else (totals_at - self.address) // 8
-        taken = rolled.shared_inputs
-        self.memory[taken : taken + len(rolled.constants)] = list(rolled.constants)
+        self.first_total = kernels.shared if totals_at is None else (totals_at - self.address) // 8
+        taken = kernels.shared_inputs
+        self.memory[taken : taken + len(kernels.constants)] = list(kernels.constants)
         self._tables: list[array[int]] = []
         self._known: dict[Any, Table] = {}
         self._used: dict[Any, str] = {}
         self._engines: list[Any] = []
-        self._written = {True: taken + len(rolled.constants), False: EACH + rolled.inputs}
+        self._written = {True: taken + len(kernels.constants), False: EACH + kernels.inputs}
         """The first place that no kernel has written yet: among what is shared, and among what each example has."""
         self._shared = True
-        self.once = self._records(rolled.once, True)
+        self.once = self._records(kernels.once, True)
         self._shared = False
-        self.each = self._records(rolled.each, capacity == 1)
+        self.each = self._records(kernels.each, capacity == 1)
 
     def at(self, place: int) -> int:
         """The position of a place in the memory."""
@@ -242,7 +242,7 @@ class Plan:
         """Writes the outputs of each example. results: for each output the address of the first, and how far apart they
         are for following examples."""
         for start, count in self._chunks(arguments, shared, examples):
-            for place, (address, apart) in zip(self.rolled.outputs, results, strict=True):
+            for place, (address, apart) in zip(self.kernels.outputs, results, strict=True):
                 source, target = self.address + 8 * self.at(place), address + 8 * start * apart
                 self.machine.copy(source, 0, int(place >= EACH), target, 0, apart, 1, count)
 

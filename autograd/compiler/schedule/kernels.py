@@ -52,7 +52,7 @@ class Gather(NamedTuple):
 Kernel = Map | Dot | Total | Gather
 
 
-class Rolled(NamedTuple):
+class Kernels(NamedTuple):
     """A program as kernels: first those of shared numbers, which run once, then those that run for each example."""
 
     once: list[Kernel]
@@ -70,7 +70,7 @@ class Rolled(NamedTuple):
     """The place of each output; of a total, which one it is."""
 
 
-def describe(rolled: Rolled) -> list[str]:
+def describe(rolled: Kernels) -> list[str]:
     """The kernels in words, a line for each shape."""
     lines = Counter(_described(kernel) for kernel in (*rolled.once, *rolled.each))
     return [f"{line}, {uses} uses" if uses > 1 else line for line, uses in lines.items()]

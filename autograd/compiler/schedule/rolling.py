@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from ... import ops
 from ..ir.program import Program, by_identity
-from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Map, Rolled, Total
+from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Kernels, Map, Total
 
 
-def roll(program: Program, totals: Sequence[bool]) -> Rolled:
+def roll(program: Program, totals: Sequence[bool]) -> Kernels:
     """The kernels of a program that `separate` has left.
 
     totals: for each output, whether only its sum over the examples is wanted.
@@ -22,7 +22,7 @@ def roll(program: Program, totals: Sequence[bool]) -> Rolled:
     return _Roller(program, totals).roll()
 
 
-class Line(NamedTuple):
+class Vector(NamedTuple):
     """The places of a vector."""
 
     first: int
@@ -46,7 +46,7 @@ class _Roller:
         self.offsets: dict[Any, Any] = {}  # each of them once, so that their identity tells them apart
         self.line = by_identity(self._line)  # asked for when the whole vector has its places
 
-    def roll(self) -> Rolled:
+    def roll(self) -> Kernels:
         program, first = self.program, self.first
         uses, kept = program.uses(), Counter(program.outputs)
         summed = {y: i for i, (y, total) in enumerate(zip(program.outputs, self.totals, strict=True)) if total}
@@ -118,17 +118,17 @@ class _Roller:
         expression: tuple[Any, ...] = self.expressions[slot][0]
         return expression
 
-    def _factors(self, slot: int) -> "tuple[Line, Line]":
+    def _factors(self, slot: int) -> "tuple[Vector, Vector]":
         """The places of the factors of a product, or of each of a sum of products."""
         primitive, operands = self.program.instructions[slot - self.first]
         if primitive is ops.dot:
             return self.line(operands[0]), self.line(operands[1])
-        return Line(self.place[operands[0]], (0,)), Line(self.place[operands[1]], (0,))
+        return Vector(self.place[operands[0]], (0,)), Vector(self.place[operands[1]], (0,))
 
-    def _line(self, vector: tuple[int, ...]) -> "Line":
+    def _line(self, vector: tuple[int, ...]) -> "Vector":
         places = [self.place[y] for y in vector]
         offsets = tuple([y - places[0] for y in places])
-        return Line(places[0], self.offsets.setdefault(offsets, offsets))
+        return Vector(places[0], self.offsets.setdefault(offsets, offsets))
 
     def _new(self, slot: int, own: bool) -> int:
         if own:
@@ -183,7 +183,7 @@ class _Roller:
             kernel.out.append(slot)
         self._take(kernels.values(), own)
 
-    def _totals(self, found: "list[tuple[Line, Line, int]]") -> None:
+    def _totals(self, found: "list[tuple[Vector, Vector, int]]") -> None:
         kernels: dict[Any, Total] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
             key = ws.offsets, xs.offsets, ws.first >= EACH
@@ -193,22 +193,22 @@ class _Roller:
             kernel.out.append(out)
         self.each.extend(kernels.values())
 
-    def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Rolled:
+    def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Kernels:
         """The other outputs that are summed: times one."""
-        rest, outputs, one = list[tuple[Line, Line, int]](), list[int](), Line(self.one, (0,))
+        rest, outputs, one = list[tuple[Vector, Vector, int]](), list[int](), Vector(self.one, (0,))
         for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
             outputs.append(i if total else self.place[y])
             if total and products.get(y) != i:
-                rest.append((one, Line(self._own_places([y])[0], (0,)), i))
+                rest.append((one, Vector(self._own_places([y])[0], (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
             if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
-                rest.append((one, Line(self._own_places([bias])[0], (0,)), i))
+                rest.append((one, Vector(self._own_places([bias])[0], (0,)), i))
         if rest:
             self._totals(rest)
         program, own = self.program, self.next_own - EACH
         shared, inputs = len(program.shared), len(program.inputs)
-        return Rolled(self.once, self.each, shared, program.constants, self.next_shared, inputs, own, outputs)
+        return Kernels(self.once, self.each, shared, program.constants, self.next_shared, inputs, own, outputs)
 
     def _own_places(self, slots: Sequence[int]) -> list[int]:
         """The places of what each example has of its own; what all share is copied there."""

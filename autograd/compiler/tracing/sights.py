@@ -1,15 +1,16 @@
 """Sights: a place where a function read something, and a comparison with what stands there now."""
 
-import math
 import types
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from numbers import Number
 from typing import Any, NamedTuple
 
 NOWHERE = object()
 """In the place of what is not there."""
 DICTS = (dict, types.MappingProxyType)
+COMPARED = (Number, str, bytes, list, dict, set, tuple, deque)
+"""Types whose objects are compared by `==`; others only by identity."""
 
 
 class Sight(NamedTuple):
@@ -21,87 +22,72 @@ class Sight(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A list, dict or set, a plain copy of its entries, and the signs of the zeros among them."""
+    """A container, its entries in order, and their identities. The entries of a dict are its keys, then its values."""
 
     name: str
     container: Any
-    found: Any
-    zeros: list[float]
+    found: list[Any]
+    identities: list[int]
 
 
-def copied(x: Any) -> Any:
-    """A plain copy that equals a container, whatever its class does when it is copied."""
-    kind = next(kind for kind in (list, set, deque, dict) if isinstance(x, kind) or kind is dict)
-    return kind(x)
+def kept(name: str, container: Any) -> Kept:
+    found = entries(container)
+    return Kept(name, container, found, [*map(id, found)])
 
 
-def entries(x: Any) -> Iterable[Any]:
-    """The entries of a container, of a dict its values."""
-    return x.values() if isinstance(x, DICTS) else x
+def entries(x: Any) -> list[Any]:
+    """A copy of the entries of a container, which another thread may be changing."""
+    return [*x, *x.values()] if isinstance(x, DICTS) else [*x]
 
 
-def signs_of_zeros(entries: Iterable[Any]) -> list[float]:
-    """The signs of the zeros among numbers, and in tuples of them."""
-    found = []
-    for x in entries:
-        if type(x) is float and x == 0.0:
-            found.append(math.copysign(1.0, x))
-        elif type(x) is tuple:
-            found += signs_of_zeros(x)
-    return found
-
-
-def updated(kept: Kept, before: Any, now: Any) -> Kept:
-    """With the entries that have changed from before to now."""
-    found = kept.found
-    if isinstance(now, dict) and isinstance(found, dict):
-        found = found | {key: x for key, x in now.items() if not same(x, before.get(key, NOWHERE))}
-        found = {key: x for key, x in found.items() if key in now or key not in before}
-    elif isinstance(now, list) and len(now) == len(before) == len(found):
-        found = [z if same(x, y) else x for x, y, z in zip(now, before, found, strict=True)]
-    else:
-        found = copied(now)
-    return kept._replace(found=found, zeros=signs_of_zeros(entries(found)))
-
-
-def first(sights: dict[Any, Sight]) -> str | None:
+def first_changed(sights: dict[Any, Sight]) -> str | None:
+    """The name of the first sight that differs."""
     for name, look, found in sights.values():
         if (now := look()) is not found and not same(now, found):
             return name
     return None
 
 
-def first_changed(kept: dict[Any, Kept]) -> str | None:
-    for name, container, found, zeros in kept.values():
-        try:
-            if container == found and (not zeros or signs_of_zeros(entries(container)) == zeros):
-                continue  # entries that are the same object are not compared any further
-        except Exception:  # an entry that cannot be compared is another one
-            pass
-        return _entry_changed(name, container, found)
+def first_changed_container(known: dict[Any, Kept]) -> str | None:
+    """The name of the first container that differs, or of its entry."""
+    for name, container, found, identities in known.values():
+        now = entries(container)
+        if [*map(id, now)] == identities:
+            continue
+        if len(now) != len(found):
+            return name
+        for i, (a, b) in enumerate(zip(now, found, strict=True)):
+            if not same(a, b):
+                return name if isinstance(container, set) else f"{name}[{_key(container, now, i)}]"
     return None
 
 
-def _entry_changed(name: str, now: Any, before: Any) -> str:
-    """The name of the first entry that differs, or of all if entries were added or removed."""
-    if len(now) == len(before) and not isinstance(now, set):
-        pairs = now.items() if isinstance(now, DICTS) else enumerate(now)
-        for key, x in pairs:
-            if not same(x, before.get(key, NOWHERE) if isinstance(before, dict) else before[key]):
-                return f"{name}[{key!r}]"
-    return name
+def _key(container: Any, now: list[Any], i: int) -> str:
+    return repr(now[i % (len(now) // 2)]) if isinstance(container, DICTS) else str(i)
+
+
+def updated(before: Kept, known: Kept, now: Kept) -> Kept:
+    """known, with the entries that have changed from before to now; entries of it that differed already stay."""
+    if len(known.found) == len(before.found) == len(now.found):
+        triples = zip(before.found, known.found, now.found, strict=True)
+        found = [c if same(a, b) else b for a, b, c in triples]
+    elif len(known.found) == len(before.found) and all(map(same, known.found, before.found)):
+        found = now.found
+    else:
+        return known
+    return known._replace(found=found, identities=[*map(id, found)])
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether two objects are the same number, text or container, to the sign of a zero; or the same object."""
     if a is b:
         return True
     try:
-        alike = type(a) is type(b) and isinstance(a, COMPARED) and bool(a == b)
-        if isinstance(a, float):
-            return alike and str(a) == str(b)
-        return alike and (not isinstance(a, tuple | list) or signs_of_zeros(a) == signs_of_zeros(b))
-    except Exception:  # an entry that cannot be compared is another one
+        if type(a) is not type(b) or not isinstance(a, COMPARED):
+            return False
+        if isinstance(a, list | tuple | deque | dict):
+            xs, ys = entries(a), entries(b)
+            return len(xs) == len(ys) and all(map(same, xs, ys))
+        return bool(a == b) and (not isinstance(a, float) or str(a) == str(b))
+    except Exception:  # an object that cannot be compared is another one
         return False
-
-
-COMPARED = (Number, str, bytes, list, dict, set, tuple, deque)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ...primitives import TABLE, Primitive
 from ...value import Value
-from .sights import DICTS, NOWHERE, Kept, Sight, copied, entries, first, first_changed, same, signs_of_zeros, updated
+from .sights import DICTS, NOWHERE, Kept, Sight, first_changed, first_changed_container, kept, same, updated
 
 LONGEST = 10_000
 """A list of more entries is data, and not compared."""
@@ -62,7 +62,7 @@ class Watch:
         self._attributes: dict[Any, Sight] = {}  # of objects that count when one is set
         self._objects: list[tuple[Any, str]] = []
         self._entered = set[tuple[int, str]]()
-        waiting = [(x, _name_of(x)) for x in roots]
+        waiting = [(x, name_of(x)) for x in roots]
         while waiting:
             while waiting:
                 waiting.extend(self._enter(*waiting.pop()))
@@ -73,13 +73,13 @@ class Watch:
     def changed(self, quick: bool = False) -> str | None:
         """The name of something that differs from before, if anything does. quick: without looking whether a Value
         within a list of Values was exchanged."""
-        if (what := first(self._quick) or first_changed(self._lists)) is not None:
+        if (what := first_changed(self._quick) or first_changed_container(self._lists)) is not None:
             return what
         if self._sets != SETS[0]:
-            if (what := first(self._attributes)) is not None:
+            if (what := first_changed(self._attributes)) is not None:
                 return what
             self._sets = SETS[0]
-        return None if quick else first_changed(self._vectors)
+        return None if quick else first_changed_container(self._vectors)
 
     def holds(self, quick: bool = False) -> bool:
         """Whether all that was read and assumed is still so. quick: see `changed`."""
@@ -102,10 +102,10 @@ class Watch:
             for key in [key for key in now.keys() & then.keys() if not same(now[key].found, then[key].found)]:
                 for watch in watches:
                     known: dict[Any, Any] = getattr(watch, kind)
-                    if key in known and isinstance(now[key], Sight):
+                    if key in known and isinstance(now[key], Kept):
+                        known[key] = updated(then[key], known[key], now[key])
+                    elif key in known and same(known[key].found, then[key].found) and type(now[key].found) in PLAIN:
                         known[key] = now[key]
-                    elif key in known:
-                        known[key] = updated(known[key], then[key].found, now[key].found)
         self._assumed = list(assumed)
         return self
 
@@ -118,21 +118,20 @@ class Watch:
         if isinstance(x, types.FunctionType):
             yield from self._function(x, name)
         elif isinstance(x, types.MethodType):
-            yield x.__self__, _name_of(x.__self__)
+            yield x.__self__, name_of(x.__self__)
             yield x.__func__, name
         elif isinstance(x, Primitive):
             yield from ((f, x.name) for f in (x.forward, *x.partials) if x.module != TABLE)
         elif isinstance(x, functools.partial):
             yield from ((y, name) for y in (x.func, x.args, x.keywords))
         elif isinstance(x, CONTAINERS):
-            if len(x) <= LONGEST:
-                inside = entries(x)
-                only_values = {*map(type, inside)} == {Value}
-                if not isinstance(x, tuple):
-                    kept = Kept(name, x, copied(x), signs_of_zeros(inside))
-                    (self._vectors if only_values else self._lists)[id(x)] = kept
-                if not only_values:
-                    yield from ((y, f"{name}[...]") for y in inside)
+            inside = kept(name, x)
+            kinds = {*map(type, inside.found)}
+            if sum(len(y) if type(y) is list else 1 for y in inside.found) <= LONGEST:
+                if not isinstance(x, tuple | frozenset):
+                    (self._vectors if kinds == {Value} else self._lists)[id(x)] = inside
+                if kinds != {Value}:
+                    yield from ((y, f"{name}[...]") for y in inside.found)
             if kind not in CONTAINERS:
                 self._objects.append((x, name))
         elif isinstance(x, UserDict | UserList | ChainMap):
@@ -221,7 +220,7 @@ class Watch:
 WATCHES, WATCHING = weakref.WeakSet[Watch](), threading.Lock()
 """All that are in use, and the lock of that set."""
 PLAIN = {int, float, bool, str, bytes, type(None), complex, Value}
-CONTAINERS = (list, set, tuple, deque, *DICTS)
+CONTAINERS = (list, set, frozenset, tuple, deque, *DICTS)
 
 
 def _has_numbers(x: Any) -> bool:
@@ -322,9 +321,12 @@ def _own_attributes(code: types.CodeType) -> set[str]:
     return found
 
 
-def _name_of(x: Any) -> str:
-    known = isinstance(x, types.FunctionType | types.MethodType | types.ModuleType | type)
-    return str((x if known else type(x)).__name__)
+def name_of(x: Any) -> str:
+    """The name of a function, or of an object's class."""
+    try:
+        return str(x.__name__)
+    except Exception:  # its class raises what it likes for a name that it has not
+        return type(x).__name__
 
 
 @functools.cache

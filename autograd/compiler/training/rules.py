@@ -69,9 +69,12 @@ class Move:
         self.fixed: tuple[float, ...] | None = None
         """The options' numbers, if the rule holds for those alone, since it asks for more than whether they are 0."""
         before = Watch(rule.reads)
+        asks_for_more = False
         try:
             self.program = self._traced(rule, forms, besides, max_value, Option)
         except TypeError:
+            asks_for_more = True
+        if asks_for_more:  # outside of the handler, so that an error stands alone
             self.fixed = rule.numbers
             self.program = self._traced(rule, forms, besides, max_value, lambda x, label: x)
         self._watch = Watch(rule.reads)

@@ -17,7 +17,7 @@ from ..runtime.machine import machine
 from ..specialization import Cache, Specialization
 from ..tracing.trace import CERTAIN, Doubt
 from . import step_functions as steps
-from .memory import Memory
+from .numbers import Numbers
 from .order import Shuffler
 from .rules import Rule
 from .step_plan import StepPlan, job
@@ -30,7 +30,7 @@ class Data(NamedTuple):
     parts: list[Part]
     doubts: list[Doubt]
     """The positions of numbers that may be inf or nan, for each part."""
-    made: list[Specialization]
+    special: list[Specialization]
     where: list[tuple[int, int]] | None
     """Of which part each is, and its row there; None if there is one part."""
 
@@ -55,11 +55,11 @@ class Training:
     ) -> None:
         self.params, self.max_value = list(params), max_value
         self.cache = Cache(loss, self.params, reads)
-        self.memory = memory = Memory(len(self.params), machine(), max_norm)
-        self.updates = Updates(memory, max_value)
-        self.order = Shuffler(memory.machine).order
+        self.numbers = numbers = Numbers(len(self.params), machine(), max_norm)
+        self.updates = Updates(numbers, max_value)
+        self.order = Shuffler(numbers.machine).order
         self._penalty_of = None if penalty is None else Cache(penalty, self.params)
-        self._penalty_made: Specialization | None = None
+        self._penalty_special: Specialization | None = None
         self._plans: dict[Specialization, StepPlan] = {}
         self._in_use: list[Specialization] = []
         self._ready: dict[Any, _Ready] = {}
@@ -67,45 +67,51 @@ class Training:
         self._in_doubt = False  # whether a step is tried once more, with guards everywhere
         self._clock = value.clock  # when the parameters were taken over
         self._log = array("d", bytes(24))
-        cleared = memory.first if penalty else memory.penalty
-        self._begin = array("q", memory.call("clear", target=0, count=cleared))
-        places = {"sums": 0, "penalty": memory.penalty, "limit": memory.limit}
-        self._finish = array("q", memory.call("finish", count=memory.count, cells=memory.cells_at, **places))
+        cleared = numbers.first if penalty else numbers.penalty
+        self._begin = array("q", numbers.call("clear", target=0, count=cleared))
+        places = {"sums": 0, "penalty": numbers.penalty, "limit": numbers.limit}
+        self._finish = array("q", numbers.call("finish", count=numbers.count, cells=numbers.cells_at, **places))
 
     # Parameters and states
 
     def load(self, states: Sequence[tuple[Any, ...]], counts: Sequence[int]) -> None:
         """Takes over the parameters' numbers and their states, those of groups of so many."""
-        self.memory.params = [p._data for p in self.params]
+        self.numbers.params = [p._data for p in self.params]
         self._clock = value.clock
         self.updates.load(states, counts)
         self._ready.clear()
         for plan in self._plans.values():
             plan.load()
 
-    def assigned(self) -> bool:
-        """Whether a parameter was assigned since `load`."""
-        if value.clock != self._clock:
-            if any(p._stamp > self._clock for p in self.params):
-                return True
-            self._clock = value.clock
+    def refresh(self) -> bool:
+        """Reads the Values anew that are no parameters. Returns whether a parameter was assigned since `load`."""
+        ticks = value.clock - self._clock
+        if ticks == 0:
+            return False
+        fresh = {leaf for plan in self._plans.values() for leaf in plan.leaves if leaf._stamp > self._clock}
+        if len(fresh) < ticks and any(p._stamp > self._clock for p in self.params):  # something else was assigned
+            return True
+        if fresh:
+            for plan in self._plans.values():
+                plan.load()
+        self._clock = value.clock
         return False
 
     def store(self, counts: Sequence[int]) -> list[tuple[Any, ...]]:
         """Gives the Values their numbers and gradients, and returns the states."""
-        assign(self.params, self.memory.params)
-        factor, most = self.memory.factor, self.max_value or math.inf
-        for p, g in zip(self.params, self.memory.gradients, strict=True):
+        assign(self.params, self.numbers.params)
+        factor, most = self.numbers.factor, self.max_value or math.inf
+        for p, g in zip(self.params, self.numbers.gradients, strict=True):
             p._grad = min(max(g * factor, -most), most)
         return self.updates.states(counts)
 
     def reached(self) -> int:
         """The number of steps after the latest one since `load`; 0 before the first."""
-        return self.memory.cells[steps.STEP]
+        return self.numbers.cells[steps.STEP]
 
     def gradients(self) -> list[float]:
         """The mean gradient of the latest step, before clipping."""
-        return self.memory.gradients
+        return self.numbers.gradients
 
     # Data
 
@@ -113,8 +119,8 @@ class Training:
     def prepare(self, X: Any, Y: Any) -> Data:
         """Examples to take batches of. Raises IndexError for an index that is out of range."""
         data = self.sorted([Part(rows, list(map(copied, arguments))) for rows, arguments in parts_of((X, Y))[0]])
-        for part, made in zip(data.parts, data.made, strict=True):
-            made.check(part.arguments)
+        for part, special in zip(data.parts, data.special, strict=True):
+            special.check(part.arguments)
         return data
 
     def sorted(self, parts: list[Part], doubts: list[Doubt] | None = None) -> Data:
@@ -127,8 +133,8 @@ class Training:
                     where[i] = k, row
         if doubts is None:
             doubts = [doubtful(part.arguments) for part in parts]
-        made = [self.cache.get(part.arguments, "training", x) for part, x in zip(parts, doubts, strict=True)]
-        return Data(parts, doubts, made, where)
+        special = [self.cache.get(part.arguments, "training", x) for part, x in zip(parts, doubts, strict=True)]
+        return Data(parts, doubts, special, where)
 
     # Steps
 
@@ -160,23 +166,23 @@ class Training:
 
     def _skipped(self, data: Data) -> bool:
         """Whether a product was left without a guard."""
-        return any(made.lowered.skipped for made in data.made) or (
-            self._penalty_made is not None and self._penalty_made.lowered.skipped
+        return any(special.prepared.skipped for special in data.special) or (
+            self._penalty_special is not None and self._penalty_special.prepared.skipped
         )
 
     def _run(self, data: Data, order: Sequence[int], batch_size: int, step: int, rules: Sequence[Rule]) -> list[float]:
         updates = self.updates.make(rules, -(-len(order) // batch_size))
-        if not all(made.lowered.watch.holds() for made in data.made):
+        if not all(special.prepared.watch.holds() for special in data.special):
             data = self.sorted(data.parts, data.doubts)
-        self._in_use = data.made
+        self._in_use = data.special
         plans = [
-            self._plan(made, part, min(batch_size, len(part.rows)))
-            for made, part in zip(data.made, data.parts, strict=True)
+            self._plan(special, part, min(batch_size, len(part.rows)))
+            for special, part in zip(data.special, data.parts, strict=True)
         ]
         jobs, taken, numbers = array("q"), array("q"), array("q")
         full, rest = divmod(len(order), batch_size)
-        for made in data.made:
-            made.uses += full + (rest > 0)
+        for special in data.special:
+            special.uses += full + (rest > 0)
         if data.where is None:
             middle = plans[0].job(batch_size)
             for update in updates[:full]:
@@ -201,15 +207,15 @@ class Training:
                     numbers.extend([number for _, number in chosen])
         log = array("d", bytes(24 * (full + (rest > 0))))
         done = self._do(jobs, step, log, taken, numbers)
-        self.updates.made(updates, done)
+        self.updates.note(updates, done)
         return log.tolist()[: 3 * (done + 1)]
 
     def once(self, X: Any, Y: Any, step: int, rules: Sequence[Rule]) -> list[float]:
         """The same for one batch, of these examples; quickly, if there was one of the same form before."""
         forms = _form(X), _form(Y)
         if (ready := self._quick(forms, rules)) is not None:
-            if ready.plan.made.lowered.limits:
-                _check_indices(ready.plan.made, (X, Y))
+            if ready.plan.special.prepared.limits:
+                _check_indices(ready.plan.special, (X, Y))
             ready.plan.point(0, X, forms[0][0] == "l")
             ready.plan.point(1, Y, forms[1][0] == "l")
             if not is_ill(log := self._repeat(ready, step)):
@@ -218,19 +224,19 @@ class Training:
         (rows, arguments), *others = parts
         key: Any = (len(rows), *[a.key for a in arguments])
         if ready is None and not others and (ready := self._quick(key, rules)) is not None:
-            ready.plan.made.check(arguments)
+            ready.plan.special.check(arguments)
             ready.plan.take(parts[0])
             if not is_ill(log := self._repeat(ready, step)):
                 return log
         doubts: list[Doubt] = [self._doubt(part) for part in parts]
         data, count = self.sorted(parts, doubts), sum(len(part.rows) for part in parts)
-        for part, made in zip(parts, data.made, strict=True):
-            made.check(part.arguments)
+        for part, special in zip(parts, data.special, strict=True):
+            special.check(part.arguments)
         log = self.run(data, range(count), count, step, rules)
         if not others and (update := self.updates.settled) is not None:
             plan = self._plans[self._in_use[0]]
             jobs = array("q", self._batch(plan.job(count), count, update))
-            order, cells = array("q", rows), array("q", self.memory.cells)
+            order, cells = array("q", rows), array("q", self.numbers.cells)
             self._ready[key] = ready = _Ready(plan, update, jobs, jobs.buffer_info()[0], order, cells)
             self._point(cells, self._log, order, order)
             if None not in forms:
@@ -242,8 +248,8 @@ class Training:
         ready = self._ready.get(key)
         if ready is None or not self.updates.stay(rules) or ready.update is not self.updates.settled:
             return None
-        penalty_holds = self._penalty_made is None or self._penalty_made.lowered.watch.holds(quick=True)
-        return ready if penalty_holds and ready.plan.made.lowered.watch.holds(quick=True) else None
+        penalty_holds = self._penalty_special is None or self._penalty_special.prepared.watch.holds(quick=True)
+        return ready if penalty_holds and ready.plan.special.prepared.watch.holds(quick=True) else None
 
     def _doubt(self, part: Part) -> frozenset[int]:
         """The positions of numbers that are inf or nan in examples of this structure, here or in a batch of before."""
@@ -253,14 +259,14 @@ class Training:
         return found
 
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
-        ready.plan.made.uses += 1
-        self.memory.cells[:] = ready.cells
-        self.memory.do(ready.address, len(ready.jobs) // steps.JOB, step)
+        ready.plan.special.uses += 1
+        self.numbers.cells[:] = ready.cells
+        self.numbers.do(ready.address, len(ready.jobs) // steps.JOB, step)
         return self._log.tolist()
 
     def _batch(self, middle: list[int], examples: int, update: Update) -> list[int]:
         """The jobs of a step."""
-        memory = self.memory.address
+        memory = self.numbers.address
         begin, finish = job(self._begin, memory, 1), job(self._finish, memory, examples)
         return [*begin, *self._penalty(), *middle, *finish, *update.job]
 
@@ -268,22 +274,22 @@ class Training:
         self, jobs: "array[int]", step: int, log: "array[float]", taken: "array[int]", numbers: "array[int]"
     ) -> int:
         """Returns how many steps were made."""
-        self._point(self.memory.cells, log, taken, numbers)
-        self.memory.do(jobs.buffer_info()[0], len(jobs) // steps.JOB, step)
-        return self.memory.cells[steps.LOGGED]
+        self._point(self.numbers.cells, log, taken, numbers)
+        self.numbers.do(jobs.buffer_info()[0], len(jobs) // steps.JOB, step)
+        return self.numbers.cells[steps.LOGGED]
 
     @staticmethod
     def _point(cells: "array[int]", log: "array[float]", taken: "array[int]", numbers: "array[int]") -> None:
         cells[:] = array("q", [0] * steps.CELLS)
         cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
-    def _plan(self, made: Specialization, part: Part, examples: int) -> StepPlan:
-        examples, plan = min(examples, made.most()), self._plans.get(made)
+    def _plan(self, special: Specialization, part: Part, examples: int) -> StepPlan:
+        examples, plan = min(examples, special.most()), self._plans.get(special)
         if plan is None or plan.capacity < examples:
             known = {*self.cache, *(self._penalty_of or ()), *self._in_use}  # others are dropped
             self._plans = {other: x for other, x in self._plans.items() if other in known}
-            self._plans[made] = plan = StepPlan(self.memory, made, examples)
-            made.forget_program()
+            self._plans[special] = plan = StepPlan(self.numbers, special, examples)
+            special.forget_program()
             self._ready.clear()
         plan.take(part)
         return plan
@@ -291,13 +297,13 @@ class Training:
     def _penalty(self) -> list[int]:
         if self._penalty_of is None:
             return []
-        self._penalty_made = made = self._penalty_of.get((), "training", None if self._in_doubt else CERTAIN)
-        if made.lowered.asked:
+        self._penalty_special = special = self._penalty_of.get((), "training", None if self._in_doubt else CERTAIN)
+        if special.prepared.asked:
             raise TypeError(
                 "a penalty is the same for all examples and cannot draw as Dropout does; add it to the loss"
             )
-        if (plan := self._plans.get(made)) is None:
-            self._plans[made] = plan = StepPlan(self.memory, made, 1, self.memory.penalty)
+        if (plan := self._plans.get(special)) is None:
+            self._plans[special] = plan = StepPlan(self.numbers, special, 1, self.numbers.penalty)
         return plan.job(1)
 
 
@@ -318,11 +324,11 @@ class _Ready(NamedTuple):
     cells: "array[int]"
 
 
-def _check_indices(made: Specialization, batch: Sequence[Any]) -> None:
+def _check_indices(special: Specialization, batch: Sequence[Any]) -> None:
     """As `Specialization.check`, for arrays that are taken as they lie."""
     start = 0
-    for x, columns in zip(batch, made.lowered.columns, strict=True):
-        for slot, limit in made.lowered.limits.items():
+    for x, columns in zip(batch, special.prepared.columns, strict=True):
+        for slot, limit in special.prepared.limits.items():
             if start <= slot < start + columns:
                 column = x if x.ndim == 1 else x.reshape(len(x), columns)[:, slot - start]
                 limit.check(column.min(), column.max())

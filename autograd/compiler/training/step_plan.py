@@ -10,7 +10,7 @@ from ..runtime.memory import Span, check
 from ..runtime.plan import Plan
 from ..schedule.kernels import EACH
 from ..specialization import Specialization
-from .memory import Memory
+from .numbers import Numbers
 from .step_functions import FIELDS, record
 
 SOURCE = 1 + FIELDS["take"].index("source")
@@ -21,46 +21,45 @@ class StepPlan:
     """The tables that run a program within a step: a table that is called once, and in it one for each chunk of the
     batch."""
 
-    def __init__(self, memory: Memory, made: Specialization, examples: int, first_total: int = 0) -> None:
-        totals, at = len(made.lowered.kernels.outputs), memory.at(first_total)
-        self.plan = plan = Plan(made.lowered.kernels, totals, examples, memory.machine, at)
-        self.capacity, self.draws = examples, bool(made.lowered.asked)
-        self.made = made
-        self._leaves, self._first = made.lowered.leaves[memory.count :], memory.count
-        cells, apart = memory.cells_at, plan.apart
+    def __init__(self, own: Numbers, special: Specialization, examples: int, first_total: int = 0) -> None:
+        totals, at = len(special.prepared.kernels.outputs), own.at(first_total)
+        self.plan = plan = Plan(special.prepared.kernels, totals, examples, own.machine, at)
+        self.capacity, self.draws = examples, bool(special.prepared.asked)
+        self.special = special
+        self.leaves, self._first = special.prepared.leaves[own.count :], own.count
+        cells, apart = own.cells_at, plan.apart
         self._taken: list[int] = []  # where the records of `take` begin, one for each argument
-        self._kept: list[Any] = [None] * len(made.lowered.columns)
+        self._kept: list[Any] = [None] * len(special.prepared.columns)
         single = {"single": plan.capacity == 1}
-        self._takers = [memory.function("take", whole=whole, **single) for whole in (False, True)]
+        self._takers = [own.function("take", whole=whole, **single) for whole in (False, True)]
         place, self._inner = EACH, array("q")
-        for columns in made.lowered.columns:
+        for columns in special.prepared.columns:
             self._taken.append(len(self._inner))
             target = plan.at(place)
             fields = {"source": 0, "columns": columns, "target": target, "apart": apart, "cells": cells}
             self._inner.extend(record("take", self._takers[0], **fields))
             place += columns
-        for seed, unit, count in _runs(made.lowered.asked):
+        for seed, unit, count in _runs(special.prepared.asked):
             fields = {"seed": seed, "unit": unit, "count": count, "target": plan.at(place)}
-            self._inner.extend(memory.call("draw", **fields, apart=apart, cells=cells))
+            self._inner.extend(own.call("draw", **fields, apart=apart, cells=cells))
             place += count
         taken = Span(plan.at(EACH), plan.at(place))
-        check(
-            "the examples' numbers", "write", taken, Span(plan.first_own, plan.at(EACH + made.lowered.kernels.inputs))
-        )
-        check("the parameters", "write", Span(0, self._first), Span(0, made.lowered.kernels.shared_inputs))
+        kernels = special.prepared.kernels
+        check("the examples' numbers", "write", taken, Span(plan.first_own, plan.at(EACH + kernels.inputs)))
+        check("the parameters", "write", Span(0, self._first), Span(0, kernels.shared_inputs))
         self._inner.extend(plan.each)
-        source = (memory.at(memory.first) - plan.address) // 8
-        self._outer = array("q", memory.call("move", source=source, target=0, count=self._first))
-        cells *= bool(made.lowered.columns)  # a penalty takes no examples
+        source = (own.at(own.first) - plan.address) // 8
+        self._outer = array("q", own.call("move", source=source, target=0, count=self._first))
+        cells *= bool(special.prepared.columns)  # a penalty takes no examples
         for table, most, fixed, position in ((plan.once, 1, 1, 0), (self._inner, plan.capacity, 0, cells)):
             records, length = table.buffer_info()
             fields = {"records": records, "count": length // SIZE, "most": most, "examples": fixed}
-            self._outer.extend(memory.call("repeat", **fields, cells=position))
+            self._outer.extend(own.call("repeat", **fields, cells=position))
         self.load()
 
     def load(self) -> None:
         """Reads the leaves that are no parameters."""
-        self.plan.memory[self._first : self._first + len(self._leaves)] = [leaf._data for leaf in self._leaves]
+        self.plan.memory[self._first : self._first + len(self.leaves)] = [leaf._data for leaf in self.leaves]
 
     def take(self, part: Part) -> None:
         """These are the examples from now on."""

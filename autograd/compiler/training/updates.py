@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .memory import Memory
+from .numbers import Numbers
 from .rules import Column, Entry, Move, Rule, column_of, entry_of
 from .step_plan import job
 
@@ -28,8 +28,8 @@ class Updates:
     MOVES = 64
     """The most rules that are kept."""
 
-    def __init__(self, memory: Memory, max_value: float | None) -> None:
-        self._memory, self._max_value = memory, max_value
+    def __init__(self, numbers: Numbers, max_value: float | None) -> None:
+        self._numbers, self._max_value = numbers, max_value
         self.settled: Update | None = None
         """The update that stays the same from step to step, once there is one."""
         self._forms: list[Any] = []  # of the rules that it was made of
@@ -92,7 +92,7 @@ class Updates:
             states = update.states
         return found
 
-    def made(self, updates: Sequence[Update], steps: int) -> None:
+    def note(self, updates: Sequence[Update], steps: int) -> None:
         """Notes that steps were made with these updates, the last of which stands for all that follow."""
         if steps:
             states = updates[min(steps, len(updates)) - 1].states
@@ -113,7 +113,7 @@ class Updates:
         for rule, entries, options in zip(rules, states, self._options, strict=True):
             moves.append(move := self._move(rule, tuple([x.own for x in entries])))
             after.append(move.after(entries, rule.size))
-            memory = self._memory
+            memory = self._numbers
             numbers = [memory.at(memory.first), memory.at(1), *map(ctypes.addressof, self._besides)]
             shared = [
                 memory.at(memory.limit + 1),
@@ -125,14 +125,14 @@ class Updates:
             kept.append(places)
             start += rule.size
         kept.append(table := array("q", records))
-        return Update(kept, moves, after, job(table, self._memory.address, 1))
+        return Update(kept, moves, after, job(table, self._numbers.address, 1))
 
     def _move(self, rule: Rule, forms: tuple[bool, ...]) -> Move:
         """The rule for states of this form; one of the latest MOVES, if what it reads is what it was."""
         key = rule.form, forms, len(self._besides)
         move = self._moves.pop(key, None)
         if move is None or move.changed() or move.fixed not in (None, rule.numbers):
-            move = Move(rule, forms, len(self._besides), self._max_value, self._memory.machine)
+            move = Move(rule, forms, len(self._besides), self._max_value, self._numbers.machine)
         self._moves[key] = move
         while len(self._moves) > self.MOVES:
             del self._moves[next(iter(self._moves))]

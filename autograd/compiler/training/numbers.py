@@ -12,7 +12,7 @@ from . import step_functions
 from .step_functions import CELLS, STEP
 
 
-class Memory:
+class Numbers:
     """Sums over a batch, those of the penalty, the parameters, the limit for the gradient's length, and the factor by
     which clipping shortens it. The sums are the loss and a gradient for each of `count` parameters.
 
@@ -23,10 +23,10 @@ class Memory:
         self.count, self.machine = count, machine
         self.penalty, self.first = 1 + count, 2 * (1 + count)
         self.limit = self.first + count
-        self.numbers = doubles(self.limit + 2)
-        self.numbers[self.limit] = math.inf if max_norm is None else max_norm
-        self.numbers[self.limit + 1] = 1.0
-        self.address = ctypes.addressof(self.numbers)
+        self.memory = doubles(self.limit + 2)
+        self.memory[self.limit] = math.inf if max_norm is None else max_norm
+        self.memory[self.limit + 1] = 1.0
+        self.address = ctypes.addressof(self.memory)
         self.cells = array("q", [0] * CELLS)
         self.cells_at = self.cells.buffer_info()[0]
         self._engines: dict[int, Any] = {}  # which keep the functions
@@ -39,22 +39,22 @@ class Memory:
 
     @property
     def params(self) -> list[float]:
-        return self.numbers[self.first : self.first + self.count]
+        return self.memory[self.first : self.first + self.count]
 
     @params.setter
     def params(self, numbers: Sequence[float]) -> None:
-        self.numbers[self.first : self.first + self.count] = list(numbers)
+        self.memory[self.first : self.first + self.count] = list(numbers)
         self.cells[STEP] = 0
 
     @property
     def gradients(self) -> list[float]:
         """Of the latest step, before clipping."""
-        return self.numbers[1 : 1 + self.count]
+        return self.memory[1 : 1 + self.count]
 
     @property
     def factor(self) -> float:
         """By which clipping shortens them."""
-        return self.numbers[self.limit + 1]
+        return self.memory[self.limit + 1]
 
     def function(self, name: str, **options: bool) -> int:
         """The address of one of the step functions."""
