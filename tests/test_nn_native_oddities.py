@@ -10,7 +10,8 @@ from tasks import task
 from test_nn_native import both, curves, fitted, model, same
 
 import autograd
-from autograd import where
+import nn
+from autograd import Value, where
 from nn import (
     SGD,
     Adagrad,
@@ -103,6 +104,60 @@ def test_what_is_assigned_within_stepping_is_an_error():
         with pytest.raises(RuntimeError, match=r"assigned within stepping\(\)"):
             last()
         assert t.steps == 3
+
+
+def test_a_coefficient_that_is_a_value_is_read_at_each_step():
+    X, Y = task()
+
+    def run(compiled, penalty):
+        k, slope = Value(1.0), Value(2.0)
+        net = model()
+        t = nn.Trainer(
+            net,
+            lambda o, y: k * nn.cross_entropy(o, y),
+            Adam(net.parameters(), lr=0.05),
+            penalty=(lambda: k * slope * net.parameters()[0] ** 2) if penalty else None,
+            compile=compiled,
+        )
+        with t.stepping() as step:
+            for i in range(6):
+                step(X, Y)
+                k.data *= 0.5
+                if i == 3:
+                    slope.data = 10.0
+                if i == 4:
+                    Value(1.0).data = 2.0  # of somebody else
+        return [p.data for p in net.parameters()]
+
+    for penalty in (False, True):
+        assert run(True, penalty) == pytest.approx(run(False, penalty), rel=1e-9)
+
+
+def test_a_parameter_is_frozen_within_stepping():
+    X, Y = task()
+    trainers = both(lambda p: Adam(p, lr=0.05))
+    for t in trainers:
+        first = t.optimizer.parameters[0]
+        with t.stepping() as step:
+            for i in range(6):
+                step(X, Y)
+                if i == 3:
+                    t.optimizer.parameters.remove(first)
+                    t.optimizer.param_groups[0]["params"].remove(first)
+        t.step(X, Y)
+    same(*trainers)
+
+
+def test_a_rule_has_to_return_a_pair():
+    class Half(Optimizer):
+        def rule(self, parameter, gradient, state, *, lr=0.1):
+            return parameter - lr * gradient
+
+    X, Y = task()
+    for t in both(Half):
+        with pytest.raises(TypeError, match=r"Half\.rule has to return \(new parameter, new state\)") as raised:
+            t.step(X, Y)
+        assert raised.value.__context__ is None
 
 
 def test_one_example_is_no_batch():

@@ -15,7 +15,7 @@ import threading
 import types
 import weakref
 from array import array
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, Counter, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -52,6 +52,7 @@ class Watch:
     """All that functions and objects read, as far as it can be seen."""
 
     def __init__(self, roots: Iterable[Any]) -> None:
+        self._roots = roots
         self._sets, self._assumed = SETS[0], list[tuple[Callable[[], Any], Any]]()
         self._names = set[str](CALLED)  # of attributes that the user's code names
         self._own_names = set[str]()  # of attributes that modules of `nn` name
@@ -91,16 +92,21 @@ class Watch:
     def since(self, before: "Watch", assumed: Iterable[tuple[Callable[[], Any], Any]] = ()) -> "Watch":
         """Begins to watch, after a trace that has assumed this.
 
-        The function itself has changed what differs from a watch of before, and no other watch should find it changed:
-        else each function that counts its calls would have all others traced anew.
+        The function itself has changed what differs from a watch of before. Watches of other functions find it changed
+        too, but not for ever: functions that share a count of calls, or a log, would have each other traced anew.
         """
         with WATCHING:
             watches = list(WATCHES)
             WATCHES.add(self)
+            if len(WRITTEN) > LONGEST:
+                WRITTEN.clear()
         for kind in ("_quick", "_attributes", "_lists", "_vectors"):
             now, then = getattr(self, kind), getattr(before, kind)
             for key in [key for key in now.keys() & then.keys() if not same(now[key].found, then[key].found)]:
+                WRITTEN[key] += 1
                 for watch in watches:
+                    if WRITTEN[key] < WRITES and watch._roots is not self._roots:
+                        continue
                     known: dict[Any, Any] = getattr(watch, kind)
                     if key in known and isinstance(now[key], Kept):
                         known[key] = updated(then[key], known[key], now[key])
@@ -217,6 +223,8 @@ class Watch:
             self._quick[id(x), attribute] = Sight(f"{name}.{attribute}", look, look())
 
 
+WRITTEN, WRITES = Counter[Any](), 3
+"""The counts of traces that have changed something, by the key of its sight. From WRITES on it is a count or a log."""
 WATCHES, WATCHING = weakref.WeakSet[Watch](), threading.Lock()
 """All that are in use, and the lock of that set."""
 PLAIN = {int, float, bool, str, bytes, type(None), complex, Value}
