@@ -1,4 +1,4 @@
-"""Why a derivative is what it is: the chain rule of one root and one leaf, with this graph's own numbers."""
+"""The reasons of a derivative: the chain rule of one root and one leaf, with this graph's own numbers."""
 
 import html
 import itertools
@@ -96,7 +96,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """Why d root / d leaf is `derivative`. Print it, or leave it at the end of a notebook cell.
+    """The reasons of d root / d leaf being `derivative`. Print it, or leave it at the end of a notebook cell.
 
     adjoints: the chain rule from the root back to the leaf, one entry for each node between. paths: the same as a sum
     over paths, or None if there are more than a thousand; path_count tells how many. verdict: how `leaf.grad`
@@ -200,7 +200,7 @@ class Explanation:
 
 
 def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> Explanation:
-    """Why the derivative of `root` by `leaf` is what it is: the chain rule of this graph, with its numbers.
+    """The reasons of the derivative of `root` by `leaf`: the chain rule of this graph, with its numbers.
 
     Makes a sweep of its own and changes no number. Shows the recursion of adjoints, each operation's role, for up to
     1,000 paths also the sum over paths with the share of each, and how `leaf.grad` compares. `leaf` may be any node.

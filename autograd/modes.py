@@ -31,10 +31,10 @@ class Unknown(Protocol):
     def stop(self, x: Any) -> Any:
         """x, through which nothing flows: `detach`, and what `no_grad` computes."""
 
-    def pull(self, seeds: Any, inputs: Any) -> list[Any]:
+    def pull(self, seeds: Any, inputs: Any, create_graph: bool) -> list[Any]:
         """A whole reverse sweep, recorded; see `sweeps.pull`."""
 
-    def push(self, tangents: Any, outputs: Any) -> list[Any]:
+    def push(self, tangents: Any, outputs: Any, create_graph: bool) -> list[Any]:
         """A whole forward sweep, recorded; see `sweeps.push`."""
 
 
@@ -167,7 +167,7 @@ def warn(text: str) -> None:
 
 
 def _frame_of_user() -> tuple[FrameType, int]:
-    """That frame, and how many frames it is away from the caller, who counts as one."""
+    """The innermost frame of the user's code, and its distance from the caller, for `stacklevel`."""
     frame, depth = sys._getframe(1), 1
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_OF_USER:
         frame, depth = frame.f_back, depth + 1

@@ -154,9 +154,9 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
 def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The reverse sweep: for each input the sum over the outputs of seed x derivative of output; None if nothing
     flows."""
-    read, watching = _reader(create_graph)
     if (answers := unknown()) is not None:
-        return answers.pull(seeds, inputs)
+        return answers.pull(seeds, inputs, create_graph)
+    read, watching = _reader(create_graph)
     active, path = active_path([root for root, _ in seeds], inputs)
     pending: dict[Node, Any] = {}
     for root, seed in seeds:
@@ -176,9 +176,9 @@ def pull(seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph
 @recording()
 def push(tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
     """The forward sweep: for each output the sum over the inputs of derivative x tangent; None if nothing flows."""
-    read, watching = _reader(create_graph)
     if (answers := unknown()) is not None:
-        return answers.push(tangents, outputs)
+        return answers.push(tangents, outputs, create_graph)
+    read, watching = _reader(create_graph)
     active, path = active_path(outputs, tangents)
     moved: dict[Node, Any] = dict(tangents)
     for node in path:
@@ -199,10 +199,9 @@ def _times(flowing: Any, partial: Any) -> Any:
 
 
 def _reader(create_graph: bool) -> tuple[Any, bool]:
-    """The reader of a node for derivatives, and whether to watch them: recorded ones are when they are recorded."""
+    """The way a node is read, and whether to look for nan here: for recorded derivatives that is done as they are
+    recorded."""
     mode = MODE.get()
-    if not create_graph:
-        check_known("gradient")
     return (lambda node: node, False) if create_graph else (data, mode is not None and mode.anomaly)
 
 

@@ -27,7 +27,7 @@ class Task(NamedTuple):
     max_value: float | None
     compile: bool
     parts: tuple[Module, ...]
-    """Of which the model is made."""
+    """The modules that the model is made of."""
     parameters: tuple[Value, ...]
     """Those that the optimizer moves."""
 
@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Examples to make steps with, which nobody else changes."""
 
     def order(self, size: int, seed: int) -> Sequence[int]:
-        """In which the examples come: the numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
+        """The order of the examples: the numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
 
     def ahead(self, step: int) -> int:
         """The number of batches to compute at a time."""

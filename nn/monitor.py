@@ -13,6 +13,7 @@ from .layers import Neuron
 from .module import Module
 from .nested import flat, is_list
 from .randomness import Draws, drawing
+from .regularizers import clip_factor
 
 SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 """Beyond these outputs next to nothing flows back."""
@@ -271,7 +272,7 @@ def _clipped(trainer: Any, gradients: list[float]) -> list[float]:
     """These gradients as the trainer would clip them."""
     limit, length = trainer.clip_grad_norm or math.inf, math.hypot(*gradients)
     most = math.inf if trainer.clip_grad_value is None else trainer.clip_grad_value
-    return [min(max(g * min(1.0, limit / (length + 1e-6)), -most), most) for g in gradients]
+    return [min(max(g * clip_factor(length, limit), -most), most) for g in gradients]
 
 
 def _collect(name: str, calls: list[list[list[Any]]], called: dict[str, None]) -> Callable[..., None]:

@@ -172,7 +172,7 @@ class Native:
         return self._latest
 
     def _rule(self, group: Mapping[str, Any]) -> Any:
-        from autograd.compiler import Rule  # likewise
+        from autograd.compiler import Rule  # which imports llvmlite, an extra
 
         optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}
         names, numbers = list[str](), list[float]()

@@ -18,10 +18,15 @@ def clip_grad_norm_(parameters: Iterable[Value], max_norm: float) -> float:
     """
     parameters = list(parameters)
     length = math.hypot(*[p.grad for p in parameters])
-    factor = max_norm / (length + 1e-6)
+    factor = clip_factor(length, max_norm)
     for p in parameters if factor < 1.0 else ():
         p.grad *= factor
     return length
+
+
+def clip_factor(length: float, max_norm: float) -> float:
+    """The factor by which clipping shortens a gradient of this length, at most 1."""
+    return min(1.0, max_norm / (length + 1e-6))
 
 
 def clip_grad_value_(parameters: Iterable[Value], clip_value: float) -> None:

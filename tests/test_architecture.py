@@ -158,8 +158,8 @@ def test_a_part_stays_within_its_budget(part, capsys):
 
 def test_the_pages_agree_on_rooms_and_budgets():
     contributing = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
-    for budget in BUDGETS.values():
-        assert f"| {budget:,}" in contributing
+    for part, budget in BUDGETS.items():
+        assert re.search(rf"{part.rpartition(', ')[2]}.*\| {budget:,}\b", contributing)
     spine = [room.partition(".")[2] for room in SPINE]
     for page in (contributing, (ROOT / "README.md").read_text()):
         listed = ", ".join(f"`{room}`" for room in spine)
@@ -170,7 +170,9 @@ def test_the_pages_agree_on_rooms_and_budgets():
             assert f"{room.rpartition('.')[2]}.py`" in stages or f"`{room.rpartition('.')[2]}/`" in stages, room
 
 
-FOR_TRACES = re.compile(r"\b(unknown|Unknown|check_known|answers|Switch)\b|known only when|what is compiled")
+FOR_TRACES = re.compile(
+    r"\b(unknown|Unknown|check_known|answers|symbolic|traced?|compil\w+)\b|(cannot|can) be read|known only when"
+)
 
 
 def test_the_spine_speaks_of_derivatives():
@@ -186,7 +188,7 @@ def test_the_spine_speaks_of_derivatives():
                 inside |= {*range(node.lineno, node.end_lineno + 1)}
         count += sum(i in inside or bool(FOR_TRACES.search(line)) for i, line in enumerate(lines, 1) if line.strip())
         assert not (path.name == "ops.py" and FOR_TRACES.search("".join(lines[20:60])))
-    assert 30 < count <= 70
+    assert count <= 70
 
 
 def depth(node, level=0):
@@ -208,13 +210,18 @@ def test_sweeps_are_not_nested_deeply():
 
 def test_a_late_import_has_its_reason_beside_it():
     for path in files():
-        lines = path.read_text().splitlines()
-        for function in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        assert "import_module" not in text, path
+        lines = text.splitlines()
+        for function in ast.walk(ast.parse(text)):
             for node in ast.walk(function) if isinstance(function, ast.FunctionDef) else ():
-                if isinstance(node, ast.ImportFrom) and (
-                    node.level or node.module.partition(".")[0] in ("autograd", "nn")
-                ):
-                    assert "#" in lines[node.lineno - 1], f"{path}:{node.lineno}"
+                if isinstance(node, ast.Import):
+                    own = any(alias.name.partition(".")[0] in PACKAGES for alias in node.names)
+                else:
+                    own = isinstance(node, ast.ImportFrom) and (node.level or node.module.partition(".")[0] in PACKAGES)
+                if own:
+                    reason = lines[node.lineno - 1].rpartition("#")[2].split()
+                    assert len(reason) >= 3, f"{path}:{node.lineno}"
 
 
 # Words
@@ -255,8 +262,9 @@ def test_a_public_function_that_raises_says_so(path):
 def test_a_docstring_begins_with_a_noun(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            first = node.value.value.split()[0]
-            clause = first in ("What", "Whatever", "Which", "Who", "Where", "When", "How") or first == "So"
+            clause = re.match(
+                r"(What(ever)?|Which|Who(se)?|Where|When|How|Why|So|(By|In|Of|On) which)\b", node.value.value
+            )
             assert not clause, f"{path}:{node.lineno}: {node.value.value[:60]}"
 
 

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return Rule
     if name == "Training":
-        from .training.session import Training  # likewise
+        from .training.session import Training  # which imports llvmlite, an extra
 
         return Training
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

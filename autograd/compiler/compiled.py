@@ -2,7 +2,6 @@
 
 import copy
 import functools
-import importlib
 import math
 import warnings
 from array import array
@@ -137,7 +136,7 @@ class Compiled:
     @property
     def program(self) -> Text:
         """The program of the latest call, as it was traced and after each pass."""
-        stages = zip(("traced", *[step.__name__ for step in PASSES]), self._shown.stages(PASSES), strict=True)
+        stages = zip(("traced", *[step.__name__ for step in PASSES]), self._shown.programs(PASSES), strict=True)
         return Text("\n\n".join(f"# {name}\n{program}" for name, program in stages))
 
     @property
@@ -254,7 +253,7 @@ def compile(f: Callable[..., Any], params: Iterable[Value] | None = None) -> Com
     True
     """
     try:
-        importlib.import_module(".runtime.plan", __package__)
+        from .runtime.plan import Plan  # noqa: F401  # llvmlite is an extra: is it there?
     except ImportError:
         warnings.warn(
             "llvmlite is missing, so what is compiled runs in Python: pip install 'scalar-autograd[compile]'",

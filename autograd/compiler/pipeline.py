@@ -1,8 +1,8 @@
-"""The pipeline: from a function to kernels, a line for each stage."""
+"""The pipeline, a line for each stage: from a function to kernels, and from kernels to native code."""
 
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .. import ops
 from ..graph import Node
@@ -11,12 +11,31 @@ from ..sweeps import pull
 from ..value import Value
 from .ir.passes import QUICK, run
 from .ir.program import Program, program_of
-from .runtime.batches import Limit
+from .runtime.batches import Argument, Limit
 from .schedule.kernels import Kernels
 from .schedule.rolling import roll
 from .tracing.trace import Doubt, Structure, Trace, entries, flat, parameters_of, shaped, skeleton, trace
 from .tracing.unknown import surfaces, symbolic
 from .tracing.watch import Watch
+
+
+class Runner(Protocol):
+    """Runs a program natively: `Plan` as a table of kernels, `Pointwise` as one function."""
+
+    capacity: int
+    """The most examples at a time."""
+
+    def each_output(
+        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+    ) -> None: ...
+
+    def code(self) -> list[str]: ...
+
+
+class SumRunner(Runner, Protocol):
+    """One that adds up over the examples."""
+
+    def totals_over(self, arguments: Sequence[Argument], shared: Sequence[float], examples: int) -> list[float]: ...
 
 
 class Prepared(NamedTuple):
@@ -58,22 +77,41 @@ def prepare(
 
     Raises TypeError where f reads a number, or returns what is no number.
     """
-    watch = Watch(reads)
-    recorded, skipped = _recorded(f, structures, purpose, params, doubt)
-    watch = Watch(reads).since(watch, recorded.assumed)
-    outputs = entries(recorded.result) if purpose == "gradients" else flat(recorded.result)
+    before = Watch(reads)
+    recorded, outputs, skipped = _recorded(f, structures, purpose, params, doubt)
+    watch = Watch(reads).since(before, recorded.assumed)
     program, leaves = program_of(outputs, recorded.inputs, params)
-    shorter = run(program, QUICK)[-1]
-    kernels = roll(shorter, [purpose == "training"] * len(outputs))
-    columns, shape = [len(entries(structure)) for structure in structures], skeleton(recorded.result)
-    limits = _limits(program, recorded)
+    kernels = roll(shortened(program), [purpose == "training"] * len(outputs))
+    columns = [len(entries(structure)) for structure in structures]
+    shape, limits = skeleton(recorded.result), _limits(program, recorded)
     return Prepared(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
+
+
+def shortened(program: Program) -> Program:
+    """The program after all passes."""
+    return run(program, QUICK)[-1]
+
+
+def native(prepared: Prepared, program: Callable[[], Program], purpose: str, examples: int) -> Runner | None:
+    """The kernels, or a small program as it is, as native code for this number of examples at a time; None without
+    llvmlite.
+    """
+    try:
+        from .runtime.machine import machine  # llvmlite is an extra
+        from .runtime.plan import Plan, Pointwise  # llvmlite is an extra
+    except ImportError:  # `compile` has said so
+        return None
+    if purpose == "training":
+        return Plan(prepared.kernels, len(prepared.kernels.outputs), examples, machine())
+    if Pointwise.fits(program()):
+        return Pointwise(program(), machine())
+    return Plan(prepared.kernels, 0, examples, machine())
 
 
 def _recorded(
     f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], doubt: Doubt
-) -> tuple[Trace, bool]:
-    """The function's graph, with that of its gradients, and whether products were left without a guard.
+) -> tuple[Trace, list[Any], bool]:
+    """The function's graph with that of its gradients, its outputs, and whether products were left without a guard.
 
     They are not, if nan would not come out as nan.
     """
@@ -100,9 +138,10 @@ def _recorded(
         doubt = None
         skipped.clear()
         found = trace(with_gradients, structures, names)
-    if not entries(found.result):
+    outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
+    if not outputs:
         raise TypeError("the function has to return numbers, or lists of them, got an empty list")
-    return found, bool(skipped)
+    return found, outputs, bool(skipped)
 
 
 def _limits(program: Program, recorded: Trace) -> dict[int, Limit]:

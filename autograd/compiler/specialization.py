@@ -6,39 +6,20 @@ import math
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from ..modes import MODE, warn
 from ..value import Value
 from .ir.interpret import interpret
-from .ir.passes import QUICK, run
+from .ir.passes import run
 from .ir.peephole import Pass
 from .ir.program import Program
-from .pipeline import prepare
+from .pipeline import Runner, SumRunner, native, prepare, shortened
 from .runtime.batches import Argument, address_of
 from .tracing.trace import CERTAIN, Doubt, Structure
 
 LARGEST_CHUNK, CACHE = 256, 2**17
 """The most examples that are computed side by side, and the most numbers of all of them together: a megabyte."""
-
-
-class Runner(Protocol):
-    """Runs a program natively: `Plan` as a table of kernels, `Pointwise` as one function."""
-
-    capacity: int
-    """The most examples at a time."""
-
-    def each_output(
-        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
-    ) -> None: ...
-
-    def code(self) -> list[str]: ...
-
-
-class SumRunner(Runner, Protocol):
-    """One that adds up over the examples."""
-
-    def totals_over(self, arguments: Sequence[Argument], shared: Sequence[float], examples: int) -> list[float]: ...
 
 
 class Cache:
@@ -52,8 +33,7 @@ class Cache:
     """The most programs of one structure, for other answers to what was assumed, such as whether a module trains."""
     MOST = 512
     ADVISED, LIMIT = 10, 100
-    """After so many programs of one structure comes advice, and after so many that ran but once, one after the other,
-    an error."""
+    """The programs of one structure before a warning, and those in a row that ran only once before an error."""
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
@@ -65,8 +45,8 @@ class Cache:
         return itertools.chain.from_iterable(self.kept.values())
 
     def get(self, arguments: Sequence[Argument], purpose: str, doubt: Doubt = CERTAIN) -> "Specialization":
-        """TypeError where f reads a number, RuntimeError if what it reads besides is ever another, and within
-        `detect_anomaly`."""
+        """Raises TypeError where f reads a number, and RuntimeError if what f reads besides changes at each call, or
+        within `detect_anomaly`."""
         if (mode := MODE.get()) is not None and mode.anomaly:
             raise RuntimeError(
                 "detect_anomaly watches what Python computes, and this is compiled; call the function itself, or train "
@@ -103,8 +83,8 @@ class Cache:
 class Specialization:
     """A function for one structure of its arguments: its kernels, and native code to run them when it is asked for.
 
-    doubt: which of the numbers may be inf or nan. Whatever may be is kept apart from what must not flow; what overflows
-    without a doubt is told by nan among the results, if `lowered.skipped`, and has to be run again in full doubt.
+    doubt: the numbers that may be inf or nan. Products with these are guarded. If another number overflows, the result
+    is nan; if `prepared.skipped`, the batch has to be run again with every product guarded.
     """
 
     def __init__(
@@ -121,9 +101,9 @@ class Specialization:
     @functools.cached_property
     def program(self) -> Program:
         """After the passes. Native code needs it no longer."""
-        return run(self.stages()[0], QUICK)[-1]
+        return shortened(self.programs()[0])
 
-    def stages(self, passes: Sequence[Pass] = ()) -> list[Program]:
+    def programs(self, passes: Sequence[Pass] = ()) -> list[Program]:
         """The program as it was traced, and after each pass."""
         assert self.prepared.program is not None, "training keeps no programs to be shown"
         return run(self.prepared.program, passes)
@@ -140,16 +120,7 @@ class Specialization:
         """A runner for this number of examples; None without llvmlite."""
         examples = min(examples, self.most())
         if self.plan is None or self.plan.capacity < examples:
-            try:
-                from .runtime.machine import machine  # llvmlite is an extra
-                from .runtime.plan import Plan, Pointwise  # likewise
-            except ImportError:  # `compile` has said so
-                return None
-            totals = len(self.prepared.kernels.outputs) if self.total else 0
-            if not self.total and Pointwise.fits(self.program):
-                self.plan = Pointwise(self.program, machine())
-            else:
-                self.plan = Plan(self.prepared.kernels, totals, examples, machine())
+            self.plan = native(self.prepared, lambda: self.program, self.purpose, examples)
         return self.plan
 
     def check(self, arguments: Sequence[Argument]) -> None:

@@ -1,8 +1,7 @@
 """Kernels as LLVM code: one native function for each kind, with its counts, strides and places as arguments.
 
-A function takes a record of whole numbers, the memory, and for how many examples. All numbers lie in one memory of
-doubles; what each example has of its own lies with the examples side by side, so that one vector holds a number of
-several examples. Blocks of rows and vectors keep their sums in registers.
+The numbers of each example lie with the examples side by side, so that one vector holds a number of several examples.
+Blocks of rows and vectors keep their sums in registers.
 """
 
 import itertools
@@ -97,7 +96,8 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
 
 def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_side: bool) -> None:
     """`Total`: sums over terms and examples, added to what is there. Each outer turn is a block of rows that share
-    w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop are so."""
+    w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop lie next to each
+    other."""
     f = KernelBuilder(module, name, blocks)
     ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
     outer = [f.entry(STRIDES_OUTER + k) for k in (0, 1, 3)]

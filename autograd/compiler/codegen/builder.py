@@ -1,6 +1,6 @@
 """Native functions under construction: LLVM's instructions for loops, places and vectors.
 
-A kernel takes a record of whole numbers, the memory, and for how many examples. All numbers lie in one memory of
+A kernel takes a record of whole numbers, the memory, and the number of examples. All numbers lie in one memory of
 doubles.
 """
 

@@ -13,7 +13,7 @@ from .arithmetic import maximum, minimum
 
 
 class Vectors:
-    """Arithmetic on vectors of doubles, as a rule of the table below writes it."""
+    """The `Writer` of `arithmetic.py` for vectors of doubles."""
 
     def __init__(self, b: ir.IRBuilder, module: ir.Module, kind: ir.VectorType) -> None:
         self.b, self.module, self.kind = b, module, kind

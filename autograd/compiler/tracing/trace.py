@@ -186,7 +186,7 @@ def flat(result: Any) -> list[Any]:
 
 
 def shaped(numbers: Any, structure: Any) -> Any:
-    """The opposite: the next numbers in nested lists and dicts like those."""
+    """The next numbers, in nested lists and dicts of this structure."""
     if isinstance(structure, dict):
         return {key: shaped(numbers, x) for key, x in structure.items()}
     return [shaped(numbers, x) for x in structure] if isinstance(structure, list | tuple) else next(numbers)

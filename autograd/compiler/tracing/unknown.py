@@ -15,7 +15,7 @@ from ...floats import is_node
 from ...graph import Node, local_derivatives, operands, topological_order
 from ...modes import Switch, recording, unknown
 from ...primitives import TABLE, Primitive, nothing
-from ...sweeps import active_path
+from ...sweeps import NOTHING, active_path
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
@@ -33,9 +33,8 @@ REFUSED = {
     ),
 }
 """Things that cannot be read, each with a remedy."""
-NOTHING = -0.0
 HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
-"""Whose result need not be nan where an operand is; and operations of a user's own are not asked."""
+"""Primitives that can hide nan: an operand is nan, the result a number. Operations of a user's own count as such."""
 stopped = Primitive("detach", lambda x: x, (nothing,))
 """x, through which nothing flows."""
 Condition = Any
@@ -77,16 +76,18 @@ class Symbolic:
         with recording():
             return stopped(x)
 
-    def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node]) -> list[Any]:
+    def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], create_graph: bool) -> list[Any]:
+        if not create_graph:
+            self.refuse("gradient")
         roots = [root for root, _ in seeds]
         active, path = active_path(roots, inputs)
-        with recording():
-            return _Flow(roots, active, self).pull(seeds, inputs, path)
+        return _Flow(roots, active, self).pull(seeds, inputs, path)
 
-    def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node]) -> list[Any]:
+    def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
+        if not create_graph:
+            self.refuse("gradient")
         active, path = active_path(outputs, tangents)
-        with recording():
-            return _Flow(outputs, active, self).push(tangents, outputs, path)
+        return _Flow(outputs, active, self).push(tangents, outputs, path)
 
 
 def symbolic(
@@ -122,8 +123,8 @@ def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
             assert node.primitive is not None
             power = node.primitive is ops.pow and type(xs[1]) is float and xs[1] != 0.0
             choice = node.primitive is ops.where and xs[0] not in tainted
-            unknown = node.primitive.module != TABLE and node.primitive is not stopped
-            if unknown or (node.primitive in HIDING and not power and not choice):
+            foreign = node.primitive.module != TABLE and node.primitive is not stopped
+            if foreign or (node.primitive in HIDING and not power and not choice):
                 return False
             tainted.add(node)
     return True

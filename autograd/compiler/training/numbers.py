@@ -53,7 +53,7 @@ class Numbers:
 
     @property
     def factor(self) -> float:
-        """By which clipping shortens them."""
+        """The factor by which clipping shortened the gradient."""
         return self.memory[self.limit + 1]
 
     def function(self, name: str, **options: bool) -> int:

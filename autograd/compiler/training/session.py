@@ -32,7 +32,7 @@ class Data(NamedTuple):
     """The positions of numbers that may be inf or nan, for each part."""
     special: list[Specialization]
     where: list[tuple[int, int]] | None
-    """Of which part each is, and its row there; None if there is one part."""
+    """For each example its part and its row there; None for one part."""
 
 
 class Training:
