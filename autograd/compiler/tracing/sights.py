@@ -41,9 +41,13 @@ def kept(name: str, container: Any) -> Kept:
     return Kept(name, container, found, [*map(id, found)], comparable)
 
 
-def _is_compared_by_identity(x: Any) -> bool:
+def _is_compared_by_identity(x: Any, depth: int = 4) -> bool:
+    """Whether `==` is true of x and another object only if all that is in them is the same."""
+    if type(x) in ROWS:
+        inner = {*map(type, x)} - {Value}
+        return not inner or (depth > 0 and all(_is_compared_by_identity(y, depth - 1) for y in x))
     method: Any = type(x).__eq__
-    return method is object.__eq__ or type(x) is Value or (type(x) in ROWS and {*map(type, x)} == {Value})
+    return method is object.__eq__ or type(x) is Value
 
 
 def entries(x: Any) -> list[Any]:
