@@ -27,21 +27,6 @@ div = Primitive(
     "div", floats.div, (lambda a, b, y: div(1.0, b), lambda a, b, y: -div(y, b)), symbol="/",
     domain=(any_number, positive),
 )  # fmt: skip
-pow = Primitive(
-    "pow", floats.pow,
-    (lambda a, b, y: _slope_of_power(b, b * pow(a, b - 1.0)),
-     lambda a, b, y: choose(equal(a, 0.0) * greater_equal(b, 0.0), None, y * log(a))),
-    symbol="**", domain=(positive, any_number),
-)  # fmt: skip
-
-
-def _slope_of_power(b: Any, slope: Any) -> Any:
-    """At exponent 0 nothing flows to the base; but where the exponent is a node, the slope still varies with it."""
-    if is_node(b):
-        return choose(b, slope, choose(equal(slope, slope), slope + 0.0))  # 0.0 is what -0.0 becomes
-    return choose(b, slope)
-
-
 mod = Primitive(
     "mod", floats.mod, (lambda a, b, y: 1.0, lambda a, b, y: -floordiv(a, b)), symbol="%",
     domain=((0.5, 2.9), (3.0, 5.0)),
@@ -71,6 +56,21 @@ log = Primitive(
 log1p = Primitive(
     "log1p", floats.log1p, (lambda x, y: div(1.0, 1.0 + x),), ((-0.9, 3.0),), doc="log(1 + x), exact for small x."
 )
+
+
+def _slope_of_power(b: Any, slope: Any) -> Any:
+    """At exponent 0 nothing flows to the base; but where the exponent is a node, the slope still varies with it."""
+    if is_node(b):
+        return choose(b, slope, choose(equal(slope, slope), slope + 0.0))  # 0.0 is what -0.0 becomes
+    return choose(b, slope)
+
+
+pow = Primitive(
+    "pow", floats.pow,
+    (lambda a, b, y: _slope_of_power(b, b * pow(a, b - 1.0)),
+     lambda a, b, y: choose(equal(a, 0.0) * greater_equal(b, 0.0), None, y * log(a))),
+    symbol="**", domain=(positive, any_number),
+)  # fmt: skip
 
 # Trigonometry
 
@@ -131,6 +131,14 @@ erf = Primitive("erf", math.erf, (lambda x, y: 2 / math.sqrt(math.pi) * exp(-(x 
 
 # Choosing: nothing flows to what was not chosen
 
+
+def choose(condition: Any, a: Any, b: Any = None) -> Any:
+    """One of two partials; None: nothing flows. Unlike `where` it multiplies nothing with zero."""
+    if type(condition) is not float and (answers := unknown()) is not None:
+        return answers.choose(condition, a, b)
+    return a if condition else b
+
+
 greater = Primitive(
     "greater", lambda a, b: 1.0 if a > b else 0.0, (nothing, nothing), symbol=">",
     doc="1.0 where a > b, else 0.0; no derivative.",
@@ -167,13 +175,6 @@ clamp = Primitive(
     (any_number, (-2.0, -1.0), (1.0, 2.0)), parameters={"min": -math.inf, "max": math.inf},
     doc="x held between min and max; both ends still pass the gradient.",
 )  # fmt: skip
-
-
-def choose(condition: Any, a: Any, b: Any = None) -> Any:
-    """One of two partials; None: nothing flows. Unlike `where` it multiplies nothing with zero."""
-    if type(condition) is not float and (answers := unknown()) is not None:
-        return answers.choose(condition, a, b)
-    return a if condition else b
 
 
 # Vectors: an operand that is a tuple of numbers; its partial is the sequence of the derivatives by each of them

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from autograd import Value, equal
-from autograd.extend import is_symbolic, listed
+from autograd.compiler import is_symbolic, listed
 
 from .nested import is_list, shape
 from .randomness import Rng, as_rng

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autograd import Value, dot, gather, linear, where
-from autograd.extend import assume, is_symbolic, name_index
+from autograd.compiler import assume, is_symbolic, name_index
 
 from .activations import Activation, activation_function
 from .module import Module

@@ -25,7 +25,7 @@ from autograd import (
     sum,
     where,
 )
-from autograd.extend import is_symbolic, name_index
+from autograd.compiler import is_symbolic, name_index
 
 from .nested import flat, is_list, nested, shape
 

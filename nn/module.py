@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 from autograd import Value
-from autograd.extend import Note, Watched, as_float, assign, assume
+from autograd.compiler import Watched, assume
+from autograd.extend import Note, as_float, assign
 
 from .nested import flat
 from .randomness import draws

@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autograd import Value, compile, dot, gradients
 from autograd.extend import warn
@@ -15,6 +15,9 @@ from autograd.extend import warn
 from .eager import Eager, Engine, Steps, Task, recorded
 from .optim import Optimizer, Sophia
 from .randomness import Draws, drawing
+
+if TYPE_CHECKING:
+    from autograd.compiler import Rule
 
 STRETCH = 0.05
 """The seconds of steps that are made at a time, in which Ctrl-C waits."""
@@ -41,7 +44,8 @@ class Native:
             )
         self.optimizer, self._loaded, self._ahead = optimizer, False, 1
         self._state: Any = None  # of the optimizer, when it was loaded
-        self._values, self._latest = list[Any](), list[Any]()
+        self._values = list[Any]()
+        self._latest: list[Rule] = []
         self._sizes, self._groups = list[int](), list[int]()
 
         def of_example(x: Any, y: Any) -> Any:
@@ -51,7 +55,6 @@ class Native:
 
         limits = {"max_norm": max_norm, "max_value": max_value}
         self._training = Training(of_example, optimizer.parameters, penalty, **limits, reads=(model, loss))
-        self._curvature: Any = None
         if isinstance(optimizer, Sophia):
             parameters, self._signs = optimizer.parameters, [Value(1.0) for _ in optimizer.parameters]
 
@@ -102,7 +105,7 @@ class Native:
             return Steps(log[::3], log[2::3])
         return Steps(log[:-3:3], log[2:-3:3], (log[-2], log[-1]))
 
-    def _prepared(self, data: Any, order: Sequence[int], step: int) -> list[Any]:
+    def _prepared(self, data: Any, order: Sequence[int], step: int) -> "list[Rule]":
         """Loads what steps need, and returns the rules."""
         if not self._loaded:
             self._load()
@@ -161,7 +164,7 @@ class Native:
                 self._groups.append(i)
         return counts
 
-    def _rules(self) -> list[Any]:
+    def _rules(self) -> "list[Rule]":
         """A rule for each of those counts."""
         values = [[x for name, x in group.items() if name != "params"] for group in self.optimizer.param_groups]
         if values == self._values and self._latest:
@@ -171,7 +174,7 @@ class Native:
         self._latest = [rule._replace(size=n) for rule, n in zip(rules, self._sizes, strict=True)]
         return self._latest
 
-    def _rule(self, group: Mapping[str, Any]) -> Any:
+    def _rule(self, group: Mapping[str, Any]) -> "Rule":
         from autograd.compiler import Rule  # which imports llvmlite, an extra
 
         optimizer, options = self.optimizer, {name: group[name] for name in self.optimizer.defaults}

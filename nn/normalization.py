@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from autograd import Value, dot, mean
-from autograd.extend import assume, is_symbolic
+from autograd.compiler import assume, is_symbolic
 
 from .layers import check_sizes, wrong_input
 from .module import Module

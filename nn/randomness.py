@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from autograd.extend import ask, is_symbolic
+from autograd.compiler import ask, is_symbolic
 
 Rng = random.Random | int | None
 MASK = 2**64 - 1

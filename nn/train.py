@@ -10,7 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from autograd import mean, no_grad
-from autograd.extend import Shortened, paused_collector
+from autograd.compiler import Shortened
+from autograd.extend import paused_collector
 
 from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of
 from .data import as_lists, paired

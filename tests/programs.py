@@ -17,7 +17,7 @@ from support import BUILTIN, identical
 
 import autograd
 from autograd import Value, compile, grad, gradients, hessian, jvp
-from autograd.compiler.codegen import straightline as straight
+from autograd.compiler.codegen import straightline
 from autograd.compiler.runtime import memory
 from autograd.compiler.tracing.trace import flat
 
@@ -354,8 +354,8 @@ def forms(program):
 
 def disagreement(program):
     """Where compiled and eager results differ: text, or None."""
-    usual = straight.LARGEST_STRAIGHT
-    straight.LARGEST_STRAIGHT = 0 if program.kernels else usual
+    usual = straightline.LARGEST
+    straightline.LARGEST = 0 if program.kernels else usual
     try:
         for name, f, params, eager in forms(program):
             eager, compiled = Remembered(eager, program.examples, name != "values"), compile(f, params)
@@ -371,7 +371,7 @@ def disagreement(program):
     except Exception as error:
         return f"{name}, {type(error).__name__}: {error}\n{program}"
     finally:
-        straight.LARGEST_STRAIGHT = usual
+        straightline.LARGEST = usual
     return None
 
 

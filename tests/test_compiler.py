@@ -15,7 +15,7 @@ from test_nn_losses import CASES
 import autograd
 import nn
 from autograd import Value, compile, dot, gather, grad, gradients, hessian, primitive, relu, tanh, where
-from autograd.compiler.codegen import straightline as straight
+from autograd.compiler.codegen import straightline
 from autograd.compiler.codegen.arithmetic import SCALARS
 from autograd.compiler.ir.interpret import interpret, with_bounds
 from autograd.compiler.ir.passes import PASSES, QUICK, run
@@ -57,13 +57,13 @@ def held_against_each_other(f, columns):
             assert close(b, c, bound) or (b == c == 0.0), (xs, b, c, bound)
 
 
-WAYS = {"straight": straight.LARGEST_STRAIGHT, "kernels": 0}
+WAYS = {"straight": straightline.LARGEST, "kernels": 0}
 """Small functions run straight; here they are made to run as kernels too."""
 
 
 @pytest.fixture(params=WAYS)
 def way(request, monkeypatch):
-    monkeypatch.setattr(straight, "LARGEST_STRAIGHT", WAYS[request.param])
+    monkeypatch.setattr(straightline, "LARGEST", WAYS[request.param])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # one way each

@@ -12,7 +12,7 @@ import pytest
 import autograd
 import nn
 from autograd import Value, compile, dot, gradients, tanh
-from autograd.extend import ask, assume
+from autograd.compiler import ask, assume
 
 pytest.importorskip("llvmlite")
 

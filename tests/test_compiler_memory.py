@@ -13,7 +13,7 @@ from autograd import Value, compile, dot, gather, gradients, tanh
 
 pytest.importorskip("llvmlite")
 from autograd.compiler.runtime import machine, plan
-from autograd.compiler.schedule import loops as nests
+from autograd.compiler.schedule import loops
 from autograd.compiler.specialization import Specialization
 from autograd.compiler.training import rules
 
@@ -99,7 +99,7 @@ def test_windows_of_one_example(rows, stride):
 @pytest.mark.parametrize("wrong", ["start", "stride", "count"])
 def test_a_call_that_would_leave_its_memory_is_refused(monkeypatch, examples, wrong):
     def broken(rows):
-        for nest in nests.nests(rows):
+        for nest in loops.nests(rows):
             if wrong == "start":
                 yield nest._replace(start=tuple([x + 10_000 for x in nest.start]))
             elif wrong == "stride":

@@ -9,7 +9,7 @@ from reference_nn import TORCH, all_same, assign, numbers
 
 import nn
 from autograd import Value, dot, gradcheck, gradients, jacobian, no_grad
-from autograd.extend import symbolic
+from autograd.compiler import symbolic
 from nn import (
     MLP,
     RNN,

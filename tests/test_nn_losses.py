@@ -8,7 +8,7 @@ from support import same
 
 import nn
 from autograd import Value, gradcheck, log_softmax, softmax
-from autograd.extend import symbolic
+from autograd.compiler import symbolic
 from nn import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

@@ -431,18 +431,18 @@ def test_ctrl_c_at_any_moment_ends_fit(compiled):
 def test_ctrl_c_while_compiling_ends_fit(monkeypatch):
     X, Y = task()
     (_, t) = both(SGD)
-    from autograd.compiler import pipeline as made
+    from autograd.compiler import pipeline
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
         return roll(*args)
 
-    roll = made.roll
-    monkeypatch.setattr(made, "roll", interrupted)
+    roll = pipeline.roll
+    monkeypatch.setattr(pipeline, "roll", interrupted)
     history = t.fit(X, Y, epochs=3, progress=False)
     assert history.interrupted
     assert t.steps == 0
-    monkeypatch.setattr(made, "roll", roll)
+    monkeypatch.setattr(pipeline, "roll", roll)
     assert not t.fit(X, Y, epochs=3, progress=False).interrupted
 
 

@@ -366,13 +366,13 @@ def test_without_llvmlite_it_trains_eagerly_and_says_so(monkeypatch):
 @pytest.mark.parametrize("features", ["", "+avx", "+avx,+avx2,+fma"])
 def test_machines_with_fewer_features(features, monkeypatch):
     from autograd.compiler.runtime import machine
-    from autograd.compiler.training import session as training
+    from autograd.compiler.training import session
 
     if not set(features.split(",")) <= {"", *machine.machine().features.split(",")}:
         pytest.skip(f"this machine has not {features}")
     restricted = machine.Machine(features)
     monkeypatch.setattr(machine, "machine", lambda: restricted)
-    monkeypatch.setattr(training, "machine", lambda: restricted)
+    monkeypatch.setattr(session, "machine", lambda: restricted)
     for batch_size in (1, 7):
         same(
             *fitted(

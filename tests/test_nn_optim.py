@@ -12,7 +12,7 @@ from support import same
 
 import nn
 from autograd import Value, mean, tanh
-from autograd.extend import symbolic
+from autograd.compiler import symbolic
 from nn import (
     MLP,
     SGD,

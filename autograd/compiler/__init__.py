@@ -1,17 +1,35 @@
 """The compiler: a scalar function is traced once, and runs natively. The third door, for `nn`.
 
-`Training` and `Rule` need llvmlite, and are imported when they are asked for.
+`compile` and what it returns; `symbolic`, and the questions that code asks while it is traced. `Training` and `Rule`
+need llvmlite, and are imported when they are asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from .compiled import Compiled, compile
+from .runtime.batches import listed
+from .tracing.trace import Shortened, ask, assume, name_index
+from .tracing.unknown import is_symbolic, symbolic
+from .tracing.watch import Watched
 
 if TYPE_CHECKING:
     from .training.rules import Rule
     from .training.session import Training
 
-__all__ = ["Compiled", "Rule", "Training", "compile"]
+__all__ = [
+    "Compiled",
+    "Rule",
+    "Shortened",
+    "Training",
+    "Watched",
+    "ask",
+    "assume",
+    "compile",
+    "is_symbolic",
+    "listed",
+    "name_index",
+    "symbolic",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from ..schedule.kernels import OPERANDS
+from .vectors import declared
 
 F64, I64, POINTER, VOID = ir.DoubleType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
 KERNEL = ir.FunctionType(VOID, [POINTER, POINTER, I64])
@@ -166,14 +167,14 @@ class KernelBuilder(Loops):
     def store_some(self, x: ir.Value, place: ir.Value, mask: ir.Value) -> None:
         name = f"llvm.masked.store.v{self.blocks.lanes}f64.p0"
         kind = ir.FunctionType(VOID, [self.vector, POINTER, ir.IntType(32), mask.type])
-        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        function = declared(self.module, name, kind)
         self.b.call(function, [x, self.at(place), ir.Constant(ir.IntType(32), 8), mask])
 
     def load_some(self, place: ir.Value, mask: ir.Value) -> ir.Value:
         """Zeros in the other lanes."""
         name = f"llvm.masked.load.v{self.blocks.lanes}f64.p0"
         kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), mask.type, self.vector])
-        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        function = declared(self.module, name, kind)
         nothing = ir.Constant(self.vector, [0.0] * self.blocks.lanes)
         return self.b.call(function, [self.at(place), ir.Constant(ir.IntType(32), 8), mask, nothing])
 
@@ -203,14 +204,13 @@ def intrinsic(module: ir.Module, name: str, kind: ir.Type, arity: int) -> ir.Fun
     """LLVM's function of that name on numbers or vectors."""
     suffix = f"v{kind.count}f64" if isinstance(kind, ir.VectorType) else "f64"
     full = f"llvm.{name}.{suffix}"
-    found = module.globals.get(full)
-    return found or ir.Function(module, ir.FunctionType(kind, [kind] * arity), full)
+    return declared(module, full, ir.FunctionType(kind, [kind] * arity))
 
 
 def reduced(f: KernelBuilder, x: ir.Value) -> ir.Value:
     """The sum of a vector's numbers."""
     name = f"llvm.vector.reduce.fadd.v{x.type.count}f64"
-    reduce = f.module.globals.get(name) or ir.Function(f.module, ir.FunctionType(F64, [F64, x.type]), name)
+    reduce = declared(f.module, name, ir.FunctionType(F64, [F64, x.type]))
     return f.b.call(reduce, [ir.Constant(F64, -0.0), x], fastmath=("reassoc",))
 
 

@@ -73,7 +73,7 @@ RESERVED = {
 """Names that C, its library or the file itself have already."""
 
 
-def to_c(rolled: Kernels, name: str, inputs: int, totals: int) -> str:
+def to_c(kernels: Kernels, name: str, inputs: int, totals: int) -> str:
     """A C file with one function, of that name made fit for C.
 
     totals: how many outputs are sums over the examples; 0 if each example has outputs of its own.
@@ -81,16 +81,16 @@ def to_c(rolled: Kernels, name: str, inputs: int, totals: int) -> str:
     function = re.sub(r"\W", "_", name) or "f"
     if function[0].isdigit() or function in RESERVED or function.endswith("_"):  # the file's own have a _ at the end
         function = f"f_{function}"
-    writer = _KernelText(rolled)
-    once = [line for kernel in rolled.once for line in writer.kernel(kernel)]
-    each = [line for kernel in rolled.each for line in writer.kernel(kernel)]
+    writer = _KernelText(kernels)
+    once = [line for kernel in kernels.once for line in writer.kernel(kernel)]
+    each = [line for kernel in kernels.each for line in writer.kernel(kernel)]
     used = sorted(writer.used, key=lambda primitive: primitive.name)
-    outputs = len(rolled.outputs)
-    constants = ", ".join(map(literal, rolled.constants))
+    outputs = len(kernels.outputs)
+    constants = ", ".join(map(literal, kernels.constants))
     lines = [
-        f"/* {name}: {inputs} inputs of each example, {rolled.shared_inputs} numbers that all examples share.",
+        f"/* {name}: {inputs} inputs of each example, {kernels.shared_inputs} numbers that all examples share.",
         "",
-        *[f"     {line}" for line in describe(rolled)],
+        *[f"     {line}" for line in describe(kernels)],
         "*/",
         "#include <math.h>",
         "#include <stddef.h>",
@@ -100,18 +100,18 @@ def to_c(rolled: Kernels, name: str, inputs: int, totals: int) -> str:
         "",
         f"static const double constants[] = {{{constants}}};",
         "/* What all examples share: what comes in, constants, and what is computed of them. */",
-        f"static double shared[{max(rolled.shared, 1)}];",
+        f"static double shared[{max(kernels.shared, 1)}];",
         "/* Of one example: its inputs, and what is computed of them. */",
-        f"static double own[{max(rolled.own, 1)}];",
+        f"static double own[{max(kernels.own, 1)}];",
         "",
         *writer.tables,
         "",
-        f"/* inputs: examples x {inputs}. given: {rolled.shared_inputs}. outputs: "
+        f"/* inputs: examples x {inputs}. given: {kernels.shared_inputs}. outputs: "
         + (f"{totals} sums over the examples. */" if totals else f"examples x {outputs}. */"),
         f"void {function}(size_t examples, const double *inputs, const double *given, double *outputs)",
         "{",
-        f"    memcpy(shared, given, {rolled.shared_inputs} * sizeof(double));",
-        f"    memcpy(shared + {rolled.shared_inputs}, constants, sizeof(constants));",
+        f"    memcpy(shared, given, {kernels.shared_inputs} * sizeof(double));",
+        f"    memcpy(shared + {kernels.shared_inputs}, constants, sizeof(constants));",
         *[f"    {line}" for line in once],
         *([f"    for (size_t i = 0; i < {totals}; i++)", "        outputs[i] = 0.0;"] if totals else []),
         "    for (size_t e = 0; e < examples; e++) {",
@@ -119,7 +119,7 @@ def to_c(rolled: Kernels, name: str, inputs: int, totals: int) -> str:
         *[f"        {line}" for line in each],
     ]  # fmt: skip
     if not totals:
-        lines += [f"        outputs[e * {outputs} + {i}] = {_at(place)};" for i, place in enumerate(rolled.outputs)]
+        lines += [f"        outputs[e * {outputs} + {i}] = {_at(place)};" for i, place in enumerate(kernels.outputs)]
     return "\n".join([*lines, "    }", "}", ""])
 
 
@@ -153,7 +153,7 @@ def _move(variable: str, stride: int) -> str:
 class _KernelText:
     """Writes kernels, and notes what they need."""
 
-    def __init__(self, rolled: Kernels) -> None:
+    def __init__(self, kernels: Kernels) -> None:
         self.used: dict[Primitive, None] = {}
         self.tables: list[str] = []
 

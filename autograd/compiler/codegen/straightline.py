@@ -7,13 +7,14 @@ from typing import Any
 from llvmlite import ir
 
 from ... import ops
-from ..ir.program import Program
+from ...primitives import Primitive
+from ..ir.program import Operands, Program
 from .arithmetic import SCALARS
 from .builder import INNER, TABLE_X, Blocks, KernelBuilder
 from .vectors import Vectors
 
-LARGEST_STRAIGHT = 300
-"""Programs of at most so many operations and terms of sums."""
+LARGEST = 300
+"""The most operations of a program, terms of sums counted."""
 
 
 def size(program: Program) -> int:
@@ -22,10 +23,10 @@ def size(program: Program) -> int:
 
 
 def fits(program: Program) -> bool:
-    return size(program) <= LARGEST_STRAIGHT and all(p in SCALARS or p is ops.dot for p, _ in program.instructions)
+    return size(program) <= LARGEST and all(p in SCALARS or p is ops.dot for p, _ in program.instructions)
 
 
-def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, strides: bool) -> None:
+def write(module: ir.Module, name: str, blocks: Blocks, program: Program, *, strides: bool) -> None:
     """The program, example by example, for so many as the record says.
 
     A table has the places of the inputs, the shared numbers and the outputs, one after the other. strides: after them
@@ -109,7 +110,7 @@ def straight(module: ir.Module, name: str, blocks: Blocks, program: Program, *, 
     f.done()
 
 
-def _computed(writer: Vectors, primitive: Any, operands: Any, value_of: Callable[[int], Any]) -> Any:
+def _computed(writer: Vectors, primitive: Primitive, operands: Operands, value_of: Callable[[int], Any]) -> Any:
     if primitive is not ops.dot:
         return SCALARS[primitive](writer, *[value_of(x) for x in operands])
     total = value_of(operands[2])

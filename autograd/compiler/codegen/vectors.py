@@ -12,6 +12,11 @@ from llvmlite import ir
 from .arithmetic import maximum, minimum
 
 
+def declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
+    """The function of that name, which another module or LLVM itself has."""
+    return module.globals.get(name) or ir.Function(module, kind, name)
+
+
 class Vectors:
     """The `Writer` of `arithmetic.py` for vectors of doubles."""
 
@@ -62,9 +67,7 @@ class Vectors:
 
     def intrinsic(self, name: str, *xs: Any) -> Any:
         full = f"llvm.{name}.v{self.kind.count}f64"
-        found = self.module.globals.get(full)
-        function = found or ir.Function(self.module, ir.FunctionType(self.kind, [self.kind] * len(xs)), full)
-        return self.b.call(function, xs)
+        return self.b.call(declared(self.module, full, ir.FunctionType(self.kind, [self.kind] * len(xs))), xs)
 
     def copysign(self, size: Any, sign: Any) -> Any:
         return self.intrinsic("copysign", size, sign)
@@ -90,8 +93,7 @@ class Vectors:
         if name in ("sqrt", "fabs", "floor", "ceil", "trunc", "rint", "copysign"):
             return self.intrinsic(name, *xs)
         double = ir.DoubleType()
-        found = self.module.globals.get(name)
-        function = found or ir.Function(self.module, ir.FunctionType(double, [double] * len(xs)), name)
+        function = declared(self.module, name, ir.FunctionType(double, [double] * len(xs)))
         result = ir.Constant(self.kind, ir.Undefined)
         for i in range(self.kind.count):
             lane = ir.Constant(ir.IntType(32), i)

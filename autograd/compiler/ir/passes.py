@@ -45,16 +45,19 @@ def prune(program: Program) -> Program:
     needed = [False] * (total + len(program.constants))
     for y in program.outputs:
         needed[y] = True
-    done = set[int]()
+
+    def need(vector: tuple[int, ...]) -> None:
+        for y in vector:
+            needed[y] = True
+
+    need_once = by_identity(need)
     for slot in range(total - 1, first - 1, -1):
         if needed[slot]:
             for x in program.instructions[slot - first].operands:
-                if type(x) is not tuple:
+                if type(x) is tuple:
+                    need_once(x)
+                else:
                     needed[x] = True
-                elif id(x) not in done:
-                    done.add(id(x))
-                    for y in x:
-                        needed[y] = True
     work = Rewriter(program)
     for slot, (primitive, operands) in enumerate(program.instructions, first):
         work.take(work.new.append(primitive, work.moved(operands)) if needed[slot] else -1)

@@ -7,15 +7,13 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..codegen import batch as emit
-from ..codegen import single as rows
-from ..codegen import straightline as straight
+from ..codegen import batch, single, straightline
 from ..codegen.builder import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from ..ir.program import Program
 from ..schedule.kernels import EACH, Dot, Gather, Kernel, Kernels, Map, Total
 from ..schedule.loops import Nest, nests, stride
 from . import memory
-from .batches import address_of
+from .batches import Argument, address_of
 from .machine import Machine
 from .memory import Extent, Span
 
@@ -75,8 +73,8 @@ class Plan:
     def _run(self, records: "array[int]", examples: int) -> None:
         self.machine.run(records.buffer_info()[0], len(records) // SIZE, self.address, examples)
 
-    def _records(self, kernels: Sequence[Kernel], single: bool) -> "array[int]":
-        calls, found = self._single if single else self._calls, array("q")
+    def _records(self, kernels: Sequence[Kernel], once: bool) -> "array[int]":
+        calls, found = self._single if once else self._calls, array("q")
         for kernel in kernels:
             for record in calls(kernel):
                 found.extend(record)
@@ -104,21 +102,21 @@ class Plan:
             found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
         records = []
         for piece in nests(found):
-            steps = rows.steps_of(piece)
-            side_by_side = piece.counts[1] > 1 and steps[-1] == rows.NEXT
+            steps = single.steps_of(piece)
+            side_by_side = piece.counts[1] > 1 and steps[-1] == single.NEXT
             blocks = self.machine.blocks if side_by_side else SCALAR
             if isinstance(kernel, Map):
                 key: Any = "map of rows", kernel.expression, steps, blocks
-                address = self._function(key, rows.mapped, blocks, kernel.expression, steps)
+                address = self._function(key, single.mapped, blocks, kernel.expression, steps)
                 records.append(self._record(kernel, address, piece))
                 continue
             lines = [list(offsets) == list(range(len(offsets))) for offsets in (kernel.ws, kernel.xs)]
-            if rows.OTHER in steps[:2] and all(lines) and len(kernel.ws) >= self.machine.blocks.lanes:
-                blocks, same_x = self.machine.blocks, steps[1] == rows.STAYS
+            if single.OTHER in steps[:2] and all(lines) and len(kernel.ws) >= self.machine.blocks.lanes:
+                blocks, same_x = self.machine.blocks, steps[1] == single.STAYS
                 key = "dot of neighbours", same_x, blocks
-                address = self._function(key, rows.dot_of_neighbours, blocks, same_x=same_x)
+                address = self._function(key, single.dot_of_neighbours, blocks, same_x=same_x)
             else:
-                address = self._function(("dot of rows", steps, blocks), rows.dot, blocks, steps)
+                address = self._function(("dot of rows", steps, blocks), single.dot, blocks, steps)
             ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
             records.append(self._record(kernel, address, piece, ws, xs))
         return records
@@ -126,7 +124,7 @@ class Plan:
     def _gathers(self, kernel: Gather, blocks: Blocks) -> list[list[int]]:
         found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
         own = {"own_index": found[0][0] >= EACH, "own_x": found[0][1] >= EACH}
-        address = self._function(("gather", *own.values(), blocks), emit.gather, blocks, **own)
+        address = self._function(("gather", *own.values(), blocks), batch.gather, blocks, **own)
         xs = self._table(kernel.xs, found[0][1])
         return [self._record(kernel, address, piece, None, xs) for piece in nests(found)]
 
@@ -141,7 +139,7 @@ class Plan:
         own = tuple([place >= EACH for place in found[0][:-1]])
         if isinstance(kernel, Map):
             address = self._function(
-                ("map", kernel.expression, own, blocks), emit.mapped, blocks, kernel.expression, own
+                ("map", kernel.expression, own, blocks), batch.mapped, blocks, kernel.expression, own
             )
             return [self._record(kernel, address, piece) for piece in nests(found)]
         ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
@@ -158,10 +156,10 @@ class Plan:
             if isinstance(kernel, Total):
                 line = piece.inner[-1] == 1
                 key = "total", own[0], line, blocks
-                address = self._function(key, emit.total, blocks, own_w=own[0], side_by_side=line)
+                address = self._function(key, batch.total, blocks, own_w=own[0], side_by_side=line)
             else:
                 key = "dot", own[0], own[2], regular, blocks
-                address = self._function(key, emit.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
+                address = self._function(key, batch.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
             records.append(self._record(kernel, address, piece, ws, xs))
         return records
 
@@ -214,7 +212,9 @@ class Plan:
         """The code of the functions that the records call."""
         return list(self._used.values())
 
-    def _chunks(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> Iterator[tuple[int, int]]:
+    def _chunks(
+        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int
+    ) -> Iterator[tuple[int, int]]:
         """Runs the program on so many examples at a time, and says which have just been computed."""
         self.memory[: len(shared)] = list(shared)
         self._run(self.once, 1)
@@ -228,7 +228,7 @@ class Plan:
             self._run(self.each, count)
             yield start, count
 
-    def totals_over(self, arguments: Sequence[Any], shared: Sequence[float], examples: int) -> list[float]:
+    def totals_over(self, arguments: Sequence[Argument], shared: Sequence[float], examples: int) -> list[float]:
         """The totals over the examples. arguments: see `Argument`."""
         first, last = self.first_total, self.first_total + self.totals
         self.memory[first:last] = [0.0] * self.totals
@@ -237,7 +237,7 @@ class Plan:
         return self.memory[first:last]
 
     def each_output(
-        self, arguments: Sequence[Any], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
     ) -> None:
         """Writes the outputs of each example. results: for each output the address of the first, and how far apart they
         are for following examples."""
@@ -253,10 +253,10 @@ class Pointwise:
 
     def __init__(self, program: Program, machine: Machine) -> None:
         self.machine, self.program, self.capacity = machine, program, sys.maxsize
-        self.function = machine.alone(straight.straight, machine.blocks, program, strides=True)
+        self.function = machine.alone(straightline.write, machine.blocks, program, strides=True)
 
     def each_output(
-        self, arguments: Sequence[Any], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
+        self, arguments: Sequence[Argument], shared: Sequence[float], examples: int, results: Sequence[tuple[int, int]]
     ) -> None:
         """results: for each output the address of the first, and how far apart they are for following examples."""
         own = array("d", [*shared, 0.0])
@@ -275,4 +275,4 @@ class Pointwise:
     def code(self) -> list[str]:
         return [self.function.code]
 
-    fits = staticmethod(straight.fits)
+    fits = staticmethod(straightline.fits)

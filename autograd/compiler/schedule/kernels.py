@@ -70,9 +70,9 @@ class Kernels(NamedTuple):
     """The place of each output; of a total, which one it is."""
 
 
-def describe(rolled: Kernels) -> list[str]:
+def describe(kernels: Kernels) -> list[str]:
     """The kernels in words, a line for each shape."""
-    lines = Counter(_described(kernel) for kernel in (*rolled.once, *rolled.each))
+    lines = Counter(_described(kernel) for kernel in (*kernels.once, *kernels.each))
     return [f"{line}, {uses} uses" if uses > 1 else line for line, uses in lines.items()]
 
 

@@ -194,7 +194,7 @@ class _Roller:
         self.each.extend(kernels.values())
 
     def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Kernels:
-        """The other outputs that are summed: times one."""
+        """The kernels. Outputs that are summed and are no products become products with one."""
         rest, outputs, one = list[tuple[Vector, Vector, int]](), list[int](), Vector(self.one, (0,))
         for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
             outputs.append(i if total else self.place[y])

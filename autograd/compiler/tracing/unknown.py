@@ -98,7 +98,7 @@ def symbolic(
     For the arguments see `Symbolic`.
 
     >>> from autograd import Value, where
-    >>> from autograd.extend import symbolic
+    >>> from autograd.compiler import symbolic
     >>> x = Value(2.0)
     >>> with symbolic():
     ...     y = where(x > 0, x, 0.0)

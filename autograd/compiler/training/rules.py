@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ... import ops
 from ...value import Value
-from ..codegen import straightline as straight
+from ..codegen import straightline
 from ..codegen.builder import INNER, SIZE, TABLE_X
 from ..ir.passes import prune, run, simplify
 from ..ir.program import Program, bits, program_of
@@ -80,9 +80,9 @@ class Move:
         self._watch = Watch(rule.reads)
         self._watch.since(before)
         moves, *self.own = [self.program.depends()[y] for y in self.program.outputs]
-        if not moves or not straight.fits(self.program):
+        if not moves or not straightline.fits(self.program):
             raise TypeError("the rule of an optimizer can be compiled if it is made of operations on single numbers")
-        self.function = machine.alone(straight.straight, machine.blocks, self.program, strides=False)
+        self.function = machine.alone(straightline.write, machine.blocks, self.program, strides=False)
 
     @staticmethod
     def _traced(

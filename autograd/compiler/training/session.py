@@ -16,10 +16,10 @@ from ..runtime.batches import Part, copied, doubtful, parts_of
 from ..runtime.machine import machine
 from ..specialization import Cache, Specialization
 from ..tracing.trace import CERTAIN, Doubt
-from . import step_functions as steps
 from .numbers import Numbers
 from .order import Shuffler
 from .rules import Rule
+from .step_functions import CELLS, JOB, LOG, LOGGED, NUMBERS, ORDER, STEP
 from .step_plan import StepPlan, job
 from .updates import Update, Updates
 
@@ -107,7 +107,7 @@ class Training:
 
     def reached(self) -> int:
         """The number of steps after the latest one since `load`; 0 before the first."""
-        return self.numbers.cells[steps.STEP]
+        return self.numbers.cells[STEP]
 
     def gradients(self) -> list[float]:
         """The mean gradient of the latest step, before clipping."""
@@ -261,7 +261,7 @@ class Training:
     def _repeat(self, ready: "_Ready", step: int) -> list[float]:
         ready.plan.special.uses += 1
         self.numbers.cells[:] = ready.cells
-        self.numbers.do(ready.address, len(ready.jobs) // steps.JOB, step)
+        self.numbers.do(ready.address, len(ready.jobs) // JOB, step)
         return self._log.tolist()
 
     def _batch(self, middle: list[int], examples: int, update: Update) -> list[int]:
@@ -275,13 +275,13 @@ class Training:
     ) -> int:
         """Returns how many steps were made."""
         self._point(self.numbers.cells, log, taken, numbers)
-        self.numbers.do(jobs.buffer_info()[0], len(jobs) // steps.JOB, step)
-        return self.numbers.cells[steps.LOGGED]
+        self.numbers.do(jobs.buffer_info()[0], len(jobs) // JOB, step)
+        return self.numbers.cells[LOGGED]
 
     @staticmethod
     def _point(cells: "array[int]", log: "array[float]", taken: "array[int]", numbers: "array[int]") -> None:
-        cells[:] = array("q", [0] * steps.CELLS)
-        cells[steps.LOG], cells[steps.ORDER], cells[steps.NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
+        cells[:] = array("q", [0] * CELLS)
+        cells[LOG], cells[ORDER], cells[NUMBERS] = (x.buffer_info()[0] for x in (log, taken, numbers))
 
     def _plan(self, special: Specialization, part: Part, examples: int) -> StepPlan:
         examples, plan = min(examples, special.most()), self._plans.get(special)
