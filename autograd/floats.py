@@ -145,6 +145,15 @@ def sigmoid(x: float) -> float:
     return e / (1.0 + e)
 
 
+def sigmoid_slope(x: float) -> float:
+    e = math.exp(-abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+def tanh_slope(x: float) -> float:
+    return 4.0 * sigmoid_slope(2.0 * x)
+
+
 def softplus(x: float) -> float:
     return (x if x > 0.0 else 0.0) + math.log1p(math.exp(-abs(x)))
 
@@ -219,10 +228,12 @@ def amax(xs: Sequence[float]) -> float:
 
 
 def logsumexp(xs: Sequence[float]) -> float:
-    """log(exp(x1) + ... + exp(xn)); the largest is taken out first, so nothing overflows."""
+    """log(exp(x1) + ... + exp(xn)); the largest is taken out first, so nothing overflows or is lost beside it."""
     if any(x != x for x in xs):
         return nan
     largest = max(xs)
     if largest in (inf, -inf):
         return largest
-    return largest + math.log(sum([math.exp(x - largest) for x in xs]))
+    terms = [math.exp(x - largest) for x in xs]
+    terms[xs.index(largest)] = 0.0
+    return largest + math.log1p(sum(terms))

@@ -145,7 +145,7 @@ def partial_formulas(node: Node, names: Mapping[Node, str]) -> list[Formula | No
         ]
         out = stand_in(node)
         try:
-            for x, rule in zip(xs, node.primitive.partials, strict=True):
+            for x, rule in zip(xs, node.primitive.textbook or node.primitive.partials, strict=True):
                 found = rule(*xs, out)
                 found = found if isinstance(x, list) else [found]
                 derivatives += [d if d is None or is_node(d) else as_float(d) for d in found]

@@ -114,7 +114,8 @@ def amax(xs: Iterable[Any]) -> Any:
 
 
 def logsumexp(xs: Iterable[Any]) -> Any:
-    """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Raises ValueError for none."""
+    """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Of only -inf it is -inf, with gradient
+    0. Raises ValueError for none."""
     return ops.logsumexp(_some(xs, "logsumexp"))
 
 
@@ -125,12 +126,9 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
 
 
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
-    """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float."""
-    xs = [x if type(x) is float or is_node(x) else as_float(x) for x in _some(xs, "log_softmax")]
-    total = ops.logsumexp(tuple(xs))
-    shifted = tuple([x - total for x in xs])
-    rest = ops.logsumexp(shifted)  # 0, but for what the total of huge xs has lost by rounding
-    return [x - rest for x in shifted]
+    """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float, or too close
+    to 1."""
+    return ops.log_shares([x if type(x) is float or is_node(x) else as_float(x) for x in _some(xs, "log_softmax")])
 
 
 def _some(xs: Iterable[Any], name: str) -> tuple[Any, ...]:

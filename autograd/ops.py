@@ -8,6 +8,7 @@ Conventions at kinks and outside the domain are PyTorch's.
 """
 
 import math
+import sys
 from typing import Any
 
 from . import floats
@@ -41,8 +42,17 @@ identity = Primitive("identity", lambda x: x, (lambda x, y: 1.0,), symbol="id")
 abs = Primitive("abs", math.fabs, (lambda x, y: sign(x),), doc="|x|, with derivative 0 at 0.")
 sign = Primitive("sign", floats.sign, (nothing,), doc="-1, 0 or 1; no derivative.")
 sqrt = Primitive("sqrt", floats.sqrt, (lambda x, y: div(0.5, y),), (positive,), doc="The square root; nan below 0.")
+
+
+def _share_of_hypot(a: Any, b: Any, y: Any) -> Any:
+    """a / y; where |a| > |b| in a form whose derivative does not cancel."""
+    is_larger = greater(abs(a), abs(b)) * greater(math.inf, y)
+    return choose(is_larger, div(sign(a), hypot(1.0, div(b, a))), div(a, y))
+
+
 hypot = Primitive(
-    "hypot", math.hypot, (lambda a, b, y: div(a, y), lambda a, b, y: div(b, y)),
+    "hypot", math.hypot, (_share_of_hypot, lambda a, b, y: _share_of_hypot(b, a, y)),
+    textbook=(lambda a, b, y: div(a, y), lambda a, b, y: div(b, y)),
     doc="sqrt(a**2 + b**2) without overflow on the way.",
 )  # fmt: skip
 
@@ -77,12 +87,19 @@ pow = Primitive(
 sin = Primitive("sin", floats.sin, (lambda x, y: cos(x),), doc="Sine of x in radians.")
 cos = Primitive("cos", floats.cos, (lambda x, y: -sin(x),), doc="Cosine of x in radians.")
 tan = Primitive("tan", floats.tan, (lambda x, y: 1.0 + y * y,), ((-1.4, 1.4),), doc="Tangent of x in radians.")
+
+
+def _slope_of_asin(x: Any, y: Any) -> Any:
+    """1 / sqrt(1 - x**2), in the form that cancels neither here nor, differentiated again, next to 0."""
+    return div(1.0, sqrt(where(greater(abs(x), 0.5), (1.0 - x) * (1.0 + x), 1.0 - x * x)))
+
+
 asin = Primitive(
-    "asin", floats.asin, (lambda x, y: div(1.0, sqrt((1.0 - x) * (1.0 + x))),), ((-0.9, 0.9),),
+    "asin", floats.asin, (_slope_of_asin,), ((-0.9, 0.9),),
     doc="Inverse sine, in radians; nan outside [-1, 1].",
 )  # fmt: skip
 acos = Primitive(
-    "acos", floats.acos, (lambda x, y: -div(1.0, sqrt((1.0 - x) * (1.0 + x))),), ((-0.9, 0.9),),
+    "acos", floats.acos, (lambda x, y: -_slope_of_asin(x, y),), ((-0.9, 0.9),),
     doc="Inverse cosine, in radians; nan outside [-1, 1].",
 )  # fmt: skip
 atan = Primitive("atan", math.atan, (lambda x, y: div(1.0, 1.0 + x * x),), doc="Inverse tangent, in radians.")
@@ -94,13 +111,37 @@ atan2 = Primitive(
 )  # fmt: skip
 sinh = Primitive("sinh", floats.sinh, (lambda x, y: cosh(x),), doc="Hyperbolic sine.")
 cosh = Primitive("cosh", floats.cosh, (lambda x, y: sinh(x),), doc="Hyperbolic cosine.")
-tanh = Primitive("tanh", math.tanh, (lambda x, y: 1.0 - y * y,), doc="Hyperbolic tangent, in [-1, 1].")
+
+
+def _slope_of_tanh(x: Any, y: Any) -> Any:
+    """1 - y**2, but for the ends, where that cancels. While numbers are not known, the compiler chooses."""
+    return 1.0 - y * y if (type(y) is float or unknown() is None) and -0.9 < y < 0.9 else tanh_slope(x)
+
+
+tanh = Primitive(
+    "tanh", math.tanh, (_slope_of_tanh,), textbook=(lambda x, y: 1.0 - y * y,), doc="Hyperbolic tangent, in [-1, 1].",
+)  # fmt: skip
+tanh_slope = Primitive(
+    "tanh_slope", floats.tanh_slope, (lambda x, y: -2.0 * y * tanh(x),), symbol="tanh'",
+    doc="The derivative of tanh, 1 / cosh(x)**2, as exact for large x as for small.",
+)  # fmt: skip
 
 # Activations
 
+
+def _slope_of_sigmoid(x: Any, y: Any) -> Any:
+    """y (1 - y), in another form where that, or its own derivative, would cancel."""
+    return y * (1.0 - y) if type(y) is float and y < 0.9 else sigmoid_slope(x)
+
+
 sigmoid = Primitive(
-    "sigmoid", floats.sigmoid, (lambda x, y: y * (1.0 - y),), doc="1 / (1 + exp(-x)), without overflow."
-)
+    "sigmoid", floats.sigmoid, (_slope_of_sigmoid,), textbook=(lambda x, y: y * (1.0 - y),),
+    doc="1 / (1 + exp(-x)), without overflow.",
+)  # fmt: skip
+sigmoid_slope = Primitive(
+    "sigmoid_slope", floats.sigmoid_slope, (lambda x, y: -y * tanh(0.5 * x),), symbol="sigmoid'",
+    doc="The derivative of sigmoid, as exact for large x as for small.",
+)  # fmt: skip
 softplus = Primitive("softplus", floats.softplus, (lambda x, y: sigmoid(x),), doc="log(1 + exp(x)), exact at every x.")
 relu = Primitive("relu", floats.relu, (lambda x, y: choose(y, 1.0),), doc="max(x, 0), with derivative 0 at 0.")
 leaky_relu = Primitive(
@@ -124,7 +165,7 @@ gelu = Primitive(
     doc="x times the normal distribution's probability of being below x: the erf form (Hendrycks and Gimpel 2016).",
 )  # fmt: skip
 silu = Primitive(
-    "silu", floats.silu, (lambda x, y: sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),),
+    "silu", floats.silu, (lambda x, y: sigmoid(x) + x * sigmoid_slope(x),),
     doc="x * sigmoid(x), also known as swish.",
 )  # fmt: skip
 erf = Primitive("erf", math.erf, (lambda x, y: 2 / math.sqrt(math.pi) * exp(-(x * x)),), doc="The error function.")
@@ -201,11 +242,37 @@ def _equal_shares(xs: Any, y: Any) -> list[Any]:
 amax = Primitive("amax", floats.amax, (_equal_shares,), vectors=(0,), symbol="max")
 
 
+def log_shares(xs: Any) -> list[Any]:
+    """x - logsumexp(xs) for each x, exact where a share or its distance from 1 is too small to be seen beside 1.
+
+    While numbers are not known it is not told which is the largest, and 1 - share is exact to 1e-16 only.
+    """
+    k = 0
+    if (known := unknown() is None or not any(map(is_node, xs))) and len(xs) > 1:
+        for i, x in enumerate(xs):
+            k = i if x > xs[k] else k
+    if not known or not -math.inf < xs[k] < math.inf:
+        total = logsumexp(tuple(xs))
+        shifted = tuple([x - total for x in xs])
+        rest = logsumexp(shifted)  # 0, but for what the total of huge xs has lost by rounding
+        return [x - rest for x in shifted]
+    apart = [x - xs[k] for x in xs]
+    rest = softplus(logsumexp((*apart[:k], *apart[k + 1 :], -math.inf)))
+    return [-rest if i == k else x - rest for i, x in enumerate(apart)]
+
+
 def _shares(xs: Any, y: Any) -> list[Any]:
-    """exp(x - y) for each x, divided by their sum: that is 1 but for what y, next to huge xs, has lost by rounding."""
+    """exp(x - y) for each x, divided by their sum: that is 1 but for what y, next to huge xs, has lost by rounding. 0
+    if all are -inf."""
+    if is_node(y) and unknown() is None and -math.inf < y < math.inf:  # to be differentiated again
+        return [exp(x) for x in log_shares(xs)]
+    y = maximum(y, -sys.float_info.max)
     terms = [exp(x - y) for x in xs]
     total = sum(tuple(terms))
-    return [choose(equal(total, total), div(term, total), term) for term in terms]  # nan stays where it came from
+    scale = where(greater(total, 0.0), div(1.0, total), 1.0)  # so that nan stays where it came from
+    return [term * scale for term in terms]
 
 
-logsumexp = Primitive("logsumexp", floats.logsumexp, (_shares,), vectors=(0,))
+logsumexp = Primitive(
+    "logsumexp", floats.logsumexp, (_shares,), textbook=(lambda xs, y: [exp(x - y) for x in xs],), vectors=(0,)
+)

@@ -35,6 +35,8 @@ class Primitive:
     that they can be differentiated again. None says that nothing flows there."""
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     """An interval for each operand in which the operation is defined and tests sample it; the last one repeats."""
+    textbook: tuple[Partial, ...] = ()
+    """The partials as a textbook writes them, for pictures, if those above are written so that nothing cancels."""
     symbol: str = ""
     """A short name for pictures: the name unless told. Nothing is ever read back out of it."""
     vectors: tuple[int, ...] = ()

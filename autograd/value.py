@@ -29,7 +29,7 @@ class Value:
     Raises TypeError for anything else, and OverflowError for an int that no float can hold.
 
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
-    >>> loss = (a * b + 10).tanh()
+    >>> loss = (a * b + 6.5).tanh()
     >>> loss.backward()
     >>> a.grad == b.data * (1 - loss.data**2)
     True
@@ -58,7 +58,7 @@ class Value:
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
         __pos__ = __neg__ = __abs__ = __round__ = __floor__ = __ceil__ = __trunc__ = identity = neg = abs = _method
         sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = floor = ceil = trunc = round = _method
-        atan = sinh = cosh = tanh = sigmoid = softplus = relu = gelu = silu = erf = _method
+        atan = sinh = cosh = tanh = tanh_slope = sigmoid = sigmoid_slope = softplus = relu = gelu = silu = erf = _method
         leaky_relu = elu = clamp = _parametric
 
     def __init__(self, data: Any, *, label: str = "") -> None:

@@ -4,6 +4,7 @@ Names and conventions are PyTorch's; `reduction` ("mean", "sum" or "none") works
 Targets may be Values too; plain ones are checked.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +13,10 @@ from autograd import (
     Value,
     abs,
     dot,
+    equal,
     exp,
     gather,
+    greater,
     log,
     log_softmax,
     logsumexp,
@@ -74,11 +77,11 @@ def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean")
 
 
 def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "mean") -> Any:
-    """-log of the probability that sigmoid(logit) gives to the target, in the form log(1 + exp(x)) - t x, which
-    cannot overflow.
+    """-log of the probability that sigmoid(logit) gives to the target: softplus(u) - m u, with u = -x and m = 1 - t for
+    targets t above 1/2, else u = x and m = t. That cannot overflow, and is exact for confident right answers.
 
-    target: 0 or 1, or a probability in between. Raises ValueError outside [0, 1]. Warns if the logits are outputs of
-    a sigmoid already.
+    logit: may be infinite. target: 0 or 1, or a probability in between. Raises ValueError outside [0, 1]. Warns if the
+    logits are outputs of a sigmoid already.
     """
     name = "binary_cross_entropy_with_logits"
     made_by = {x.primitive.name if isinstance(x, Value) and x.primitive else "" for x in flat(logit)}
@@ -87,16 +90,29 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
 
     def loss(x: Any, t: Any) -> Any:
         _check_probability(name, "targets", t)
-        return softplus(x) - t * x
+        if isinstance(t, Value):
+            above = greater(t, 0.5)
+            wrong, rest = where(above, -x, x), where(above, 1.0 - t, t)
+        else:
+            wrong, rest = (-x, 1.0 - t) if t > 0.5 else (x, t)
+            if rest == 0.0:
+                return softplus(wrong)
+        if is_symbolic():
+            found = softplus(wrong)
+            return where(greater(math.inf, wrong), found - rest * _weighed(rest, wrong), found)
+        return softplus(wrong) - rest * _weighed(rest, wrong) if wrong < math.inf else softplus(wrong)
 
     return _elementwise(name, loss, logit, target, reduction)
 
 
 def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float = 0.0) -> Any:
-    """-log softmax(logits)[target], as the log of the sum of exp(logits_i - logits[target]), for finite logits.
+    """-log softmax(logits)[target], as softplus of the logsumexp of logits_i - logits[target] over the wrong classes,
+    which is exact for confident right answers.
 
-    logits: a list of C >= 1 numbers, not probabilities, of which a warning says so. target: the index of the right
-    class, 0 to C - 1; or C probabilities q, and the loss is -sum of q_i log softmax(logits)_i. label_smoothing: the
+    logits: a list of C >= 1 numbers, not probabilities, of which a warning says so; a class that cannot be may have
+    -inf. target: the index of the right
+    class, 0 to C - 1; or C probabilities q, and the loss is -sum of q_i log softmax(logits)_i, where 0 times -inf
+    is 0. label_smoothing: the
     share, 0 to 1, of the target that is spread over all classes (Szegedy et al. 2016).
     Raises TypeError if the target is no integer, and ValueError if it is no index or of another length.
     """
@@ -108,9 +124,13 @@ def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float 
         _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "it without the Softmax")
     if not is_list(target):
         right = _of_class("cross_entropy", logits, target)
-        loss = logsumexp([x - right for x in logits])
+        if isinstance(target, Value):  # known only when a compiled program runs
+            wrong = [where(equal(target, float(i)), -math.inf, x - right) for i, x in enumerate(logits)]
+        else:
+            wrong = [x - right for i, x in enumerate(logits) if i != target] or [right - right - math.inf]
+        loss = softplus(logsumexp(wrong))
     elif len(target) == len(logits):
-        loss = -dot(log_softmax(logits), target)
+        loss = -dot([_weighed(q, x) for q, x in zip(target, log_softmax(logits), strict=True)], target)
     else:
         raise ValueError(
             f"cross_entropy expected a class, or {len(logits)} probabilities, as target, got {len(target)} numbers"
@@ -171,7 +191,7 @@ def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_tar
     """
 
     def loss(q: Any, t: Any) -> Any:
-        return exp(t) * (t - q) if log_target else where(t, t * log(where(t, t, 1.0)), 0.0) - t * q
+        return exp(t) * (t - q) if log_target else where(t, t * log(where(t, t, 1.0)), 0.0) - t * _weighed(t, q)
 
     if _are_probabilities(log_probabilities):
         _warn("kl_div", "takes log-probabilities first; got probabilities", "their logarithms")
@@ -236,6 +256,14 @@ def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
     except IndexError:
         one = "; for one logit use binary_cross_entropy_with_logits" * (len(values) == 1)
         raise ValueError(f"{name} expected a class from 0 to {len(values) - 1}, got {target}{one}") from None
+
+
+def _weighed(weight: Any, x: Any) -> Any:
+    """x, or 0 where x is infinite and its weight 0: so that the product is 0 there, and not nan."""
+    if is_symbolic() and (isinstance(weight, Value) or not weight):
+        return where(greater(math.inf, abs(x)), x, where(weight, x, 0.0))
+    is_zero = not (weight.data if isinstance(weight, Value) else weight)
+    return 0.0 if is_zero and not -math.inf < x < math.inf else x
 
 
 def _check_probability(name: str, what: str, x: Any, remedy: str = "map classes -1 and 1 to 0 and 1") -> None:

@@ -47,7 +47,7 @@ a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(0.5, label="c")
         (autograd.where(1.0, a, b), [None, "1", None]),
         (autograd.dot([a, b], [c, 7.0], b), ["c", "7", "a", None, "1"]),
         (autograd.sum([a, b]), ["1", "1"]),
-        (autograd.logsumexp([a, b]), [f"exp({x} − y)/(exp(a − y) + exp(b − y))" for x in "ab"]),
+        (autograd.logsumexp([a, b]), ["exp(a − y)", "exp(b − y)"]),
     ],
 )
 def test_a_rule_is_written_from_the_table(y, expected):

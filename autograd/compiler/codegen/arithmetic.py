@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ... import ops
 from ...primitives import Primitive
+from ..ir.peephole import BESIDE, SATURATED
 
 LIBRARY = (
     "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",
@@ -39,6 +40,9 @@ class Writer(Protocol):
 
     def either(self, a: Any, b: Any) -> Any: ...
     def choose(self, where: Any, a: Any, b: Any) -> Any: ...
+    def rarely(self, where: Any, usual: Any, otherwise: Callable[[], Any]) -> Any:
+        """The usual number, or where that does not hold another one, which is computed only if it is needed."""
+
     def call(self, name: str, *xs: Any) -> Any:
         """A function of C's library."""
 
@@ -58,6 +62,31 @@ def _sign(v: Writer, x: Any) -> Any:
 def _sigmoid(v: Writer, x: Any) -> Any:
     e = v.call("exp", v.neg(v.call("fabs", x)))  # at most 1, so nothing overflows
     return v.div(v.choose(v.at_least(x, v(0.0)), v(1.0), e), v.add(v(1.0), e))
+
+
+def _sigmoid_slope(v: Writer, x: Any) -> Any:
+    e = v.call("exp", v.neg(v.call("fabs", x)))
+    return v.div(e, v.mul(v.add(v(1.0), e), v.add(v(1.0), e)))
+
+
+def _tanh_slope(v: Writer, x: Any) -> Any:
+    return v.mul(v(4.0), _sigmoid_slope(v, v.mul(v(2.0), x)))
+
+
+def _tanh_slope_beside(v: Writer, x: Any, y: Any) -> Any:
+    square = v.mul(y, y)
+
+    def exact() -> Any:
+        """By 1 / (1 + e) = (1 + |y|) / 2."""
+        size = v.add(v(1.0), v.call("fabs", y))
+        return v.mul(v.call("exp", v.mul(v(-2.0), v.call("fabs", x))), v.mul(size, size))
+
+    return v.rarely(v.above(square, v(SATURATED)), v.sub(v(1.0), square), exact)
+
+
+def _sigmoid_slope_beside(v: Writer, x: Any, y: Any) -> Any:
+    usual = v.mul(y, v.sub(v(1.0), y))
+    return v.rarely(v.above(y, v(SATURATED)), usual, lambda: _sigmoid_slope(v, x))
 
 
 def _softplus(v: Writer, x: Any) -> Any:
@@ -120,6 +149,10 @@ SCALARS: dict[Primitive, Callable[..., Any]] = {
     ops.minimum: minimum,
     ops.clamp: lambda v, x, low, high: minimum(v, maximum(v, x, low), high),
     ops.sigmoid: _sigmoid,
+    ops.sigmoid_slope: _sigmoid_slope,
+    ops.tanh_slope: _tanh_slope,
+    BESIDE[ops.tanh_slope][1]: _tanh_slope_beside,
+    BESIDE[ops.sigmoid_slope][1]: _sigmoid_slope_beside,
     ops.softplus: _softplus,
     ops.relu: lambda v, x: v.choose(v.at_least(v(0.0), x), v(0.0), x),
     ops.leaky_relu: lambda v, x, slope: v.choose(v.above(x, v(0.0)), x, v.mul(slope, x)),

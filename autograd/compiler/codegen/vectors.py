@@ -9,8 +9,6 @@ from typing import Any
 
 from llvmlite import ir
 
-from .arithmetic import maximum, minimum
-
 
 def declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
     """The function of that name, which another module or LLVM itself has."""
@@ -65,6 +63,17 @@ class Vectors:
     def choose(self, where: Any, a: Any, b: Any) -> Any:
         return self.b.select(where, a, b)
 
+    def rarely(self, where: Any, usual: Any, otherwise: Callable[[], Any]) -> Any:
+        before = self.b.block
+        lanes = ir.IntType(self.kind.count)
+        somewhere = self.b.icmp_unsigned("!=", self.b.bitcast(where, lanes), ir.Constant(lanes, 0))
+        with self.b.if_then(somewhere, likely=False):
+            mixed, last = self.b.select(where, otherwise(), usual), self.b.block
+        result = self.b.phi(self.kind)
+        result.add_incoming(usual, before)
+        result.add_incoming(mixed, last)
+        return result
+
     def intrinsic(self, name: str, *xs: Any) -> Any:
         full = f"llvm.{name}.v{self.kind.count}f64"
         return self.b.call(declared(self.module, full, ir.FunctionType(self.kind, [self.kind] * len(xs))), xs)
@@ -118,11 +127,18 @@ LOG_COEFFICIENTS = (
 
 
 def _polynomial(v: Any, x: Any, coefficients: Sequence[float]) -> Any:
-    """c0 + c1 x + ..."""
-    result = v(coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result = v.fma(result, x, v(c))
-    return result
+    """c0 + c1 x + ..., as two chains that run side by side: one of the even powers, one of the odd."""
+    square, chains = v.mul(x, x), []
+    for chosen in (coefficients[::2], coefficients[1::2]):
+        result = v(chosen[-1])
+        for c in reversed(chosen[:-1]):
+            result = v.fma(result, square, v(c))
+        chains.append(result)
+    return v.fma(chains[1], x, chains[0])
+
+
+def _at_most(v: Any, x: Any, limit: float) -> Any:
+    return v.choose(v.above(x, v(limit)), v(limit), x)
 
 
 def _split_by_ln2(v: Any, x: Any) -> tuple[Any, Any]:
@@ -140,11 +156,13 @@ def _power_of_two(v: Any, n: Any) -> Any:
 
 
 def _exp(v: Any, x: Any) -> Any:
-    x = minimum(v, maximum(v, x, v(-746.0)), v(710.0))  # beyond, all is 0 or inf
+    vanishes = v.above(v(-746.0), x)  # and is computed as exp(0): what underflows takes a processor a hundred cycles
+    x = _at_most(v, v.choose(vanishes, v(0.0), x), 710.0)
     curve, n = _split_by_ln2(v, x)
     half = v.b.ashr(n, v.whole(1))  # in two steps, so that neither 2**1024 nor a number below 2**-1022 is needed
     rest = v.b.sub(n, half)
-    return v.mul(v.mul(v.add(v(1.0), curve), _power_of_two(v, half)), _power_of_two(v, rest))
+    result = v.mul(v.mul(v.add(v(1.0), curve), _power_of_two(v, half)), _power_of_two(v, rest))
+    return v.choose(vanishes, v(0.0), result)
 
 
 def _log(v: Any, x: Any) -> Any:
@@ -178,7 +196,7 @@ def _log1p(v: Any, x: Any) -> Any:
 
 
 def _tanh(v: Any, x: Any) -> Any:
-    curve, n = _split_by_ln2(v, minimum(v, v.mul(v(2.0), v.call("fabs", x)), v(40.0)))
+    curve, n = _split_by_ln2(v, _at_most(v, v.mul(v(2.0), v.call("fabs", x)), 40.0))
     scale = _power_of_two(v, n)
     grown = v.fma(scale, curve, v.sub(scale, v(1.0)))  # exp(2 |x|) - 1, exact for small x
     return v.copysign(v.div(grown, v.add(grown, v(2.0))), x)

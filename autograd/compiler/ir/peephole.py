@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ... import ops
+from ...floats import sigmoid_slope, tanh_slope
 from ...graph import arguments as arguments_of
 from ...graph import topological_order
 from ...modes import plainly
-from ...primitives import TABLE, Primitive
+from ...primitives import TABLE, Primitive, nothing
 from ...value import Value
 from ..tracing.unknown import symbolic
 from .program import Operands, Program, Rewriter, bits, by_identity
@@ -114,6 +115,29 @@ POWERS: dict[float | None, Callable[[Out, int], int]] = {
 }
 
 
+SATURATED = 0.96
+"""Results above this tell too little of how far they are from 1."""
+
+
+tanh_slope_beside = Primitive(
+    "tanh_slope_beside",
+    lambda x, y: tanh_slope(x) if y * y > SATURATED else 1.0 - y * y,
+    (lambda x, y, out: -2.0 * out * y, nothing),
+    symbol="tanh'",
+)
+"""The slope of tanh at x, whose result y is known: then it is cheap where y is not saturated."""
+sigmoid_slope_beside = Primitive(
+    "sigmoid_slope_beside",
+    lambda x, y: sigmoid_slope(x) if y > SATURATED else y * (1.0 - y),
+    (lambda x, y, out: -out * ops.tanh(0.5 * x), nothing),
+    symbol="sigmoid'",
+)
+BESIDE = {
+    ops.tanh_slope: (ops.tanh, tanh_slope_beside), ops.sigmoid_slope: (ops.sigmoid, sigmoid_slope_beside),
+}  # fmt: skip
+"""For a slope its function, and the primitive that takes the function's result too."""
+
+
 def merged() -> Rewrite:
     seen: dict[Any, int] = {}
     vectors: dict[Any, Any] = {}
@@ -125,6 +149,9 @@ def merged() -> Rewrite:
             key = sorted(xs)
         elif primitive.vectors:
             key = [id(vector(x)) if type(x) is tuple else x for x in xs]
+        if primitive in BESIDE and (result := seen.get((BESIDE[primitive][0], *xs))) is not None:
+            primitive, xs = BESIDE[primitive][1], (*xs, result)
+            key = xs
         if (slot := seen.get(key := (primitive, *key))) is None:
             seen[key] = slot = out.append(primitive, xs)
         return slot
