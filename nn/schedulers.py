@@ -1,5 +1,12 @@
 """Schedules of the learning rate, with PyTorch's names. Each is a formula: `rate(base, t)` after t steps from the rate
-`base` that the optimizer began with. Call `step()` after each epoch, or give the schedule to the `Trainer`."""
+`base` that the optimizer began with. Call `step()` after each epoch, or give the schedule to the `Trainer`.
+
+A rate that a schedule left is followed by `rate(base, t)`. Another one, set by hand or by a second schedule, is moved
+as the formula moves, from where it is: multiplied with rate(base, t) / rate(base, t - 1), above the formula's own floor
+such as eta_min. So two schedules that are stepped one after the other multiply, as PyTorch's chainable forms do. A rate
+that is no multiple of `base`, as that of `OneCycleLR`, is simply set. `load_state_dict` sets the rates of the run that
+was saved, whatever was built or loaded first.
+"""
 
 import bisect
 import math
@@ -15,10 +22,10 @@ COUNTS = ("last_epoch", "bad", "cooling")
 
 
 class Scheduler(Configured):
-    """Sets the optimizer's learning rates when it is made and at every `step`.
+    """Sets the optimizer's learning rates when it is made and at every `step`. Raises TypeError for anything but an
+    optimizer.
 
     A schedule of your own:
-    Raises TypeError for anything but an optimizer.
 
     >>> from autograd import Value
     >>> from nn import SGD
@@ -44,7 +51,9 @@ class Scheduler(Configured):
         self.check(self.options)
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
         self.last_epoch = -1
+        self.found = self.get_last_lr()  # and what the first step made of them
         self.step()
+        self.left = self.get_last_lr()
 
     def rate(self, *args: Any, **options: Any) -> float:
         """(base, t, *, options) -> the learning rate after t steps."""
@@ -52,12 +61,31 @@ class Scheduler(Configured):
 
     def step(self) -> None:
         """Goes on to the next learning rate. Raises ValueError if `rate` returns no learning rate."""
-        self.last_epoch += 1
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            rate = self.rate(base, self.last_epoch, **self.options)
-            if not hasattr(rate, "__float__") or not 0.0 <= rate < math.inf:
-                raise ValueError(f"{type(self).__name__}.rate has to return a learning rate >= 0, got {rate!r}")
+        t, groups = self.last_epoch + 1, self.optimizer.param_groups
+        rates = [self._moved(group["lr"], base, t) for group, base in zip(groups, self.base_lrs, strict=True)]
+        self.last_epoch = t
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
+        self.arrive(t)
+
+    def arrive(self, t: int) -> None:
+        """Sets further options of the optimizer after t steps; none, unless a schedule says otherwise."""
+
+    def _moved(self, now: float, base: float, t: int) -> float:
+        """The rate after t steps, from the one that is there."""
+        before, after = self._rate(base, t - 1) if t else base, self._rate(base, t)
+        if now == before:
+            return after
+        low, low_after = self._rate(0.0, t - 1) if t else 0.0, self._rate(0.0, t)
+        if before != low:
+            return max(low_after + (now - low) * (after - low_after) / (before - low), 0.0)
+        return after if after == low_after else max(now + after - before, 0.0)
+
+    def _rate(self, base: float, t: int) -> float:
+        rate = self.rate(base, t, **self.options)
+        if not hasattr(rate, "__float__") or not 0.0 <= rate < math.inf:
+            raise ValueError(f"{type(self).__name__}.rate has to return a learning rate >= 0, got {rate!r}")
+        return rate
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group."""
@@ -65,20 +93,46 @@ class Scheduler(Configured):
 
     def state_dict(self) -> dict[str, Any]:
         """The position of the schedule, as plain data."""
-        return {"kind": type(self).__name__, "base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
+        return {
+            "kind": type(self).__name__,
+            "base_lrs": self.base_lrs,
+            "last_epoch": self.last_epoch,
+            "last_lrs": self.get_last_lr(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over a `state_dict`; the learning rates are in the optimizer's. Raises ValueError for another kind."""
-        if state["kind"] != type(self).__name__ or state.keys() != self.state_dict().keys():
-            raise ValueError(f"the state is of {state['kind']}, but this is {type(self).__name__}")
-        rates, counts = list(map(as_float, state["base_lrs"])), [x for name, x in state.items() if name in COUNTS]
-        if len(rates) != len(self.base_lrs) or not all(type(x) is int and x >= 0 for x in counts):
-            raise ValueError(f"the state of {type(self).__name__} is damaged: {dict(state)}")
-        best = {"best": as_float(state["best"])} if "best" in state else {}
-        vars(self).update({**{name: x for name, x in state.items() if name != "kind"}, "base_lrs": rates, **best})
+        """Takes over a `state_dict`, and sets the learning rates that were there then. Raises ValueError for another
+        kind, and changes nothing if the state is damaged."""
+        kind = type(self).__name__
+        known = self.state_dict().keys()
+        if state["kind"] != kind or not known - {"last_lrs"} <= state.keys() <= known:  # older states have no rates
+            raise ValueError(f"the state is of {state['kind']}, but this is {kind}")
+        count = len(self.base_lrs)
+        new: dict[str, Any] = {name: x for name, x in state.items() if name not in ("kind", "last_lrs")}
+        new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
+        if "best" in new:
+            new["best"] = as_float(new["best"])
+        if any(type(x) is not int or x < 0 for name, x in new.items() if name in COUNTS) or new.get("best") != new.get(
+            "best"
+        ):
+            raise ValueError(f"the state of {kind} is damaged: {dict(state)}")
+        last = rates_of(state["last_lrs"], count, kind) if "last_lrs" in state else self.get_last_lr()
+        vars(self).update(new)
+        for group, rate in zip(self.optimizer.param_groups, last, strict=True):
+            group["lr"] = rate
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.options.items())})"
+
+
+def rates_of(rates: Any, count: int, kind: str) -> list[float]:
+    """Learning rates in a state, one for each group. Raises ValueError if they are none."""
+    if not isinstance(rates, list) or len(rates) != count:
+        raise ValueError(f"the state of {kind} has {count} learning rates, got {rates!r}")
+    found = list(map(as_float, rates))
+    if not all(0.0 <= rate < math.inf for rate in found) or any(isinstance(rate, bool) for rate in rates):
+        raise ValueError(f"the state of {kind} has learning rates of at least 0, got {rates!r}")
+    return found
 
 
 class StepLR(Scheduler):
@@ -140,6 +194,11 @@ class SequentialLR(Scheduler):
         i = bisect.bisect_right(milestones, t)
         return schedulers[i].rate(base, t - (milestones[i - 1] if i else 0), **schedulers[i].options)
 
+    def arrive(self, t: int) -> None:
+        schedulers, milestones = self.options["schedulers"], self.options["milestones"]
+        i = bisect.bisect_right(milestones, t)
+        schedulers[i].arrive(t - (milestones[i - 1] if i else 0))
+
     def check(self, options: Mapping[str, Any]) -> None:
         """Raises ValueError unless there is a rising milestone between each two schedules of this optimizer by
         epoch."""
@@ -152,6 +211,10 @@ class SequentialLR(Scheduler):
         for scheduler in schedulers:
             if isinstance(scheduler, ReduceLROnPlateau) or scheduler.optimizer is not self.optimizer:
                 raise ValueError(f"SequentialLR expected schedules by epoch of its own optimizer, got {scheduler!r}")
+        for scheduler in reversed(schedulers):  # what each of them did when it was made is undone
+            for group, found, left in zip(self.optimizer.param_groups, scheduler.found, scheduler.left, strict=True):
+                if group["lr"] == left:
+                    group["lr"] = found
 
 
 class OneCycleLR(Scheduler):
@@ -173,16 +236,20 @@ class OneCycleLR(Scheduler):
         top = pct_start * total_steps - 1.0
         if top in (0.0, total_steps - 1.0):
             raise ValueError(f"OneCycleLR expected steps up and steps down, got pct_start {pct_start} of {total_steps}")
-        low, lowest = max_lr / div_factor, max_lr / div_factor / final_div_factor
-        for group in self.optimizer.param_groups if cycle_momentum else ():
-            momentum = _one_cycle(t, top, total_steps, max_momentum, base_momentum, max_momentum)
+        return _one_cycle(t, top, total_steps, max_lr / div_factor, max_lr, max_lr / div_factor / final_div_factor)
+
+    def arrive(self, t: int) -> None:
+        """Sets the momentum. Raises ValueError for an optimizer without."""
+        options = self.options
+        total, high, low = options["total_steps"], options["max_momentum"], options["base_momentum"]
+        for group in self.optimizer.param_groups if options["cycle_momentum"] else ():
+            momentum = _one_cycle(t, options["pct_start"] * total - 1.0, total, high, low, high)
             if "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             elif "momentum" in group:
                 group["momentum"] = momentum
             else:
                 raise ValueError("OneCycleLR expected an optimizer with momentum or betas, or cycle_momentum=False")
-        return _one_cycle(t, top, total_steps, low, max_lr, lowest)
 
 
 def _one_cycle(t: int, top: float, total: int, start: float, middle: float, end: float) -> float:
@@ -195,13 +262,14 @@ class ReduceLROnPlateau(Scheduler):
     """Multiplies the learning rate with `factor` when a measured number, given to `step(metric)`, has not got better
     for more than `patience` steps, and then waits for `cooldown` steps; never below min_lr.
 
-    mode: "min" or "max" is better. threshold: by what share of the best it has to be better. The `Trainer` gives the
-    validation loss, or without validation the training loss.
+    mode: "min" or "max" is better. threshold: by how much it has to be better, as a share of the best's size with
+    threshold_mode "rel", which holds for negative numbers too, unlike in PyTorch; or as a number with "abs". The
+    `Trainer` gives the validation loss, or without validation the training loss.
     """
 
     def rate(
         self, base: float, t: int, *, mode: str = "min", factor: float = 0.1, patience: int = 10,
-        threshold: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0, eps: float = 1e-8,
+        threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0, min_lr: float = 0.0, eps: float = 1e-8,
     ) -> float:  # fmt: skip
         """The rate after one more reduction."""
         lower = max(base * factor, min_lr)
@@ -209,11 +277,15 @@ class ReduceLROnPlateau(Scheduler):
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raises ValueError for another mode or a factor outside (0, 1)."""
-        super().check({name: x for name, x in options.items() if name != "mode"})
+        super().check(options)
         if options["mode"] not in ("min", "max") or not 0 < options["factor"] < 1:
             raise ValueError(
                 f"ReduceLROnPlateau expected mode 'min' or 'max' and a factor in (0, 1), got {options['mode']!r} and "
                 f"{options['factor']}"
+            )
+        if options["threshold_mode"] not in ("rel", "abs"):
+            raise ValueError(
+                f"ReduceLROnPlateau expected threshold_mode 'rel' or 'abs', got {options['threshold_mode']!r}"
             )
         self.best, self.bad, self.cooling = math.inf if options["mode"] == "min" else -math.inf, 0, 0
 
@@ -226,11 +298,10 @@ class ReduceLROnPlateau(Scheduler):
             if self.last_epoch:
                 raise TypeError("ReduceLROnPlateau.step expected the number to watch: step(validation_loss)")
             return
-        options = self.options
-        if options["mode"] == "min":
-            better = metric < self.best * (1.0 - options["threshold"])
-        else:
-            better = metric > self.best * (1.0 + options["threshold"])
+        options, sign = self.options, -1.0 if self.options["mode"] == "min" else 1.0
+        relative = options["threshold_mode"] == "rel" and math.isfinite(self.best)
+        margin = options["threshold"] * (abs(self.best) if relative else 1.0)
+        better = sign * metric > sign * self.best + margin
         self.best = metric if better else self.best
         self.bad = 0 if better or self.cooling else self.bad + 1
         self.cooling = max(self.cooling - 1, 0)

@@ -305,7 +305,8 @@ def test_schedules_say_what_is_wrong():
         cycle.step()
     with pytest.raises(ValueError, match="OneCycleLR expected at most 3 steps, got one more"):
         cycle.step()
-    assert MultiStepLR(optimizer, [1]).get_last_lr() == [0.2]
+    assert cycle.last_epoch == 3
+    assert MultiStepLR(SGD([Value(0.0)], lr=0.2), [1]).get_last_lr() == [0.2]
 
 
 @pytest.mark.parametrize(
@@ -359,3 +360,111 @@ def test_rules_and_schedules_of_one_s_own_are_checked():
     w.grad = 1 / 3
     optimizer.step()
     assert w.data == 1.0 - float(np.float32(0.1)) / 3
+
+
+@pytest.mark.parametrize("row", TORCH["touched_schedules"], ids=lambda row: f"{row['scheduler']}-{row['hand']}")
+def test_rates_set_by_hand_and_chained_schedules_equal_pytorch_s(row):
+    optimizer = SGD([Value(0.0)], lr=0.2, momentum=0.9)
+    first = ExponentialLR(optimizer, 0.5)
+    for _ in range(3):
+        first.step()
+    optimizer.lr = 0.08
+    scheduler = getattr(nn, row["scheduler"])(optimizer, **row["options"])
+    second = ExponentialLR(optimizer, 0.97) if row["second"] else None
+    for t, expected in enumerate(row["rates"]):
+        if t == 12 and row["hand"]:
+            optimizer.param_groups[0]["lr"] = row["hand"]
+        if expected < 0.0:  # which PyTorch's cosine with a floor lets happen, beside a schedule that goes below it
+            assert optimizer.lr == 0.0
+            break
+        assert same(optimizer.lr, expected), t
+        scheduler.step(*[TORCH["watched"][t]] * isinstance(scheduler, ReduceLROnPlateau))
+        if second:
+            second.step()
+
+
+ORDERS = {
+    "as it was": ("build", "optimizer", "schedule"),
+    "the schedule first": ("build", "schedule", "optimizer"),
+    "built last": ("optimizer", "build", "schedule"),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("touch", ["nothing", "by hand", "chained", "both"])
+@pytest.mark.parametrize("row", TORCH["schedules"], ids=lambda row: f"{row['scheduler']}-{row['options']}")
+def test_a_run_that_is_resumed_in_any_order_has_the_rates_that_it_would_have_had(row, touch, order):
+    def build(optimizer):
+        second = [ExponentialLR(optimizer, 0.97)] if touch in ("chained", "both") else []
+        return [schedule(row, optimizer), *second]
+
+    def rates(optimizer, schedules, steps):
+        for t in steps:
+            if t == 12 and touch in ("by hand", "both"):
+                optimizer.lr = 0.03
+            for s in schedules:
+                s.step(*[TORCH["watched"][t]] * isinstance(s, ReduceLROnPlateau))
+            yield optimizer.lr
+
+    def make():
+        return SGD([Value(0.0)], lr=0.2, momentum=0.9)
+
+    optimizer = make()
+    schedules = build(optimizer)
+    list(rates(optimizer, schedules, range(25)))
+    saved, states = optimizer.state_dict(), [s.state_dict() for s in schedules]
+    twin, again = make(), []
+    for what in ORDERS[order]:
+        if what == "build":
+            again = build(twin)
+        elif what == "optimizer":
+            twin.load_state_dict(saved)
+        else:
+            for s, state in zip(again, states, strict=True):
+                s.load_state_dict(state)
+    assert twin.lr == optimizer.lr
+    assert list(rates(twin, again, range(25, 50))) == list(rates(optimizer, schedules, range(25, 50)))
+
+
+def test_a_state_of_before_there_were_rates_in_it_still_loads():
+    optimizer = SGD([Value(0.0)], lr=0.2)
+    s = StepLR(optimizer, 1, gamma=0.5)
+    state = s.state_dict()
+    del state["last_lrs"]
+    s.step()
+    s.load_state_dict(state)
+    assert (s.last_epoch, optimizer.lr) == (0, 0.1)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+def test_a_plateau_of_negative_numbers_is_one(mode, threshold_mode):
+    sign = -1.0 if mode == "min" else 1.0
+    for level in (-1.0, 1.0, -1e-3):
+        optimizer = SGD([Value(0.0)], lr=1.0)
+        s = ReduceLROnPlateau(optimizer, mode, 0.5, 2, threshold_mode=threshold_mode)
+        for _ in range(4):
+            s.step(level)
+        assert (optimizer.lr, s.best) == (0.5, level)
+        s.step(level - sign * 1e-6)  # worse
+        assert s.best == level
+        s.step(level + sign * 0.1)
+        assert s.best == level + sign * 0.1
+    with pytest.raises(ValueError, match="expected threshold_mode 'rel' or 'abs', got 'share'"):
+        ReduceLROnPlateau(optimizer, threshold_mode="share")
+
+
+def test_a_rate_that_somebody_sets_is_kept_by_a_schedule_that_comes_after():
+    optimizer = SGD([Value(0.0)], lr=1.0)
+    s = ExponentialLR(optimizer, 0.5)
+    for _ in range(3):
+        s.step()
+    optimizer.lr = 0.01
+    assert StepLR(optimizer, 30).get_last_lr() == [0.01]
+    warmup, cosine = LinearLR(optimizer, 0.5, total_iters=2), CosineAnnealingLR(optimizer, 10)
+    chain = SequentialLR(optimizer, [warmup, cosine], [2])
+    assert optimizer.lr == 0.005
+    chain.step()
+    assert same(optimizer.lr, 0.0075)
+    with pytest.raises(ValueError, match="learning rates of at least 0"):
+        s.load_state_dict({**s.state_dict(), "last_lrs": [-1.0]})

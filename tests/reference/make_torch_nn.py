@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch_optim import OPTIMIZERS, clipping, groups, schedules, sophia, trajectory, watched
+from torch_optim import OPTIMIZERS, clipping, groups, schedules, sophia, touched_schedules, trajectory, watched
 
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
@@ -226,6 +226,7 @@ def main():
         "groups": groups(),
         "sophia": sophia(),
         "schedules": list(schedules()),
+        "touched_schedules": list(touched_schedules()),
         "watched": [watched(t) for t in range(100)],
         "clipping": clipping(),
         "gains": {**gains, "leaky_relu": nn.init.calculate_gain("leaky_relu", 0.2)},

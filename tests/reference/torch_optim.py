@@ -169,9 +169,45 @@ def schedules():
 
     yield {"scheduler": "SequentialLR", "options": {}, "rates": schedule(sequence)[0], "momenta": []}
     for options in ({"patience": 3}, {"factor": 0.5, "patience": 2, "cooldown": 4, "min_lr": 0.01, "threshold": 0.01},
-                    {"mode": "max", "factor": 0.5, "patience": 5}):  # fmt: skip
+                    {"mode": "max", "factor": 0.5, "patience": 5},
+                    {"factor": 0.5, "patience": 2, "threshold": 0.02, "threshold_mode": "abs"}):  # fmt: skip
         rates, _ = schedule(lambda o, k=options: lr.ReduceLROnPlateau(o, **k), metric=watched)
         yield {"scheduler": "ReduceLROnPlateau", "options": options, "rates": rates, "momenta": []}
+
+
+def touched(make, *, hand=None, second=None, metric=None):
+    """The rates of 60 steps. hand: the rate set before step 12. second: another schedule, stepped after this one. First
+    an exponential schedule runs for three steps, after which the rate is set to 0.08."""
+    lr = torch.optim.lr_scheduler
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2, momentum=0.9)
+    first, rates = lr.ExponentialLR(optimizer, 0.5), []
+    for _ in range(3):
+        first.step()
+    group = optimizer.param_groups[0]
+    group["lr"] = 0.08
+    scheduler = make(optimizer)
+    other = second(optimizer) if second else None
+    for t in range(60):
+        if hand is not None and t == 12:
+            group["lr"] = hand
+        rates.append(group["lr"])
+        scheduler.step(*([] if metric is None else [metric(t)]))
+        if other:
+            other.step()
+    return rates
+
+
+def touched_schedules():
+    lr = torch.optim.lr_scheduler
+    plateau = ("ReduceLROnPlateau", {"factor": 0.5, "patience": 2})
+    for name, options in [*SCHEDULERS, plateau]:
+        metric = watched if name == "ReduceLROnPlateau" else None
+        for hand, second in ((None, False), (0.03, False), (None, True), (0.03, True)):
+            rates = touched(
+                lambda o, n=name, k=options: getattr(lr, n)(o, **k),
+                hand=hand, second=(lambda o: lr.ExponentialLR(o, 0.97)) if second else None, metric=metric,
+            )  # fmt: skip
+            yield {"scheduler": name, "options": options, "hand": hand, "second": second, "rates": rates}
 
 
 def clipping():
