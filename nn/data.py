@@ -5,6 +5,7 @@ Lists and NumPy arrays both work; the data sets are lists.
 
 import math
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
@@ -61,9 +62,10 @@ def train_validation_test_split(
     """A shuffled split in which each class has the same share of every part.
 
     X, Y: as many examples as targets; each target is a class, a number or a text, unless stratify is False.
-    validation, test: their shares, above 0 and together below 1, rounded to whole examples class by class, so that a
-    class of very few may be missing in a part. Lists come out, of arrays too.
-    Raises ValueError if a part gets no example.
+    validation, test: their shares, above 0 and together below 1. A part gets the rounded share of all examples, and of
+    each class that share rounded up or down, so that a class of very few may be missing in it. Lists come out, of
+    arrays and tables too.
+    Raises ValueError if a part gets no example, or if most classes have only one.
     Raises TypeError for targets that are lists, unless stratify is False.
     """
     if not (validation > 0 and test > 0 and validation + test < 1):
@@ -78,12 +80,18 @@ def train_validation_test_split(
     classes: dict[Any, list[int]] = {}
     for i, y in enumerate(Y):
         classes.setdefault(y if stratify else None, []).append(i)
-    for members in classes.values():
+    groups = list(classes.values())
+    rng.shuffle(groups)  # which decides between classes with equally much left over
+    tested = _shared_out([test * len(members) for members in groups], test * len(Y))
+    wanted = [(test + validation) * len(members) - n for members, n in zip(groups, tested, strict=True)]
+    validated = _shared_out(wanted, validation * len(Y))
+    for members, first, count in zip(groups, tested, validated, strict=True):
+        second = first + count
         rng.shuffle(members)
-        first, second = round(len(members) * test), round(len(members) * (test + validation))
         for part, chosen in zip(parts, (members[second:], members[first:second], members[:first]), strict=True):
             part.extend(chosen)
-    if not all(parts):
+    alone = stratify and 2 * sum(len(members) == 1 for members in groups) > len(groups)
+    if not all(parts) or alone:
         raise ValueError(
             f"expected enough examples of each class for three parts, got {len(Y)} examples of {len(classes)} classes; "
             f"are the targets classes? For other numbers pass stratify=False"
@@ -91,6 +99,15 @@ def train_validation_test_split(
     for part in parts:
         rng.shuffle(part)
     return Split(*[[data[i] for i in part] for part in parts for data in (X, Y)])
+
+
+def _shared_out(shares: Sequence[float], total: float) -> list[int]:
+    """Each share rounded up or down, so that together they are the rounded total: up where most is left over."""
+    parts = [max(math.floor(share + 1e-9), 0) for share in shares]  # 0.15 x 20 may be below 3
+    rest = max(math.floor(total + 0.5) - sum(parts), 0)
+    for i in sorted(range(len(parts)), key=lambda i: parts[i] - shares[i])[:rest]:
+        parts[i] += 1
+    return parts
 
 
 def paired(X: Sequence[Any], Y: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -124,7 +141,8 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
     """(train, *others) with each column shifted and scaled so that in `train` its mean is 0 and its standard deviation,
     the biased one, is 1. The others are scaled by the numbers of `train`, so that nothing of them leaks into it.
 
-    A column that does not vary in `train` is only shifted. Raises ValueError if the widths differ.
+    A column that does not vary in `train`, but for rounding, is only shifted: if its standard deviation is below that
+    of n numbers rounded at its mean, as in scikit-learn. Raises ValueError if the widths differ.
 
     >>> standardize([[1.0], [3.0]], [[5.0]])
     ([[-1.0], [1.0]], [[3.0]])
@@ -138,9 +156,10 @@ def standardize(train: Any, *others: Any) -> tuple[list[list[float]], ...]:
         if not all(map(math.isfinite, column)):
             raise ValueError(f"standardize expected numbers, got nan or inf in column {i} of the training part")
     means = [math.fsum(column) / len(column) for column in columns]
+    deviations = [math.dist(c, [m] * len(c)) / math.sqrt(len(c)) for c, m in zip(columns, means, strict=True)]
     deviations = [
-        math.dist(c, [m] * len(c)) / math.sqrt(len(c)) if min(c) < max(c) else 1.0
-        for c, m in zip(columns, means, strict=True)
+        d if d > len(c) * sys.float_info.epsilon * abs(m) else 1.0
+        for d, c, m in zip(deviations, columns, means, strict=True)
     ]
     return tuple(
         [[(x - m) / d for x, m, d in zip(row, means, deviations, strict=True)] for row in table] for table in tables
@@ -151,6 +170,11 @@ def one_hot(index: Any, num_classes: int) -> list[Any]:
     """num_classes numbers: 1 at `index`, else 0. Raises ValueError if the index is none."""
     if isinstance(index, Value) and is_symbolic():
         return [equal(index, float(i)) for i in range(num_classes)]
+    index = index.as_py() if hasattr(index, "as_py") else index  # pyarrow's
+    if is_list(index):
+        raise ValueError(
+            f"one_hot expected one class, got {shape(index)}; write [one_hot(i, {num_classes}) for i in y]"
+        )
     if not hasattr(index, "__index__") or not 0 <= index < num_classes:
         raise ValueError(f"one_hot expected a whole number from 0 to {num_classes - 1}, got {index}")
     return [float(i == index) for i in range(num_classes)]

@@ -9,7 +9,7 @@ from autograd.compiler import assume, is_symbolic, name_index
 
 from .activations import Activation, activation_function
 from .module import Module
-from .nested import flat, is_list, nested, rows, shape
+from .nested import by_rows, flat, is_list, nested, rows, shape
 from .randomness import Rng, as_rng, draws
 
 
@@ -97,7 +97,7 @@ class Sequential(Module):
         if type(self).forward is not Sequential.forward or type(self).__call__ is not Module.__call__:
             return super().batch(xs)
         self._name_once()
-        outputs = xs = list(xs)
+        outputs = xs = list(by_rows(xs))
         for layer in self.layers:
             outputs = layer.batch(outputs)
         return self._announce_each(xs, outputs)
@@ -126,7 +126,7 @@ class Residual(Module):
         if type(self).forward is not Residual.forward or type(self).__call__ is not Module.__call__:
             return super().batch(xs)
         self._name_once()
-        xs = list(xs)
+        xs = list(by_rows(xs))
         return self._announce_each(xs, map(_add, xs, self.module.batch(xs)))
 
 

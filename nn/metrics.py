@@ -2,41 +2,64 @@
 
 An output is a score for each class, of which the largest is predicted; or one number, alone or in a list, a logit:
 class 1 is predicted above 0, and else class 0, or -1 where the targets are -1 and 1. For a probability p give p - 0.5.
-Precision, recall and F1 of more than two classes are the mean over the classes.
+Precision, recall and F1 of more than two classes are the mean over the classes. With nan among the outputs or targets a
+metric is nan.
 """
 
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .nested import is_list
+from .data import as_lists
+from .nested import flat, is_list
 
 Numbers = Sequence[Any]
 Metric = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
+def _nan_stays(metric: Metric) -> Metric:
+    """The metric, which is nan if an output or a target is."""
+
+    @functools.wraps(metric)
+    def checked(outputs: Numbers, targets: Numbers) -> float:
+        return math.nan if _with_nan(outputs, targets) else metric(as_lists(outputs), as_lists(targets))
+
+    return checked
+
+
+def _with_nan(*numbers: Numbers) -> bool:
+    return any(x != x for y in numbers for x in flat(as_lists(y)))
+
+
+@_nan_stays
 def accuracy(outputs: Numbers, targets: Numbers) -> float:
     """The share of right predictions: the largest score, or of one number, a logit, what is above 0."""
     return float(_sklearn().accuracy_score(*_classes(outputs, targets)))
 
 
+@_nan_stays
 def precision(outputs: Numbers, targets: Numbers) -> float:
     """Of what was predicted to be of a class, the share that is; 0 if nothing was; of more than two classes the mean
     over them. Outputs as for `accuracy`."""
     return float(_sklearn().precision_score(*_classes(outputs, targets), **_average(outputs)))
 
 
+@_nan_stays
 def recall(outputs: Numbers, targets: Numbers) -> float:
     """Of what is of a class, the share that was found; of more than two classes the mean over them. Outputs as for
     `accuracy`."""
     return float(_sklearn().recall_score(*_classes(outputs, targets), **_average(outputs)))
 
 
+@_nan_stays
 def f1(outputs: Numbers, targets: Numbers) -> float:
     """The harmonic mean of precision and recall; of more than two classes the mean over them. Outputs as for
     `accuracy`."""
     return float(_sklearn().f1_score(*_classes(outputs, targets), **_average(outputs)))
 
 
+@_nan_stays
 def roc_auc(outputs: Numbers, targets: Numbers) -> float:
     """The probability that an example of class 1 gets a higher logit than one of class 0; 0.5 is guessing. For two
     classes. Raises ValueError for more.
@@ -48,7 +71,10 @@ def roc_auc(outputs: Numbers, targets: Numbers) -> float:
 
 def confusion_matrix(outputs: Numbers, targets: Numbers) -> list[list[int]]:
     """The counts of examples of each class, by row, that were predicted to be of each, by column. Outputs as for
-    `accuracy`."""
+    `accuracy`. Raises ValueError for nan, which is of no class."""
+    if _with_nan(outputs, targets):
+        raise ValueError("confusion_matrix expected numbers, got nan among the outputs or targets")
+    outputs, targets = as_lists(outputs), as_lists(targets)
     first = _alone(outputs)[0]
     known = range(len(first)) if is_list(first) else [-1 if -1 in _alone(targets) else 0, 1]
     classes = sorted({*known, *_alone(targets)})

@@ -10,7 +10,7 @@ from autograd import Value
 from autograd.compiler import Watched, assume
 from autograd.extend import Note, as_float, assign
 
-from .nested import flat
+from .nested import by_rows, flat
 from .randomness import draws
 
 _models = itertools.count(1)  # tells apart modules whose parts have the same paths
@@ -58,6 +58,8 @@ class Module(Watched):
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self._name_once()
+        if args and type(args[0]) is not list:
+            args = tuple(map(by_rows, args))
         output = self.forward(*args, **options)
         if output is None:
             raise TypeError(f"{type(self).__name__}.forward returned None; did it end without `return`?")
@@ -129,7 +131,7 @@ class Module(Watched):
 
     def batch(self, xs: Any) -> list[Any]:
         """The outputs for a list of examples."""
-        return [self(x) for x in draws().each(xs)]
+        return [self(x) for x in draws().each(by_rows(xs))]
 
     def _announce_each(self, xs: Any, outputs: Any) -> list[Any]:
         """Does what calling the module for each example would do besides computing the outputs."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd import Value
+from autograd.compiler import is_table, listed
 
 NUMBERS = {Value, float}
 """Types that are no lists: where there are only these, nothing has to be asked one by one."""
@@ -39,9 +40,18 @@ def rows(f: Callable[[Any], Any], x: Any) -> Any:
     return [rows(f, y) for y in x] if len(x) and is_list(x[0]) else f(x)
 
 
+def by_rows(x: Any) -> Any:
+    """The rows of a table of another library as lists; anything else as it is. Raises TypeError for a column that is
+    not of numbers."""
+    if type(x) is list or not is_table(x):
+        return x
+    found = listed(x)
+    return found.tolist() if hasattr(found, "tolist") else found
+
+
 def shape(x: Any) -> str:
     """The form of an input, for error texts: `3 x 8 x 8 numbers`, or `one float`."""
-    sizes = []
+    sizes, x = [], by_rows(x)
     while is_list(x):
         sizes.append(str(len(x)))
         x = x[0] if len(x) else 0.0

@@ -8,7 +8,7 @@ from autograd.compiler import assume, is_symbolic
 
 from .layers import check_sizes, wrong_input
 from .module import Module
-from .nested import is_list, rows
+from .nested import by_rows, is_list, rows
 
 
 class BatchNorm1d(Module):
@@ -48,6 +48,7 @@ class BatchNorm1d(Module):
         if not self.training:
             return super().batch(xs)
         self._name_once()
+        xs = by_rows(xs)
         if is_symbolic():
             raise TypeError(
                 "BatchNorm1d in training mode keeps running numbers, which are not known while a function is "

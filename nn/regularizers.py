@@ -11,12 +11,13 @@ from .nested import flat, is_list, nested, shape
 from .randomness import drawing, draws
 
 
-def clip_grad_norm_(parameters: Iterable[Value], max_norm: float) -> float:
+def clip_grad_norm_(parameters: Iterable[Value] | Value, max_norm: float) -> float:
     """Scales all gradients together so that their Euclidean length is at most max_norm; returns the length before.
 
-    The factor is max_norm / (length + 1e-6), as PyTorch has it, if that is below 1 (Pascanu et al. 2013).
+    parameters: Values, or one. max_norm: at least 0, ValueError otherwise; PyTorch turns gradients round by a negative
+    one. The factor is max_norm / (length + 1e-6), as PyTorch has it, if that is below 1 (Pascanu et al. 2013).
     """
-    parameters = list(parameters)
+    parameters = _to_clip("clip_grad_norm_", parameters, "max_norm", max_norm)
     length = math.hypot(*[p.grad for p in parameters])
     factor = clip_factor(length, max_norm)
     for p in parameters if factor < 1.0 else ():
@@ -29,10 +30,17 @@ def clip_factor(length: float, max_norm: float) -> float:
     return min(1.0, max_norm / (length + 1e-6))
 
 
-def clip_grad_value_(parameters: Iterable[Value], clip_value: float) -> None:
-    """Holds each gradient between -clip_value and clip_value."""
-    for p in parameters:
+def clip_grad_value_(parameters: Iterable[Value] | Value, clip_value: float) -> None:
+    """Holds each gradient between -clip_value and clip_value. parameters: Values, or one. clip_value: at least 0,
+    ValueError otherwise."""
+    for p in _to_clip("clip_grad_value_", parameters, "clip_value", clip_value):
         p.grad = min(max(p.grad, -clip_value), clip_value)
+
+
+def _to_clip(function: str, parameters: Iterable[Value] | Value, name: str, limit: float) -> list[Value]:
+    if not limit >= 0.0:
+        raise ValueError(f"{function} expected {name} of at least 0, got {limit!r}")
+    return [parameters] if isinstance(parameters, Value) else list(parameters)
 
 
 def l1_penalty(parameters: Iterable[Value]) -> Any:

@@ -30,7 +30,7 @@ ROOMS = [
         "schedule.kernels", "schedule.rolling", "schedule.loops", "schedule",
         "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.calls", "codegen.batch", "codegen.single",
         "codegen.straightline", "codegen.c", "codegen",
-        "runtime.batches", "runtime.memory", "runtime.machine", "runtime.plan", "runtime",
+        "runtime.tables", "runtime.batches", "runtime.memory", "runtime.machine", "runtime.plan", "runtime",
         "pipeline", "specialization",
         "training.step_functions", "training.numbers", "training.order", "training.rules", "training.step_plan",
         "training.updates", "training.session",

@@ -1,13 +1,14 @@
 import math
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 from reference_nn import TORCH, all_same
 from support import same
 
 import nn
-from autograd import Value, gradcheck, log_softmax, softmax
+from autograd import Value, compile, gradcheck, log_softmax, softmax
 from autograd.compiler import symbolic
 from nn import (
     binary_cross_entropy,
@@ -205,3 +206,59 @@ def test_logits_are_not_warned_of():
 def test_errors(attempt, error, text):
     with pytest.raises(error, match=text):
         attempt()
+
+
+@pytest.mark.parametrize(("x", "t"), [(30.0, 1.0), (37.0, 1.0), (-37.0, 0.0), (700.0, 1.0), (30.0, 1.0 - 1e-10),
+                                      (-25.0, 1e-12), (0.5, 0.5), (0.0, 1.0), (-3.0, 0.7)])  # fmt: skip
+def test_cross_entropy_of_confident_right_answers_is_exact(x, t):
+    with mpmath.workdps(700):
+        p = 1 / (1 + mpmath.exp(-mpmath.mpf(x)))
+        loss, slope = -(t * mpmath.log(p) + (1 - mpmath.mpf(t)) * mpmath.log(1 - p)), p - mpmath.mpf(t)
+    w, v = Value(x), Value(1.0)
+    y = binary_cross_entropy_with_logits(w, t)
+    y.backward()
+    compiled = compile(lambda x, t: binary_cross_entropy_with_logits(v * x, t), [v])
+    for got in (y.data, compiled([x], [t])):
+        assert abs(got - loss) <= 1e-14 * abs(loss)
+    if t in (0.0, 1.0):
+        assert abs(w.grad - slope) <= 1e-14 * abs(slope)
+        assert abs(v.grad - slope * x) <= 1e-14 * abs(slope * x)
+        logits = [Value(x), Value(0.0)]
+        y = cross_entropy(logits, 1 - int(t))
+        y.backward()
+        assert abs(y.data - loss) <= 1e-14 * abs(loss)
+        assert abs(logits[0].grad - slope) <= 1e-14 * abs(slope)
+        many = compile(lambda k: cross_entropy(logits, k), logits)
+        logits[0].grad = 0.0
+        assert abs(many([1 - int(t)]) - loss) <= 1e-14 * abs(loss)
+        assert abs(logits[0].grad - slope) <= 1e-14 * abs(slope)
+
+
+INF = math.inf
+
+
+@pytest.mark.parametrize(("x", "t", "loss"), [(INF, 1.0, 0.0), (INF, 0.0, INF), (-INF, 0.0, 0.0), (-INF, 1.0, INF),
+                                              (INF, 0.3, INF), (-INF, 0.3, INF)])  # fmt: skip
+def test_infinite_logits(x, t, loss):
+    w = Value(x)
+    y = binary_cross_entropy_with_logits(w, t)
+    y.backward()
+    assert y.data == loss
+    assert math.isfinite(w.grad)
+    assert compile(binary_cross_entropy_with_logits)([x], [t]) == [loss]
+    assert binary_cross_entropy_with_logits(Value(x), Value(t)).data == loss
+
+
+def test_a_class_that_cannot_be():
+    for make in (lambda f: f, lambda f: lambda *xs: compile(f)(*[[x] for x in xs])[0]):
+        by_class = make(lambda x, k: cross_entropy(x, k))
+        assert by_class([-INF, 0.5, 0.5], 1) == pytest.approx(math.log(2), rel=1e-15)
+        assert by_class([-INF, 0.5, 0.5], 0) == INF
+        by_shares = make(lambda x, q: cross_entropy(x, q))
+        assert by_shares([-INF, 0.5, 0.5], [0.0, 0.5, 0.5]) == pytest.approx(math.log(2), rel=1e-15)
+        assert by_shares([-INF, 0.5, 0.5], [0.5, 0.5, 0.0]) == INF
+        assert make(lambda q, t: kl_div(q, t))([-INF, 0.0], [0.0, 1.0]) == 0.0
+    logits = [Value(-INF), Value(0.5), Value(1.5)]
+    cross_entropy(logits, [0.0, 0.25, 0.75]).backward()
+    assert logits[0].grad == 0.0
+    assert math.isfinite(logits[1].grad)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import math
 import random
 
 import numpy as np
@@ -468,3 +469,17 @@ def test_a_rate_that_somebody_sets_is_kept_by_a_schedule_that_comes_after():
     assert same(optimizer.lr, 0.0075)
     with pytest.raises(ValueError, match="learning rates of at least 0"):
         s.load_state_dict({**s.state_dict(), "last_lrs": [-1.0]})
+
+
+def test_clipping_refuses_a_negative_limit_and_takes_one_value():
+    w = Value(1.0)
+    w.grad = 3.0
+    for clip, name in ((nn.clip_grad_norm_, "max_norm"), (nn.clip_grad_value_, "clip_value")):
+        for limit in (-1.0, math.nan):
+            with pytest.raises(ValueError, match=f"{clip.__name__} expected {name} of at least 0, got {limit}"):
+                clip([w], limit)
+    assert w.grad == 3.0
+    assert nn.clip_grad_norm_(w, 1.0) == 3.0
+    assert w.grad == pytest.approx(1.0, rel=1e-6)
+    nn.clip_grad_value_(w, 0.25)
+    assert w.grad == 0.25

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .compiled import Compiled, compile
 from .runtime.batches import listed
+from .runtime.tables import is_table
 from .tracing.trace import Shortened, ask, assume, name_index
 from .tracing.unknown import is_symbolic, symbolic
 from .tracing.watch import Watched
@@ -26,6 +27,7 @@ __all__ = [
     "assume",
     "compile",
     "is_symbolic",
+    "is_table",
     "listed",
     "name_index",
     "symbolic",

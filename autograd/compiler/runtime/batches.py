@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ...floats import as_float
 from ..tracing.trace import Structure
+from .tables import is_table, rows_of
 
 
 class Argument(NamedTuple):
@@ -102,12 +103,15 @@ def parts_of(batch: Sequence[Any]) -> tuple[list[Part], bool]:
 
 
 def listed(x: Any) -> Any:
-    """A batch as a list, tuple or NumPy array: whatever else offers its numbers as an array or list is asked for them.
+    """A batch as a list, tuple or NumPy array: the rows of a table, and whatever else offers its numbers as an array or
+    list is asked for them.
 
-    Raises TypeError for anything else, and for a masked array.
+    Raises TypeError for anything else, for a masked array, and for a table with a column that is not of numbers.
     """
     if isinstance(x, list | tuple):
         return x
+    if is_table(x):
+        return rows_of(x)
     if hasattr(x, "mask") and hasattr(x, "filled"):
         raise TypeError(
             "expected numbers, got a masked array, whose mask would be lost; write x.filled(math.nan), and leave out "
@@ -120,8 +124,9 @@ def listed(x: Any) -> Any:
             import numpy
 
             return listed(numpy.asarray(x))
-    if hasattr(x, "tolist"):
-        return x.tolist()
+    for name in ("tolist", "to_list", "to_pylist"):
+        if hasattr(x, name):
+            return getattr(x, name)()
     raise TypeError(f"expected an array or a list with an entry for each example, got {type(x).__name__}")
 
 
