@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autograd.extend import as_float
-
 from .data import check_paired, paired
 from .module import Module
+from .nested import number_in_state
 from .optim import Optimizer
 from .schedulers import ReduceLROnPlateau, Scheduler
 
@@ -79,8 +78,11 @@ def counters_of(state: Mapping[str, Any], has_scheduler: bool) -> dict[str, Any]
             raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
     if len(counters["sums"]) != 2:
         raise ValueError(f"the state of a Trainer has two sums, got {counters['sums']!r}")
-    counters["sums"], counters["best_loss"] = list(map(as_float, counters["sums"])), as_float(counters["best_loss"])
-    counters["best_state"] = {name: as_float(x) for name, x in counters["best_state"].items()}
+    if type(counters["finished"]) is not bool:
+        raise ValueError(f"the state of a Trainer is finished or not, true or false, got {counters['finished']!r}")
+    counters["sums"] = list(map(number_in_state, counters["sums"]))
+    counters["best_loss"] = number_in_state(counters["best_loss"])
+    counters["best_state"] = {name: number_in_state(x) for name, x in counters["best_state"].items()}
     if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
         raise ValueError("the state of a Trainer has best weights of another model than its own")
     if ("scheduler" in state) != has_scheduler:

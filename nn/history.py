@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from autograd.extend import as_float
+from .nested import number_in_state
 
 
 @dataclass
 class History:
     """The curves of a training. One entry an epoch: train_loss, learning_rate, and grad_norm, the mean length of the
     gradient before clipping. One entry a validation: validation_loss, the metrics, and in validation_at the epochs done
-    by then, such as 1.5."""
+    by then, such as 1.5. Raises TypeError and ValueError for curves that are none."""
 
     train_loss: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
@@ -30,10 +30,18 @@ class History:
 
     def __post_init__(self) -> None:
         for name in ("train_loss", "learning_rate", "grad_norm", "validation_at", "validation_loss"):
-            setattr(self, name, list(map(as_float, getattr(self, name))))
+            setattr(self, name, list(map(number_in_state, getattr(self, name))))
         if not isinstance(self.settings, dict):
             raise TypeError(f"the settings of a History are a dict, got {self.settings!r}")
-        self.metrics = {name: list(map(as_float, curve)) for name, curve in self.metrics.items()}
+        self.metrics = {name: list(map(number_in_state, curve)) for name, curve in self.metrics.items()}
+        if not type(self.interrupted) is type(self.stopped_early) is bool:
+            raise TypeError("a History was interrupted or stopped early, or not: true or false")
+        if self.best_epoch is not None and not number_in_state(self.best_epoch) >= 0.0:
+            raise ValueError(f"the best epoch of a History is a number of epochs, got {self.best_epoch!r}")
+        by_epoch = {len(curve) for curve in (self.train_loss, self.learning_rate, self.grad_norm)}
+        measured = max([len(self.validation_loss), *map(len, self.metrics.values())])
+        if len(by_epoch) > 1 or not len(self.validation_loss) == len(self.validation_at) == measured:
+            raise ValueError("the curves of a History have an entry for each epoch, or for each validation")
 
     def forget(self, epoch: int) -> None:
         """Drops what was validated in an epoch that begins anew."""

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 
 from autograd import Value
 from autograd.compiler import Watched, assume
-from autograd.extend import Note, as_float, assign
+from autograd.extend import Note, assign
 
-from .nested import by_rows, flat
+from .nested import by_rows, flat, number_in_state
 from .randomness import draws
 
 _models = itertools.count(1)  # tells apart modules whose parts have the same paths
@@ -188,7 +188,7 @@ class Module(Watched):
                 f"{_some(own - state.keys())} and has {_some(state.keys() - own)} besides; build the model as it was "
                 f"when its state was taken"
             )
-        numbers = {name: as_float(x) for name, x in state.items()}
+        numbers = {name: number_in_state(x) for name, x in state.items()}
         parameters = self.named_parameters()
         assign([p for _, p in parameters], [numbers[name] for name, _ in parameters])
         for name, buffer in self.named_buffers():

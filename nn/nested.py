@@ -5,6 +5,7 @@ from typing import Any
 
 from autograd import Value
 from autograd.compiler import is_table, listed
+from autograd.extend import as_float
 
 NUMBERS = {Value, float}
 """Types that are no lists: where there are only these, nothing has to be asked one by one."""
@@ -47,6 +48,13 @@ def by_rows(x: Any) -> Any:
         return x
     found = listed(x)
     return found.tolist() if hasattr(found, "tolist") else found
+
+
+def number_in_state(x: Any) -> float:
+    """A number of a state as a float. Raises TypeError for anything else, `true` among it."""
+    if isinstance(x, bool):
+        raise TypeError(f"expected a number, got {x}")
+    return as_float(x)
 
 
 def shape(x: Any) -> str:

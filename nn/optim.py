@@ -5,13 +5,15 @@ and are what the constructor takes. So a rule can be read beside its formula, an
 Where PyTorch's rule differs from a paper's, PyTorch's is followed.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd import Value, clamp, dot, gradients, maximum, sqrt
-from autograd.extend import as_float, assign
+from autograd.extend import assign
 
+from .nested import number_in_state
 from .options import Configured
 from .randomness import counter_uniform
 
@@ -43,6 +45,8 @@ class Optimizer(Configured):
     formula, subject = "rule", "params"
     unwatched = ("state", "parameters", "param_groups", "defaults", "_moved")
     """Attributes that a compiled rule is given, or does not read."""
+    unsigned: ClassVar[tuple[int, ...]] = ()
+    """The positions of numbers in a parameter's state that are never negative, such as a count of steps."""
     estimate_every: int = 0
     """After how many steps the `Trainer` calls `estimate(loss)` again; never if 0."""
 
@@ -176,13 +180,32 @@ class Optimizer(Configured):
                     f"the state of {kind} has the options {', '.join(options)}, not {', '.join(self.defaults)}"
                 )
             read.append({name: tuple(x) if isinstance(x, list) else x for name, x in options.items()})
+            for name, default in self.defaults.items():
+                if isinstance(default, bool) and type(options[name]) is not bool:
+                    raise ValueError(f"{kind} expected {name} as true or false, got {options[name]!r}")
             self.check({name: read[-1][name] for name in self.defaults})
-        numbers = [tuple(map(as_float, entries)) for entries in state["state"]]
-        if len({*map(len, numbers)} - {0}) > len(self.param_groups):
-            raise ValueError(f"the state of {kind} is damaged: its parameters have states of different lengths")
+            if "initial_lr" in options and not 0.0 <= number_in_state(options["initial_lr"]) < math.inf:
+                raise ValueError(f"{kind} expected initial_lr >= 0, got {options['initial_lr']!r}")
+        numbers = [tuple(map(number_in_state, entries)) for entries in state["state"]]
+        if any(x < 0.0 for entries in numbers for i, x in enumerate(entries) if i in self.unsigned):
+            raise ValueError(f"the state of {kind} is damaged: a count or a mean of squares is below 0")
+        self._check_lengths(numbers, read)
         for group, options in zip(self.param_groups, read, strict=True):
             group.update(options)
         self.state = numbers
+
+    def _check_lengths(self, states: Sequence[State], options: Sequence[Mapping[str, Any]]) -> None:
+        """ValueError if the rule cannot go on from these states, by group."""
+        rest = iter(states)
+        for group, own in zip(self.param_groups, options, strict=True):
+            rule = self.with_options({name: own[name] for name in self.defaults})
+            for state in {len(state): state for state in itertools.islice(rest, len(group["params"]))}.values():
+                try:
+                    rule(0.0, 0.0, state)
+                except (ValueError, IndexError, TypeError):
+                    raise ValueError(
+                        f"the state of {type(self).__name__} is damaged: a parameter has {len(state)} numbers"
+                    ) from None
 
     def __repr__(self) -> str:
         groups = [", ".join(f"{name}={group[name]!r}" for name in self.defaults) for group in self.param_groups]
@@ -222,6 +245,8 @@ class Adagrad(Optimizer):
     s starts at initial_accumulator_value. weight_decay adds weight_decay p to g.
     """
 
+    unsigned = (0, 1)
+
     def rule(
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-2, lr_decay: float = 0.0,
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10,
@@ -237,6 +262,8 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """p = p - lr d with d = sqrt(u + eps) / sqrt(s + eps) g, where s and u are running means of g**2 and d**2 in which
     the past counts rho (Zeiler 2012). weight_decay adds weight_decay p to g."""
+
+    unsigned = (0, 1)
 
     def rule(
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1.0, rho: float = 0.9, eps: float = 1e-6,
@@ -260,6 +287,8 @@ class RMSprop(Optimizer):
     p = p - lr b. weight_decay adds weight_decay p to g.
     """
 
+    unsigned = (0,)
+
     def rule(
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-2, alpha: float = 0.99,
         eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False,
@@ -281,6 +310,8 @@ class Adam(Optimizer):
 
     weight_decay adds weight_decay p to g. amsgrad: the largest v so far in the place of v (Reddi et al. 2018).
     """
+
+    unsigned = (0, 2, 3)
 
     def rule(
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
@@ -316,6 +347,8 @@ class NAdam(Optimizer):
 
     weight_decay adds weight_decay p to g.
     """
+
+    unsigned = (0, 2, 3)
 
     def rule(
         self, parameter: Any, gradient: Any, state: State, *, lr: Any = 2e-3, betas: tuple[float, float] = (0.9, 0.999),

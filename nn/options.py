@@ -67,6 +67,8 @@ class Configured:
                 not isinstance(option, tuple | list) or len(option) != len(default)
             ):
                 raise ValueError(f"{kind} expected {name} as {len(default)} numbers such as {default}, got {option!r}")
+            if isinstance(default, int | float) and isinstance(option, tuple | list | bool):
+                raise ValueError(f"{kind} expected {name} as a number such as {default}, got {option!r}")
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
                 kind_of_number = "__index__" if name in COUNTS else "__float__"

@@ -3,6 +3,7 @@
 safetensors would be smaller, but holds tensors: here each scalar has a path, such as `layers.0.weight.2.1`.
 """
 
+import hashlib
 import json
 import operator
 import os
@@ -11,16 +12,17 @@ from typing import Any
 
 from autograd.extend import write_file
 
-FORMAT = "scalar-autograd 1"
+FORMATS = "scalar-autograd 1", "scalar-autograd 2"
+"""Of files without and with a checksum."""
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Writes the state of a model to a file, whole or not at all; of a `Trainer` everything that training goes on
     with: model, optimizer, schedule, history and counters."""
     _check(model)
-    content = {"format": FORMAT, "kind": type(model).__name__, "state": model.state_dict()}
-    numbers_too = operator.methodcaller("item")  # NumPy's own
-    write_file(Path(path), json.dumps(content, indent=0, default=numbers_too).encode())
+    content = {"format": FORMATS[-1], "kind": type(model).__name__, "state": model.state_dict()}
+    content["sha256"] = _checksum(content)
+    write_file(Path(path), _text(content).encode())
 
 
 def load(model: Any, path: str | os.PathLike[str]) -> Any:
@@ -33,11 +35,14 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
     before = model.state_dict()
     try:
         content = json.loads(Path(path).read_bytes())
-        if content["format"] != FORMAT:
+        if content["format"] not in FORMATS:
             raise ValueError
+        whole = content["format"] == FORMATS[0] or content.pop("sha256") == _checksum(content)
         state, kind = content["state"], content["kind"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path} is not a whole file written by nn.save") from None
+    if not whole:
+        raise ValueError(f"{path} is damaged, or was changed after nn.save wrote it: its checksum does not fit")
     try:
         model.load_state_dict(state)
     except BaseException as error:
@@ -50,6 +55,14 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
             raise ValueError(f"{path} holds the state of a {kind}: {error}") from None
         raise
     return model
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, indent=0, default=operator.methodcaller("item"))  # NumPy's own numbers too
+
+
+def _checksum(content: Any) -> str:
+    return hashlib.sha256(_text(content).encode()).hexdigest()
 
 
 def _check(model: Any) -> None:

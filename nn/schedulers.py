@@ -13,8 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autograd.extend import as_float
-
+from .nested import number_in_state
 from .optim import Optimizer
 from .options import Configured
 
@@ -111,7 +110,7 @@ class Scheduler(Configured):
         new: dict[str, Any] = {name: x for name, x in state.items() if name not in ("kind", "last_lrs")}
         new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
         if "best" in new:
-            new["best"] = as_float(new["best"])
+            new["best"] = number_in_state(new["best"])
         if any(type(x) is not int or x < 0 for name, x in new.items() if name in COUNTS) or new.get("best") != new.get(
             "best"
         ):
@@ -129,8 +128,8 @@ def rates_of(rates: Any, count: int, kind: str) -> list[float]:
     """Learning rates in a state, one for each group. Raises ValueError if they are none."""
     if not isinstance(rates, list) or len(rates) != count:
         raise ValueError(f"the state of {kind} has {count} learning rates, got {rates!r}")
-    found = list(map(as_float, rates))
-    if not all(0.0 <= rate < math.inf for rate in found) or any(isinstance(rate, bool) for rate in rates):
+    found = list(map(number_in_state, rates))
+    if not all(0.0 <= rate < math.inf for rate in found):
         raise ValueError(f"the state of {kind} has learning rates of at least 0, got {rates!r}")
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -273,6 +274,29 @@ def test_a_wrong_architecture_is_named(tmp_path):
         lambda s: s["scheduler"].update(base_lrs=[]),
         lambda s: s["history"].update(train_loss=["a"]),
         lambda s: s["history"].update(metrics={"accuracy": None}),
+        lambda s: s["optimizer"]["param_groups"][0].update(lr=[1]),
+        lambda s: s["optimizer"]["param_groups"][0].update(lr=True),
+        lambda s: s["optimizer"]["param_groups"][0].update(weight_decay=[]),
+        lambda s: s["optimizer"]["param_groups"][0].update(amsgrad=0),
+        lambda s: s["optimizer"]["param_groups"][0].update(betas=[0.9]),
+        lambda s: s["optimizer"]["param_groups"][0].update(initial_lr="0.1"),
+        lambda s: s["optimizer"]["state"][0].__setitem__(0, -1),
+        lambda s: s["optimizer"]["state"][0].__setitem__(1, True),
+        lambda s: s["optimizer"]["state"].__setitem__(0, s["optimizer"]["state"][0][:2]),
+        lambda s: s["model"].update({"layers.0.bias.0": True}),
+        lambda s: s["model"].update({"layers.0.bias.0": [1.0]}),
+        lambda s: s.update(finished=1),
+        lambda s: s.update(finished="yes"),
+        lambda s: s.update(steps=-1),
+        lambda s: s.update(best_loss=True),
+        lambda s: s["scheduler"].update(last_lrs=[True]),
+        lambda s: s["scheduler"].update(last_lrs=[-0.1]),
+        lambda s: s["history"].update(best_epoch="1"),
+        lambda s: s["history"].update(best_epoch=-1.0),
+        lambda s: s["history"].update(interrupted=None),
+        lambda s: s["history"]["train_loss"].append(0.5),
+        lambda s: s["history"]["validation_loss"].append(0.5),
+        lambda s: s["history"]["metrics"]["accuracy"].append(0.5),
     ],
 )
 def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, change):
@@ -283,10 +307,13 @@ def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, chang
     content = json.loads(path.read_text())
     change(content["state"])
     path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"damaged, or was changed after nn\.save wrote it: its checksum does not fit"):
+        load(rich(), path)
+    path.write_text(json.dumps({**content, "format": "scalar-autograd 1"}))  # as before there was one
     twin = rich()
     twin.fit(X, Y, epochs=2, progress=False)
     before = twin.state_dict()
-    with pytest.raises(ValueError, match=r"state|holds no state of a Trainer|expected lr"):
+    with pytest.raises(ValueError, match=r"state|holds no state of a Trainer|expected \w+|History"):
         load(twin, path)
     assert twin.state_dict() == before
 
@@ -369,3 +396,30 @@ def test_a_failed_estimate_changes_nothing():
     with pytest.raises(FloatingPointError, match="the estimate of the Hessian is not finite"):
         t.step([1.0], [0.0])
     assert t.state_dict() == before
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    X, Y = task()
+    t, path, rng = rich(), tmp_path / "t.json", random.Random(4)
+    t.fit(X, Y, epochs=1, progress=False)
+    save(t, path)
+    whole, twin = path.read_bytes(), rich()
+    before, changed = twin.state_dict(), 0
+    for _ in range(400):
+        i, bit = rng.randrange(len(whole)), 1 << rng.randrange(8)
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ bit]) + whole[i + 1 :])
+        try:
+            load(twin, path)
+        except ValueError:
+            assert twin.state_dict() == before
+        else:  # white space is no content
+            changed += 1
+            assert json.loads(path.read_bytes()) == json.loads(whole)
+            twin.load_state_dict(before)
+    assert changed < 40
+
+
+def test_a_file_of_before_there_was_a_checksum_still_loads(tmp_path):
+    model, path = MLP(2, [1], rng=0), tmp_path / "m.json"
+    path.write_text(json.dumps({"format": "scalar-autograd 1", "kind": "MLP", "state": model.state_dict()}))
+    assert load(MLP(2, [1], rng=1), path).state_dict() == model.state_dict()
