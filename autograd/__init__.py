@@ -5,7 +5,7 @@ from .checking import GradcheckError, GradcheckWarning, gradcheck
 from .drawing import draw_dot, step_through
 from .drawing import mimebundle as _mimebundle
 from .explaining import explain
-from .functions import abs, amax, dot, gather, linear, log_softmax, logsumexp, mean, pow, softmax, sum
+from .functions import abs, amax, dot, gather, linear, log_softmax, logsumexp, mean, pow, round, softmax, sum
 from .modes import detect_anomaly, no_grad, trace_source
 from .operators import Value
 from .ops import (
@@ -13,6 +13,7 @@ from .ops import (
     asin,
     atan,
     atan2,
+    ceil,
     clamp,
     cos,
     cosh,
@@ -21,6 +22,7 @@ from .ops import (
     erf,
     exp,
     expm1,
+    floor,
     gelu,
     greater,
     greater_equal,
@@ -40,6 +42,7 @@ from .ops import (
     sqrt,
     tan,
     tanh,
+    trunc,
     where,
 )
 from .primitives import primitive
@@ -56,7 +59,7 @@ __all__ = [
     "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
     "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "abs", "sign", "maximum",
     "minimum", "amax", "clamp", "where", "greater", "greater_equal", "equal", "hypot", "pow", "dot", "linear", "gather",
-    "sum", "mean", "logsumexp", "softmax", "log_softmax",
+    "floor", "ceil", "trunc", "round", "sum", "mean", "logsumexp", "softmax", "log_softmax",
     # modes
     "no_grad", "detect_anomaly", "trace_source",
     # transforms

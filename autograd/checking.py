@@ -17,7 +17,7 @@ from .floats import as_float
 from .graph import topological_order
 from .modes import recording
 from .sweeps import gradients, pull, push
-from .transforms import entries, rebuild
+from .trees import entries, rebuild
 from .value import Value
 
 RELATIVE = 1e-6
@@ -115,7 +115,8 @@ class _Problem:
     def graph(self) -> list[Any]:
         """The results as nodes of a new graph on the inputs."""
         with recording():
-            return list(entries(self.f(*self.arguments)))
+            result = self.f(*self.arguments)
+            return [as_float(None)] if result is None else list(entries(result))
 
     def call(self) -> list[float]:
         return [y.data if isinstance(y, Value) else as_float(y) for y in self.graph()]

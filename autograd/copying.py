@@ -6,6 +6,7 @@ other node. Times of assignment are kept, so a copy still knows whether a leaf w
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from copy import deepcopy as copies
 from typing import Any
 
 from .graph import Node, Note, arguments, topological_order
@@ -23,12 +24,28 @@ def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
     leaves, interiors = topological_order(root)
     for leaf in leaves:
         if id(leaf) not in memo:
-            memo[id(leaf)] = copy(leaf)
+            memo[id(leaf)] = twin = copy(leaf)
+            for name, x in getattr(leaf, "__dict__", {}).items():  # what a subclass has added
+                setattr(twin, name, copies(x, memo))
     for node in interiors:
         if id(node) not in memo:
             xs = _replace(arguments(node), lambda x: memo[id(x)])
             memo[id(node)] = build(node.primitive, xs, node._data, node._grad, node._stamp, node.note)
     return memo[id(root)]
+
+
+def own_attributes(leaf: Any, known: Sequence[str]) -> dict[str, Any]:
+    """The attributes that a subclass has added to the known slots."""
+    state: Any = object.__getstate__(leaf)
+    of_dict, of_slots = state if isinstance(state, tuple) else (state, None)
+    return {name: x for name, x in {**(of_dict or {}), **(of_slots or {})}.items() if name not in known}
+
+
+def with_attributes(leaf: Any, attributes: dict[str, Any]) -> Any:
+    """The leaf, with these attributes."""
+    for name, x in attributes.items():
+        setattr(leaf, name, x)
+    return leaf
 
 
 def flatten(root: Node) -> tuple[list[Node], list[Record]]:

@@ -1,6 +1,7 @@
 """Functions whose signature is friendlier than their primitive's: over lists, or shared with a built-in.
 
-`abs`, `pow` and `sum` stand in for the built-ins of the same name: on plain numbers the result is the built-in's own.
+`abs`, `pow`, `round` and `sum` stand in for the built-ins of the same name: on plain numbers the result is the
+built-in's own.
 """
 
 import builtins
@@ -28,6 +29,14 @@ def pow(base: Any, exp: Any, mod: Any = None) -> Any:
     if mod is not None:
         raise TypeError("pow of a Value takes no modulus: pow(base, exp)")
     return ops.pow(base, exp)
+
+
+def round(number: Any, ndigits: Any = None) -> Any:
+    """The nearest whole number, even at halves. With a Value there is no derivative, and TypeError for a number of
+    digits; with a plain number this is the built-in."""
+    if not is_node(number):
+        return builtins.round(number, ndigits)
+    return number.__round__(ndigits)
 
 
 def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:

@@ -5,7 +5,7 @@ plain float. Where an operand is a vector, or there are three, `_a` is the tuple
 it. A leaf has no primitive. Nothing here recurses over a graph.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
 from .primitives import Primitive
@@ -110,20 +110,37 @@ def topological_order(*roots: Node) -> tuple[list[Node], list[Node]]:
                 place(pop())
 
 
-def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node]) -> None:
-    """RuntimeError if a leaf got another `.data` after a node was computed from it: the gradient would be wrong.
+def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node], active: Set[Node] | None = None) -> None:
+    """RuntimeError if a node got another `.data` after another one was computed from it, or if the sweep would go on
+    from such a node to its operands: gradients would be wrong.
 
-    Assigning `.data` stamps the leaf with a new time; a node remembers the time of its birth.
+    Assigning `.data` stamps a node with a new time, negative for one with operands; a node remembers the time of its
+    birth. active: the nodes that the sweep visits; all unless told.
     """
     newest = max((leaf._stamp for leaf in leaves), default=0)
     for node in interiors:
         if node._stamp < newest and node.primitive is not None:
-            for x in operands(node):
-                if type(x) is not float and x._stamp > node._stamp:
+            if node._stamp < 0:
+                newest = max(newest, -node._stamp)
+                if active is None or not active.isdisjoint(operands(node)):
+                    check_own(node)
+            for x in operands(node) if active is None or node in active else ():
+                if type(x) is not float and abs(x._stamp) > abs(node._stamp):
+                    what = "a leaf" if x.primitive is None else "a node"
                     raise RuntimeError(
-                        f"the .data of a leaf was assigned, {describe(x)}, after {node.primitive.name} had computed "
+                        f"the .data of {what} was assigned, {describe(x)}, after {node.primitive.name} had computed "
                         f"{node._data!r} from its old number, so gradients would be wrong; compute the expression again"
                     )
+
+
+def check_own(node: Node) -> None:
+    """RuntimeError if the node's `.data` was assigned and is no longer that of its operands."""
+    if node._stamp < 0 and node.primitive is not None:
+        raise RuntimeError(
+            f"the .data of {describe(node)} was assigned, and no longer follows from the operands of "
+            f"{node.primitive.name}, so no gradient can go through it to them; compute the expression again, or take "
+            f"gradients(output, [node])"
+        )
 
 
 def local_derivatives(node: Node, read: Callable[[Any], Any], wanted: Container[Any] | None = None) -> list[Any]:

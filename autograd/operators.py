@@ -72,7 +72,7 @@ def _comparison(compare: Callable[[Any, Any], bool], primitive: Primitive) -> Ca
     swap = compare in (op.lt, op.le)
 
     def comparison(self: Value, other: Any) -> Any:
-        if not isinstance(other, Value | Real):
+        if type(other) is not Value and type(other) is not float and not isinstance(other, Value | Real):
             return NotImplemented
         if unknown():
             return primitive(other, self) if swap else primitive(self, other)
@@ -91,7 +91,26 @@ for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.item
 for _primitive in REGISTRY.values():
     if _primitive.is_unary and _primitive.module == TABLE:
         setattr(Value, _primitive.name, _method(_primitive))
+
+
+def _divmod(self: Value, other: Any) -> Any:
+    quotient = self // other
+    return quotient if quotient is NotImplemented else (quotient, self % other)
+
+
+def _rdivmod(self: Value, other: Any) -> Any:
+    return (other // self, other % self) if isinstance(other, Real) else NotImplemented
+
+
+def _round(self: Value, ndigits: None = None) -> Value:
+    """The nearest whole number, even at halves; no derivative. Raises TypeError for a number of digits."""
+    if ndigits is not None:
+        raise TypeError(f"round of a Value takes no number of digits; write f'{{v:.{ndigits}f}}' to show it")
+    return ops.round(self)  # type: ignore[no-any-return]
+
+
+Value.__divmod__, Value.__rdivmod__, Value.__round__ = _divmod, _rdivmod, _round
 Value.__pos__ = Value.identity
 Value.__neg__ = Value.neg
 Value.__abs__ = Value.abs
-Value.__round__, Value.__floor__, Value.__ceil__, Value.__trunc__ = Value.round, Value.floor, Value.ceil, Value.trunc
+Value.__floor__, Value.__ceil__, Value.__trunc__ = Value.floor, Value.ceil, Value.trunc

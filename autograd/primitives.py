@@ -13,6 +13,12 @@ from .floats import as_float, is_node
 Partial = Callable[..., Any]
 TABLE = "autograd.ops"
 """The module that holds this package's own primitives."""
+NEW_OPERATION = """, and is made from others by operations alone; write a new operation as
+
+    @primitive(lambda x, out: 3 * x**2)  # for each operand: (operands, result) -> derivative
+    def cube(x):
+        return x**3"""
+"""The end of an error's text."""
 
 
 def nothing(*_: Any) -> None:
@@ -99,6 +105,14 @@ class Primitive:
             if (record := hook(operands)) is not None:
                 return record(self, calls)
         return [self.forward(*map(self._numbers, range(self.arity), xs)) for xs in calls]
+
+    def converted(self, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same operands with every number a float. Raises TypeError for what is no number."""
+
+        def operand(x: Any) -> Any:
+            return x if is_node(x) else as_float(x)
+
+        return tuple(tuple(map(operand, x)) if i in self.vectors else operand(x) for i, x in enumerate(operands))
 
     def _numbers(self, position: int, x: Any) -> Any:
         return [as_float(v) for v in x] if position in self.vectors else as_float(x)

@@ -12,6 +12,7 @@ from . import ops
 from .floats import as_float, is_node
 from .graph import (
     Node,
+    check_own,
     check_unchanged,
     data,
     describe_operation,
@@ -86,6 +87,13 @@ def propagate(nodes: Iterable[Any]) -> None:
             _watch_operands(node)
 
 
+def step_back(node: Any) -> None:
+    """`propagate` for one node, which may be a leaf."""
+    check_known("gradient")
+    check_own(node)
+    propagate((node,) if node.primitive else ())
+
+
 class _Vectors:
     """The vectors among the operands, by identity: a layer's neurons share one."""
 
@@ -146,7 +154,7 @@ def active_path(roots: Sequence[Node], inputs: Iterable[Node]) -> tuple[set[Node
         if node in active or not active.isdisjoint(operands(node)):
             active.add(node)
             path.append(node)
-    check_unchanged(leaves, path)
+    check_unchanged(leaves, interiors, active)
     return active, path
 
 

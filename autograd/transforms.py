@@ -9,7 +9,7 @@ Value too. So transforms nest as JAX's do:
 6.0
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from .floats import as_float
 from .graph import topological_order
 from .modes import is_recording, recording
 from .sweeps import pull, push
+from .trees import branches, entries, has_values, rebuild
 from .value import Value
 
 Function = Callable[..., Any]
@@ -29,8 +30,9 @@ ACTIVE: set[Value] = set()
 def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
     """The function that returns df/dx for a function `f` with one number as its result.
 
-    argnums: the position of x among f's arguments, or several; then the result is a tuple. x is a number or a nested
-    list of numbers, and the gradient has its shape. has_aux: f returns (result, auxiliary), the new function
+    argnums: the position of x among f's arguments, or several; then the result is a tuple. x is a number, or nested
+    lists, tuples, dicts, dataclasses or NumPy arrays of numbers, and the gradient has its form; f gets arrays of
+    Values for arrays. has_aux: f returns (result, auxiliary), the new function
     (gradient, auxiliary). Raises TypeError if f's result is not one number.
 
     >>> grad(lambda w, x: (w[0] * x + w[1]) ** 2)([3.0, 1.0], 2.0)
@@ -51,7 +53,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
 
     def both(*args: Any, **kwargs: Any) -> Any:
         call = _run(f, args, kwargs, argnums, has_aux)
-        if isinstance(call.out, list | tuple):
+        if branches(call.out) is not None and not isinstance(call.out, dict):
             raise TypeError(
                 f"expected a function with one number as its result, got a {type(call.out).__name__}; use jacobian"
             )
@@ -138,49 +140,20 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
     return jvp(grad(f), (x,), (v,))[1]
 
 
-# Trees: a number, or lists, tuples and dicts of trees
-
-
-def entries(tree: Any) -> Iterator[Any]:
-    """The numbers of a tree, from left to right."""
-    if isinstance(tree, dict):
-        tree = list(tree.values())
-    if isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from entries(branch)
-    else:
-        yield tree
-
-
-def rebuild(tree: Any, numbers: Iterable[Any]) -> Any:
-    """A tree of the same shape with other numbers, from left to right."""
-    return _rebuild(tree, iter(numbers))
-
-
-def _rebuild(tree: Any, numbers: Iterator[Any]) -> Any:
-    if isinstance(tree, dict):
-        return {key: _rebuild(branch, numbers) for key, branch in tree.items()}
-    if isinstance(tree, list | tuple):
-        branches = [_rebuild(branch, numbers) for branch in tree]
-        return branches if isinstance(tree, list) else tuple(branches)
-    return next(numbers)
-
-
 def _like(tree: Any, other: Any, who: str, what: str) -> list[Any]:
     """The numbers of `other`, which has to have the shape of `tree`."""
     if _shape(tree) != _shape(other):
         raise TypeError(f"{who} expected {what} in the shape of {_shape(tree)}, got {_shape(other)}")
-    if isinstance(tree, dict):
-        tree, other = list(tree.values()), [other[key] for key in tree]
-    if isinstance(tree, list | tuple):
-        return [x for pair in zip(tree, other, strict=True) for x in _like(*pair, who, what)]
-    return [other if isinstance(other, Value) else as_float(other)]
+    if (parts := branches(tree)) is None:
+        return [other if isinstance(other, Value) else as_float(other)]
+    others = [other[key] for key in tree] if isinstance(tree, dict) else branches(other) or []
+    return [x for pair in zip(parts, others, strict=True) for x in _like(*pair, who, what)]
 
 
 def _shape(tree: Any) -> str:
     if isinstance(tree, dict):
         return f"a dict with the keys {sorted(tree, key=str)}"
-    return f"{len(tree)} entries" if isinstance(tree, list | tuple) else "one number"
+    return "one number" if (parts := branches(tree)) is None else f"{len(parts)} entries"
 
 
 # One call of a function on fresh nodes
@@ -200,6 +173,8 @@ class _Call:
     create_graph: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.out is None:
+            as_float(None)  # raises, in its words
         self.outputs = [y if isinstance(y, Value) else as_float(y) for y in entries(self.out)]
         self.create_graph = self.as_values and is_recording()
 
@@ -221,7 +196,7 @@ class _Call:
 
     def settle(self, tree: Any) -> Any:
         """The result of f, with numbers in the place of Values where plain numbers went in."""
-        if isinstance(tree, dict | list | tuple):
+        if branches(tree) is not None:
             return rebuild(tree, [self.settle(x) for x in entries(tree)])
         if isinstance(tree, Value) and not self.create_graph:
             return tree.detach() if self.as_values else tree.data
@@ -273,7 +248,7 @@ def _run(
             f"with has_aux=True the function returns a pair (result, auxiliary), got {type(result).__name__}"
         )
     out, aux = result if has_aux else (result, None)
-    as_values = any(isinstance(x, Value) for x in entries([*args, kwargs, along]))
+    as_values = has_values([*args, kwargs, along])
     if ACTIVE and not as_values:
         below = topological_order(*(y for y in entries([out, aux]) if isinstance(y, Value)))
         as_values = any(node in ACTIVE for nodes in below for node in nodes)

@@ -13,12 +13,12 @@ from . import copying, sweeps
 from .floats import as_float
 from .graph import Note, describe_operation, numbers, operands
 from .modes import MODE, Mode, check_known, line_of_user, unknown
-from .primitives import Primitive
+from .primitives import NEW_OPERATION, Primitive
 
 current_mode = MODE.get
 new = object.__new__
 clock = 0
-"""Ticks whenever a leaf's data is assigned. A leaf's stamp is when it was made or last assigned, a node's its birth."""
+"""Ticks whenever data is assigned. A leaf's stamp is when it was made or last assigned, a node's its birth."""
 
 
 class Value:
@@ -52,16 +52,20 @@ class Value:
         def _comparison(self, other: "Value | float") -> bool: ...
         def _method(self) -> "Value": ...
         def _parametric(self, *args: float, **parameters: float) -> "Value": ...
+        def _pair(self, other: "Value | float") -> "tuple[Value, Value]": ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _operator
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
+        __divmod__ = __rdivmod__ = _pair
         __pos__ = __neg__ = __abs__ = __round__ = __floor__ = __ceil__ = __trunc__ = identity = neg = abs = _method
         sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = floor = ceil = trunc = round = _method
         atan = sinh = cosh = tanh = tanh_slope = sigmoid = sigmoid_slope = softplus = relu = gelu = silu = erf = _method
         leaky_relu = elu = clamp = _parametric
 
-    def __init__(self, data: Any, *, label: str = "") -> None:
+    def __init__(self, data: Any, *made_from: Any, label: str = "") -> None:
+        if made_from:
+            raise TypeError(f"a Value takes one number{NEW_OPERATION}")
         self._data = as_float(data)
         self._grad = 0.0
         self.primitive = self._a = self._b = self.note = None
@@ -73,8 +77,8 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. A leaf's can be assigned; nothing that was computed from it before can then be differentiated.
-        Assigning another node's raises AttributeError."""
+        """The number. It can be assigned: what is computed afterwards uses it. What was computed before can then not be
+        differentiated, nor can a node with operands of its own."""
         if current_mode() is not None:
             check_known("data")
         return self._data
@@ -83,24 +87,21 @@ class Value:
     def data(self, x: Any) -> None:
         global clock
         if self.primitive is not None:
-            raise AttributeError(
-                f"the .data of {describe_operation(self)} follows from its operands and cannot be assigned; "
-                f"assign the leaves it was made from and compute it again"
-            )
+            check_known("data")
         self._data = as_float(x)
         clock += 1
-        self._stamp = clock
+        self._stamp = clock if self.primitive is None else -clock
 
     @property
     def grad(self) -> float:
-        """The gradient: a leaf accumulates it over `backward` calls, any other node shows the last sweep's."""
+        """The gradient: a leaf accumulates it over `backward` calls, others show the last sweep's. None sets 0."""
         if current_mode() is not None:
             check_known("grad")
         return self._grad
 
     @grad.setter
     def grad(self, x: Any) -> None:
-        self._grad = as_float(x)
+        self._grad = 0.0 if x is None else as_float(x)
 
     @property
     def label(self) -> str:
@@ -134,10 +135,14 @@ class Value:
         """
         sweeps.backward(self, as_float(seed))
 
-    def _backward(self) -> None:
+    @property
+    def _backward(self) -> Callable[[], None]:
         """One step of the chain rule: adds this node's gradient times its partials to its operands' `.grad`."""
-        check_known("gradient")
-        sweeps.propagate((self,) if self.primitive else ())
+        return lambda: sweeps.step_back(self)
+
+    @_backward.setter
+    def _backward(self, rule: Any) -> None:
+        raise TypeError(f"the rule of a Value cannot be assigned{NEW_OPERATION}")
 
     def detach(self) -> "Value":
         """A new leaf with the same number and label: gradients stop here."""
@@ -168,7 +173,7 @@ class Value:
                 else:
                     values = [x if type(x) is float else x._data for x in xs]
             except AttributeError:  # a number of another kind, or a mistake
-                xs = _converted(primitive, xs)
+                xs = primitive.converted(xs)
                 values = [x if type(x) is float else numbers(x) if type(x) is tuple else x._data for x in xs]
             a, b = (xs, None) if not in_slots else xs if len(xs) == 2 else (xs[0], None)
             node = make_node(primitive, a, b, forward(*values))
@@ -184,10 +189,13 @@ class Value:
         return "?" if unknown() else format(self._data, spec)
 
     def __eq__(self, other: object) -> bool:
-        """Identity, as for any object; where no number can be read, asking raises TypeError."""
+        """Equality of numbers with a plain number, identity between Values, as nodes live in sets; where no number can
+        be read, asking raises TypeError."""
         if current_mode() is not None and isinstance(other, Real | Value):
             check_known("equality")
-        return True if self is other else NotImplemented
+        if self is other:
+            return True
+        return self._data == other if not isinstance(other, Value) and isinstance(other, Real) else NotImplemented
 
     __hash__ = object.__hash__
 
@@ -209,7 +217,11 @@ class Value:
         node = new(type(self))
         for slot in Value.__slots__[1:]:  # all but __weakref__
             setattr(node, slot, getattr(self, slot))
-        return node
+        return (
+            node
+            if type(self) is Value
+            else copying.with_attributes(node, copying.own_attributes(self, Value.__slots__))
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Value":
         result: Value = copying.deepcopy(self, memo, _rebuild)
@@ -217,7 +229,8 @@ class Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.primitive is None:
-            return _load_leaf, (type(self), self._data, self._grad, self._stamp, self.note)
+            leaf = type(self), self._data, self._grad, self._stamp, self.note
+            return _load_leaf, leaf if type(self) is Value else (*leaf, copying.own_attributes(self, Value.__slots__))
         return _load, copying.flatten(self)
 
 
@@ -228,7 +241,7 @@ def assign(leaves: Sequence[Value], numbers: Sequence[Any]) -> None:
     floats = list(map(as_float, numbers))
     for leaf in leaves:
         if leaf.primitive is not None:
-            leaf.data = 0.0  # raises, in its words
+            raise AttributeError(f"expected leaves, got {describe_operation(leaf)}, which follows from its operands")
     clock += len(leaves)
     for leaf, x in zip(leaves, floats, strict=True):
         leaf._data = x
@@ -257,15 +270,6 @@ def _in_mode(mode: Mode, node: Value) -> Value:
     return Value(node._data) if mode.unknown is None else mode.unknown.stop(node)
 
 
-def _converted(primitive: Primitive, xs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same operands with every number a float."""
-
-    def operand(x: Any) -> Any:
-        return x if isinstance(x, Value) else as_float(x)
-
-    return tuple(tuple(map(operand, x)) if i in primitive.vectors else operand(x) for i, x in enumerate(xs))
-
-
 def _rebuild(
     primitive: Primitive, xs: tuple[Any, ...], data: float, grad: float, stamp: int, note: Note | None
 ) -> Value:
@@ -275,19 +279,21 @@ def _rebuild(
     return node
 
 
-def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Note | None) -> Value:
+def _load_leaf(
+    cls: type[Value], data: float, grad: float, stamp: int, note: Note | None, own: dict[str, Any] | None = None
+) -> Value:
     global clock
     if stamp > clock:  # later nodes must be younger than what is loaded; no call between, so no other thread
         clock = stamp
     leaf = new(cls)
     leaf._data, leaf._grad, leaf._stamp, leaf.note = data, grad, stamp, note
     leaf.primitive = leaf._a = leaf._b = None
-    return leaf
+    return leaf if own is None else copying.with_attributes(leaf, own)
 
 
 def _load(leaves: list[Any], records: list[copying.Record]) -> Value:
     global clock
-    newest = max(stamp for *_, stamp, _ in records)
+    newest = max(abs(stamp) for *_, stamp, _ in records)
     if newest > clock:
         clock = newest
     node: Value = copying.unflatten(leaves, records, _rebuild)

@@ -23,7 +23,8 @@ from .module import Module
 from .nested import detach
 from .monitor import Monitor
 from .normalization import BatchNorm1d, LayerNorm, RMSNorm
-from .optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop, Sophia
+from .optim import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RMSprop, Sophia
+from .optimizer import Optimizer
 from .recurrent import RNN, GRUCell, LSTMCell, RNNCell
 from .regularizers import checkpoint_sequential, clip_grad_norm_, clip_grad_value_, l1_penalty, l2_penalty
 from .saving import load, save

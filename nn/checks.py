@@ -6,7 +6,7 @@ from typing import Any
 from .data import check_paired, paired
 from .module import Module
 from .nested import number_in_state
-from .optim import Optimizer
+from .optimizer import Optimizer
 from .schedulers import ReduceLROnPlateau, Scheduler
 
 COUNTS = ("epoch", "batch", "steps", "waited", "told")

@@ -81,10 +81,10 @@ def train_validation_test_split(
     for i, y in enumerate(Y):
         classes.setdefault(y if stratify else None, []).append(i)
     groups = list(classes.values())
-    rng.shuffle(groups)  # which decides between classes with equally much left over
-    tested = _shared_out([test * len(members) for members in groups], test * len(Y))
+    ranks = shuffled(len(groups), seed)  # which decide between classes with equally much left over
+    tested = _shared_out([test * len(members) for members in groups], test * len(Y), ranks)
     wanted = [(test + validation) * len(members) - n for members, n in zip(groups, tested, strict=True)]
-    validated = _shared_out(wanted, validation * len(Y))
+    validated = _shared_out(wanted, validation * len(Y), ranks)
     for members, first, count in zip(groups, tested, validated, strict=True):
         second = first + count
         rng.shuffle(members)
@@ -101,11 +101,12 @@ def train_validation_test_split(
     return Split(*[[data[i] for i in part] for part in parts for data in (X, Y)])
 
 
-def _shared_out(shares: Sequence[float], total: float) -> list[int]:
-    """Each share rounded up or down, so that together they are the rounded total: up where most is left over."""
+def _shared_out(shares: Sequence[float], total: float, ranks: Sequence[int]) -> list[int]:
+    """Each share rounded up or down, so that together they are the rounded total: up where most is left over, and of
+    those by rank."""
     parts = [max(math.floor(share + 1e-9), 0) for share in shares]  # 0.15 x 20 may be below 3
     rest = max(math.floor(total + 0.5) - sum(parts), 0)
-    for i in sorted(range(len(parts)), key=lambda i: parts[i] - shares[i])[:rest]:
+    for i in sorted(range(len(parts)), key=lambda i: (round(parts[i] - shares[i], 9), ranks[i]))[:rest]:
         parts[i] += 1
     return parts
 

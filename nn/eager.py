@@ -10,7 +10,7 @@ from autograd.extend import paused_collector
 from .data import as_lists, shuffled
 from .module import Module
 from .nested import nested
-from .optim import Optimizer
+from .optimizer import Optimizer
 from .randomness import Draws, drawing
 from .regularizers import clip_grad_norm_, clip_grad_value_
 

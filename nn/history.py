@@ -38,6 +38,9 @@ class History:
             raise TypeError("a History was interrupted or stopped early, or not: true or false")
         if self.best_epoch is not None and not number_in_state(self.best_epoch) >= 0.0:
             raise ValueError(f"the best epoch of a History is a number of epochs, got {self.best_epoch!r}")
+
+    def check_lengths(self) -> None:
+        """Raises ValueError unless each curve has an entry for each epoch, or for each validation."""
         by_epoch = {len(curve) for curve in (self.train_loss, self.learning_rate, self.grad_norm)}
         measured = max([len(self.validation_loss), *map(len, self.metrics.values())])
         if len(by_epoch) > 1 or not len(self.validation_loss) == len(self.validation_at) == measured:

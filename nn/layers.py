@@ -296,8 +296,8 @@ class MLP(Module):
         self,
         nin: int,
         nouts: Sequence[int],
-        *,
         activation: str | Activation | Sequence[str | Activation] | None = None,
+        *,
         rng: Rng = None,
     ) -> None:
         rng = as_rng(rng)

@@ -13,7 +13,8 @@ from autograd import Value, compile, dot, gradients
 from autograd.extend import warn
 
 from .eager import Eager, Engine, Steps, Task, recorded
-from .optim import Optimizer, Sophia
+from .optim import Sophia
+from .optimizer import Optimizer
 from .randomness import Draws, drawing
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .nested import number_in_state
-from .optim import Optimizer
+from .optimizer import Optimizer
 from .options import Configured
 
 COUNTS = ("last_epoch", "bad", "cooling")

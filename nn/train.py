@@ -21,7 +21,7 @@ from .interrupts import Held, held
 from .metrics import Metric, by_name, name_of
 from .module import Module
 from .native import engine as make_engine
-from .optim import Optimizer
+from .optimizer import Optimizer
 from .schedulers import ReduceLROnPlateau, Scheduler
 from .turns import Turns
 
@@ -383,6 +383,7 @@ class Trainer:
         with self._turns.taken():
             self._settle()
             history, counters = History(**state["history"]), counters_of(state, self.scheduler is not None)
+            history.check_lengths()
             self.optimizer.load_state_dict(state["optimizer"])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])

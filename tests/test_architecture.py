@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     "autograd.floats", "autograd.modes", "autograd.primitives", "autograd.ops", "autograd.functions", "autograd.graph",
     "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators",
-    "autograd.transforms",
+    "autograd.trees", "autograd.transforms",
     "autograd.checking",
     "autograd.texts", "autograd.snapshots", "autograd.formulas", "autograd.explaining", "autograd.files",
     "autograd.drawing.tables", "autograd.drawing.cards", "autograd.drawing.grouping", "autograd.drawing.layout",
@@ -39,7 +39,7 @@ ROOMS = [
     "autograd.compiler",
     "autograd.extend", "autograd",
     "nn.randomness", "nn.nested", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent",
-    "nn.convolution", "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optim", "nn.schedulers",
+    "nn.convolution", "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optimizer", "nn.optim", "nn.schedulers",
     "nn.regularizers", "nn.data",
     "nn.metrics", "nn.history", "nn.interrupts", "nn.turns", "nn.checks", "nn.eager", "nn.native", "nn.train",
     "nn.monitor", "nn.saving", "nn",
@@ -81,7 +81,7 @@ PACKAGES = ("autograd", "nn")
 DOORS = ("autograd", "autograd.extend", "autograd.compiler")
 """What `nn` may import of the engine."""
 
-SPINE = ROOMS[:12]
+SPINE = ROOMS[:13]
 LONGEST = {f"{room.replace('.', '/')}.py": 300 for room in SPINE}
 
 
@@ -142,7 +142,7 @@ def lines_of_code(path):
     return sum(bool(line.strip()) and line.strip()[0] != "#" and i not in inside for i, line in lines)
 
 
-BUDGETS = {"autograd, the spine": 1600, "nn": 2950, "autograd.compiler": 4200}
+BUDGETS = {"autograd, the spine": 1750, "nn": 3350, "autograd.compiler": 4350}
 """The most lines of code."""
 
 

@@ -5,7 +5,21 @@ import math
 import pytest
 
 import autograd
-from autograd import Value, amax, dot, grad, gradcheck, linear, log_softmax, logsumexp, mean, softmax
+from autograd import (
+    Value,
+    amax,
+    compile,
+    dot,
+    grad,
+    gradcheck,
+    gradients,
+    jvp,
+    linear,
+    log_softmax,
+    logsumexp,
+    mean,
+    softmax,
+)
 from nn import cross_entropy
 
 
@@ -113,3 +127,40 @@ def test_one_number_is_refused(f):
 def test_nothing_is_refused(f):
     with pytest.raises(ValueError, match="expected at least one number, got none"):
         f([])
+
+
+POINTS = [(7.5, 2.0), (-7.5, 2.0), (7.5, -2.0), (-7.5, -2.0), (0.3, 0.1), (-0.3, 5.0), (6.0, 3.0)]
+
+
+@pytest.mark.parametrize(("a", "b"), POINTS)
+def test_quotients_and_remainders_are_python_s(a, b):
+    x, y = Value(a), Value(b)
+    assert ((x % y).data, (x // y).data) == (a % b, a // b)
+    assert ((x % b).data, (a // y).data) == (a % b, a // b)
+    for pair in (divmod(x, y), divmod(x, b), divmod(a, y)):
+        assert tuple(v.data for v in pair) == divmod(a, b)
+    assert gradients(x % y, [x, y]) == [1.0, -float(a // b)]
+    assert gradients(x // y, [x, y]) == [0.0, 0.0]
+    slopes = grad(lambda v, w: divmod(v, w)[1], argnums=(0, 1))
+    assert slopes(a, b) == (1.0, -float(a // b))
+    assert jvp(lambda v, w: v % w, (a, b), (2.0, 1.0))[1] == 2.0 - a // b
+    compiled = compile(lambda v, w: [*divmod(v, w), *slopes(v, w)])
+    assert compiled([a], [b])[0] == [a // b, a % b, 1.0, -float(a // b)]
+
+
+@pytest.mark.parametrize("x", [2.5, 3.5, -2.5, -0.4, 0.0, 7.0, 1e18])
+def test_whole_numbers_are_python_s(x):
+    pairs = {math.floor: autograd.floor, math.ceil: autograd.ceil, math.trunc: autograd.trunc, round: autograd.round}
+    for theirs, ours in pairs.items():
+        v = Value(x)
+        for y in (theirs(v), ours(v)):
+            assert y.data == theirs(x)
+            assert gradients(y, [v]) == [0.0]
+        assert ours(x) == theirs(x)
+        assert compile(lambda u, ours=ours: [ours(u), grad(ours)(u)])([x])[0] == [theirs(x), 0.0]
+    with pytest.raises(TypeError, match=r"round of a Value takes no number of digits; write f'{v:\.2f}'"):
+        round(Value(x), 2)
+    assert autograd.round(2.675, 2) == round(2.675, 2)
+    assert divmod(Value(7.0), 2.0)[1].data == 1.0
+    with pytest.raises(TypeError, match="unsupported operand"):
+        divmod(Value(1.0), "a")

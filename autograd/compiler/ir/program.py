@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...floats import is_node
-from ...graph import Node, arguments, topological_order
+from ...graph import Node, arguments, check_own, topological_order
 from ...primitives import Primitive
 
 Operands = tuple[Any, ...]
@@ -203,6 +203,7 @@ def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[
     vector = by_identity(lambda x: tuple(map(slot, x)))
     for node in interiors:
         assert node.primitive is not None  # no leaf
+        check_own(node)
         operands = [vector(x) if type(x) is tuple else slot(x) for x in arguments(node)]
         slots[node] = append(node.primitive, tuple(operands))
     return builder.program([slot(y) for y in outputs]), everything
