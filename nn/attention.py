@@ -4,15 +4,17 @@
 and returns the output with the longer cache: the same numbers, without computing the past again.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from autograd import linear, softmax
+from autograd import Value, equal, linear, softmax, where
+from autograd.compiler import is_symbolic
 
 from .activations import activation_function
 from .layers import Dropout, Linear, check_sizes, wrong_input
 from .module import Module
-from .nested import is_list, nested
+from .nested import is_list, nested, shape
 from .normalization import LayerNorm, RMSNorm
 from .randomness import Rng, as_rng
 
@@ -31,8 +33,12 @@ class MultiHeadAttention(Module):
     projections (Vaswani et al. 2017).
 
     x: a sequence of T lists of embed_dim numbers, which attends to itself; so comes out. causal: a place attends to
-    itself and those before. The weights start as `Linear` has them; PyTorch's start wider.
-    Raises ValueError if num_heads does not divide embed_dim, and RuntimeError for `step` without causal.
+    itself and those before. attn_mask: T lists, for each place, of T entries; key_padding_mask: T entries, for all
+    places. An entry that is true hides that place, as in PyTorch; a float is added to its score, and -inf hides it. A
+    place to which all are hidden attends to nothing: 0 in the place of values, where PyTorch has nan.
+    The weights start as `Linear` has them; PyTorch's start wider.
+    Raises ValueError if num_heads does not divide embed_dim or a mask is of another size, and RuntimeError for `step`
+    without causal.
     """
 
     def __init__(
@@ -47,13 +53,15 @@ class MultiHeadAttention(Module):
             Linear(embed_dim, embed_dim, bias, rng=rng) for _ in range(4)
         )
 
-    def forward(self, x: Sequence[Any]) -> list[Any]:
+    def forward(self, x: Sequence[Any], *, attn_mask: Any = None, key_padding_mask: Any = None) -> list[Any]:
         if not is_list(x) or not all(is_list(place) for place in x):
             raise wrong_input(self, f"a sequence of lists of {self.embed_dim} numbers", x)
-        if self.causal:
+        if self.causal and attn_mask is None and key_padding_mask is None:
             return _in_steps(self, x)
         cache = Cache(*(tuple(map(self._heads, project(x))) for project in (self.k_proj, self.v_proj)))
-        return [self._attend(place, cache) for place in x]
+        rows = _mask_rows(len(x), attn_mask, key_padding_mask)
+        return [self._attend(place, cache, row[: t + 1] if self.causal else row)
+                for t, (place, row) in enumerate(zip(x, rows, strict=True))]  # fmt: skip
 
     def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:
         """The output at the place after those in the cache, and the cache with this place in it. Raises RuntimeError
@@ -69,12 +77,24 @@ class MultiHeadAttention(Module):
         size = self.embed_dim // self.num_heads
         return [tuple(row[start : start + size]) for start in range(0, self.embed_dim, size)]
 
-    def _attend(self, x: Sequence[Any], cache: Cache) -> list[Any]:
-        attended = []
-        for i, query in enumerate(self._heads(self.q_proj(x))):
+    def _attend(self, x: Sequence[Any], cache: Cache, masks: Sequence[tuple[Any, ...]] | None = None) -> list[Any]:
+        """masks: the entries for each key, of those that may be seen."""
+        seen = (
+            range(len(cache.keys)) if masks is None else [i for i, row in enumerate(masks) if not any(map(_hides, row))]
+        )
+        attended: list[Any] = []
+        for head, query in enumerate(self._heads(self.q_proj(x))):
+            if not seen:
+                attended += [0.0] * len(query)
+                continue
             scaled = [q * len(query) ** -0.5 for q in query]
-            weights = softmax(linear(scaled, [k[i] for k in cache.keys]))
-            attended += linear(weights, list(zip(*[v[i] for v in cache.values], strict=True)))
+            scores = linear(scaled, [cache.keys[i][head] for i in seen])
+            if masks is not None:
+                scores = [_masked(score, masks[i]) for score, i in zip(scores, seen, strict=True)]
+            weights = softmax(scores)
+            if masks is not None:
+                weights = [_unless_hidden(weight, masks[i]) for weight, i in zip(weights, seen, strict=True)]
+            attended += linear(weights, list(zip(*[cache.values[i][head] for i in seen], strict=True)))
         result: list[Any] = self.out_proj(attended)
         return result
 
@@ -82,11 +102,54 @@ class MultiHeadAttention(Module):
         return f"{self.embed_dim}, {self.num_heads}, causal={self.causal}"
 
 
+def _mask_rows(size: int, attn_mask: Any, key_padding_mask: Any) -> list[list[tuple[Any, ...]]]:
+    """For each place and each key the entries of both masks. ValueError for masks of another size."""
+    attn_mask, padding = (x.tolist() if hasattr(x, "tolist") else x for x in (attn_mask, key_padding_mask))
+    rows = [[()] * size for _ in range(size)] if attn_mask is None else [[(m,) for m in row] for row in attn_mask]
+    if [*map(len, rows)] != [size] * size:
+        raise ValueError(f"expected an attn_mask of {size} x {size} entries, got {shape(attn_mask)}")
+    if padding is None:
+        return rows
+    if not is_list(padding) or len(padding) != size:
+        raise ValueError(f"expected a key_padding_mask of {size} entries, got {shape(padding)}")
+    return [[(*found, m) for found, m in zip(row, padding, strict=True)] for row in rows]
+
+
+def _is_truth(m: Any) -> bool:
+    """Whether an entry of a mask is true or false, or a whole number known only when a compiled program runs."""
+    return hasattr(m, "__index__")
+
+
+def _hides(m: Any) -> bool:
+    """Whether an entry hides its place, as far as that is known now."""
+    if isinstance(m, Value):
+        return not is_symbolic() and m.data == -math.inf
+    return bool(m) if _is_truth(m) else bool(m == -math.inf)
+
+
+def _masked(score: Any, masks: tuple[Any, ...]) -> Any:
+    for m in masks:
+        if not _is_truth(m):
+            score = score + m
+        elif isinstance(m, Value):
+            score = where(m, -math.inf, score)
+    return score
+
+
+def _unless_hidden(weight: Any, masks: tuple[Any, ...]) -> Any:
+    """The weight, or 0 where a mask that is known only when a compiled program runs hides it."""
+    for m in masks:
+        if isinstance(m, Value) and is_symbolic():
+            weight = where(m if _is_truth(m) else equal(m, -math.inf), 0.0, weight)
+    return weight
+
+
 class TransformerBlock(Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)): the pre-norm form (Xiong et al. 2020), whose feed-forward
     part is linear, activation, linear with `dim_feedforward` numbers between, 4 embed_dim unless told.
 
-    x: T lists of embed_dim numbers; so comes out. norm: "layer" or "rms"; norm_affine=False normalises without weights.
+    x: T lists of embed_dim numbers; so comes out. src_mask, src_key_padding_mask: as the masks of `MultiHeadAttention`.
+    norm: "layer" or "rms"; norm_affine=False normalises without weights.
     dropout: of both branches' outputs. bias: of all linear layers.
     Raises ValueError for another norm.
     """
@@ -119,12 +182,15 @@ class TransformerBlock(Module):
         self.activation = activation
         self._activate = activation_function(activation)
 
-    def forward(self, x: Sequence[Any]) -> list[Any]:
+    def forward(self, x: Sequence[Any], *, src_mask: Any = None, src_key_padding_mask: Any = None) -> list[Any]:
         if not is_list(x) or not all(is_list(place) for place in x):
             raise wrong_input(self, f"a sequence of lists of {self.attention.embed_dim} numbers", x)
-        if self.attention.causal and type(self.attention) is MultiHeadAttention and not self.attention._hooks:
+        masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask}
+        masks = {name: mask for name, mask in masks.items() if mask is not None}
+        plain = type(self.attention) is MultiHeadAttention and not self.attention._hooks
+        if self.attention.causal and plain and not masks:
             return _in_steps(self, x)
-        attended = self.attention(self.norm1(x))
+        attended = self.attention(self.norm1(x), **masks)
         return [self._rest(*place) for place in zip(x, attended, strict=True)]
 
     def step(self, x: Sequence[Any], cache: Cache | None = None) -> tuple[list[Any], Cache]:

@@ -4,7 +4,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from types import SimpleNamespace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from autograd import Value
 from autograd.compiler import Watched, assume
@@ -52,9 +52,13 @@ class Module(Watched):
     def _mode(self) -> bool:
         return self._training
 
-    def forward(self, *args: Any) -> Any:
-        """The output for one example."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
+    if TYPE_CHECKING:
+        forward: Callable[..., Any]  # of a subclass, which names its own arguments
+    else:
+
+        def forward(self, *args: Any) -> Any:
+            """The output for one example."""
+            raise NotImplementedError(f"{type(self).__name__} needs a method forward(self, x)")
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self._name_once()

@@ -35,6 +35,8 @@ LOSSES = [
     ("binary_cross_entropy", [0.2, 1e-8, 0.999], [1.0, 1.0, 0.0], {"reduction": "sum"}),
     ("binary_cross_entropy_with_logits", [0.5, -2.0, 40.0], [1.0, 0.0, 0.25], {}),
     ("binary_cross_entropy_with_logits", [-800.0], [1.0], {}),
+    ("binary_cross_entropy_with_logits", [30.0, -30.0], [1.0, 0.0], {"reduction": "sum"}),
+    ("binary_cross_entropy_with_logits", [3.0, -2.0, 0.0], [0.9, 0.2, 0.5], {}),
     ("binary_cross_entropy_with_logits", [800.0], [1.0], {"reduction": "sum"}),
     ("cross_entropy", [0.5, -2.0, 3.0], 0, {}),
     ("cross_entropy", [1000.0, 0.0], 1, {}),
@@ -169,6 +171,13 @@ def layers():
     yield layer("Conv2d", nn.Conv2d(1, 2, 3, **kwargs), [1, 2, 3], kwargs, weights, [1, 5, 6])
     kwargs = {"stride": (1, 2), "padding": (0, 1)}
     yield layer("Conv2d", nn.Conv2d(2, 2, (2, 3), **kwargs), [2, 2, (2, 3)], kwargs, weights, [2, 4, 5])
+    for args, kwargs, sizes in (
+        ([2, 3, 3], {"dilation": 2}, [2, 6, 5]), ([4, 6, 2], {"groups": 2}, [4, 4, 3]),
+        ([3, 3, 3], {"groups": 3, "dilation": (1, 2), "padding": (1, 0)}, [3, 4, 6]),
+        ([1, 2, (2, 3)], {"padding": "same"}, [1, 4, 4]), ([2, 2, 4], {"padding": "same", "dilation": 2}, [2, 5, 4]),
+        ([1, 1, 2], {"padding": "valid", "stride": 2}, [1, 4, 5]),
+    ):  # fmt: skip
+        yield layer("Conv2d", nn.Conv2d(*args, **kwargs), args, kwargs, weights, sizes)
     yield layer("MaxPool2d", nn.MaxPool2d(2), [2], {}, nothing, [2, 4, 5])
     yield layer("MaxPool2d", nn.MaxPool2d(3, stride=1), [3], {"stride": 1}, nothing, [1, 4, 4])
     yield layer("AvgPool2d", nn.AvgPool2d(2), [2], {}, nothing, [2, 4, 4])
@@ -193,6 +202,31 @@ def layers():
 
 def attended(module, mask, x):
     return module(x, x, x, attn_mask=mask, need_weights=False)[0]
+
+
+def masked():
+    """Attention and a block with masks: truths, numbers that are added, padding, and both together."""
+    truths = [[False, True, False], [False, False, True], [True, False, False]]
+    added = [[0.0, -1.5, 0.5], [float("-inf"), 0.0, 2.0], [1.0, 0.0, float("-inf")]]
+    padding = [False, False, True]
+    for mask, pad in ((truths, None), (added, None), (None, padding), (truths, padding)):
+        attn = None if mask is None else torch.tensor(mask)
+        ignored = None if pad is None else torch.tensor(pad)
+        if attn is not None and attn.dtype != torch.bool and ignored is not None:
+            ignored = torch.zeros(3).masked_fill(ignored, float("-inf"))
+        shown = None if mask is None else [["-inf" if m == float("-inf") else m for m in row] for row in mask]
+        m = nn.MultiheadAttention(4, 2)
+        call = functools.partial(attend_masked, m, attn, ignored)
+        row = layer("MultiHeadAttention", m, [4, 2], {"causal": False}, attention_weights, [3, 4], call)
+        yield {**row, "mask": shown, "padding": pad}
+        m = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, norm_first=True)
+        call = functools.partial(m, src_mask=attn, src_key_padding_mask=ignored)
+        row = layer("TransformerBlock", m, [4, 2, 6], {"causal": False}, block_weights, [3, 4], call)
+        yield {**row, "mask": shown, "padding": pad}
+
+
+def attend_masked(module, mask, padding, x):
+    return module(x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False)[0]
 
 
 def batch_norm():
@@ -221,6 +255,7 @@ def main():
         "losses": [loss(*row) for row in LOSSES],
         "triplet": triplet(),
         "layers": list(layers()),
+        "masked": list(masked()),
         "batch_norm": batch_norm(),
         "trajectories": [trajectory(*row) for row in OPTIMIZERS],
         "groups": groups(),
