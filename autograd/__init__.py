@@ -5,6 +5,8 @@ from .checking import GradcheckError, GradcheckWarning, gradcheck
 from .drawing import draw_dot, step_through
 from .drawing import mimebundle as _mimebundle
 from .explaining import explain
+from .files import check_files as _check_files
+from .files import version as _version
 from .functions import abs, amax, dot, gather, linear, log_softmax, logsumexp, mean, pow, round, softmax, sum
 from .modes import detect_anomaly, no_grad, trace_source
 from .operators import Value
@@ -50,6 +52,18 @@ from .sweeps import gradients
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 Value._repr_mimebundle_ = _mimebundle  # a notebook shows a Value as its picture
+_check_files(__file__)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "compile"])
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        return _version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # fmt: off
 __all__ = [

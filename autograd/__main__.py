@@ -11,14 +11,16 @@ import sys
 import time
 import unicodedata
 from pathlib import Path
-
-from nn import MLP, SGD, History, Neuron, Trainer, accuracy, cross_entropy, load_digits, train_validation_test_split
+from typing import TYPE_CHECKING
 
 from . import Value
 from .drawing import draw_dot, step_through, table
 from .expressions import FUNCTIONS, evaluate
 from .files import write_file
 from .snapshots import snapshot
+
+if TYPE_CHECKING:
+    from nn import Trainer
 
 
 def main() -> None:
@@ -104,6 +106,9 @@ def tour(arguments: list[str]) -> None:
             parser.error(f"--{name.replace('_', '-')} is at least 1")
     if not 0 <= options.lr < math.inf:
         parser.error("--lr is a number >= 0")
+    found = importlib.util.find_spec("nn")
+    if found is None or not found.submodule_search_locations:
+        sys.exit(f"{found.origin if found else 'nothing'} hides the package nn; start the tour in another folder")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         show_expression(options.output)
@@ -141,6 +146,8 @@ def show_expression(output: Path) -> None:
 
 def show_networks(output: Path) -> None:
     """Writes pictures of a neuron and of a network."""
+    from nn import MLP, Neuron  # which the folder may hide by an nn.py, and an expression does not need
+
     print("\n2. A neuron, and a network of them\n")
     neuron = Neuron(2, activation="tanh", rng=0)
     y = neuron([Value(0.5, label="x0"), Value(-1.0, label="x1")])
@@ -154,6 +161,16 @@ def show_networks(output: Path) -> None:
 
 def train_digits(options: argparse.Namespace) -> None:
     """Trains an MLP on scikit-learn's digits and draws the learning curves."""
+    from nn import (  # as above, not needed for an expression
+        MLP,
+        SGD,
+        Trainer,
+        accuracy,
+        cross_entropy,
+        load_digits,
+        train_validation_test_split,
+    )  # fmt: skip
+
     split = train_validation_test_split(*load_digits(), seed=options.seed)
     model = MLP(64, [options.hidden, 10], rng=options.seed)
     print(f"\n3. On real data: a network of {len(model.parameters())} parameters, each of them a Value\n\n{model!r}\n")
@@ -164,7 +181,7 @@ def train_digits(options: argparse.Namespace) -> None:
     optimizer = SGD(model.parameters(), lr=options.lr, momentum=0.9)
     compiled = not options.eager and importlib.util.find_spec("llvmlite") is not None
     trainer = Trainer(model, cross_entropy, optimizer, metrics=[accuracy], seed=options.seed, compile=compiled)
-    history: History = trainer.fit(
+    history = trainer.fit(
         split.x_train,
         split.y_train,
         epochs=options.epochs,
@@ -191,7 +208,7 @@ def train_digits(options: argparse.Namespace) -> None:
         print("It ran eagerly; pip install 'scalar-autograd[compile]' makes the same training a hundred times faster.")
 
 
-def times_of_a_step(trainer: Trainer, X: list[list[float]], Y: list[int], batch_size: int) -> tuple[float, float]:
+def times_of_a_step(trainer: "Trainer", X: list[list[float]], Y: list[int], batch_size: int) -> tuple[float, float]:
     """Seconds for a step of further training, compiled and eagerly."""
     seconds = []
     for compiled, batches, epochs in ((True, len(X) // batch_size or 1, 20), (False, 1, 3)):

@@ -1,9 +1,30 @@
-"""Files are written whole or not at all."""
+"""Files of this package: written whole or not at all, its version, and whether the folder is its own."""
 
 import contextlib
 import os
 import secrets
+import warnings
 from pathlib import Path
+
+
+def version() -> str:
+    """The version of this package."""
+    from importlib import metadata  # which takes longer to import than the engine
+
+    try:
+        return metadata.version("scalar-autograd")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def check_files(door: str) -> None:
+    """Warns if another package has put its files into the folder of this front door."""
+    if (folder := Path(door).parent).joinpath("numpy", "numpy_wrapper.py").exists():
+        warnings.warn(
+            f"{folder} also holds the files of HIPS's autograd, which has the same name, so that one may break the "
+            f"other; keep one of them: pip uninstall autograd scalar-autograd, then install the one that you want",
+            stacklevel=3,
+        )
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -1,5 +1,13 @@
 """nn: neural networks on scalars, thin, with PyTorch's names. One example is a list of numbers."""
 
+try:
+    from autograd import Value as _Value  # noqa: F401
+except ImportError as _error:
+    raise ImportError(
+        "nn needs the autograd of scalar-autograd, and found another package of that name, such as HIPS's; keep one of "
+        "them: pip uninstall autograd scalar-autograd, then pip install scalar-autograd"
+    ) from _error
+
 # fmt: off
 from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from .attention import MultiHeadAttention, TransformerBlock

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from autograd import Value, gradients, mean
 
 from .data import paired
-from .history import History, figure
+from .history import History
 from .layers import Neuron
 from .module import Module
 from .nested import flat, is_list
 from .randomness import Draws, drawing
 from .regularizers import clip_factor
+from .showing import figure, has_matplotlib, page
 
 SATURATES = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99)}
 """Beyond these outputs next to nothing flows back."""
@@ -27,6 +28,8 @@ HUGE = 1e6
 """The size of a layer's outputs."""
 JUMPS = 0.3
 """All rises of the loss in the last six epochs together, of its usual size."""
+USUAL = 1e-3
+"""The update ratio of a training that goes well."""
 DEAD = SATURATED = 0.5
 """Share of a layer's units."""
 
@@ -212,11 +215,31 @@ class Monitor:
             ]
         return []
 
+    def __repr__(self) -> str:
+        found = self.diagnose() if self.records else []
+        wrong = f"{len(found)} thing{'s' * (len(found) != 1)} wrong: see diagnose()" if found else "nothing wrong"
+        return f"Monitor({len(self.layers)} layers, {len(self.records)} epochs{f', {wrong}' if self.records else ''})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, ...]] = [
+            ("layer", "gradient of outputs", "update / weight", "spread", "dead", "saturated")
+        ]
+        for name, r in self.records[-1].items() if self.records else ():
+            sizes = (r.output_gradient, r.update_ratio, r.spread)
+            shown = ["" if math.isnan(x) else f"{x:.1e}" for x in sizes]
+            rows.append((name, *shown, f"{r.dead:.0%}", f"{r.saturated:.0%}"))
+        found = [(text,) for text in self.diagnose()] if self.records else []
+        return page(repr(self), [*rows, *found], self.plot() if self.records and has_matplotlib() else None)
+
     def plot(self, path: Any = None) -> Any:
         """Every layer's gradient, update ratio, spread, and dead or saturated share over the epochs, and histograms of
-        the latest outputs and gradients, as a matplotlib figure, also written to `path` if given."""
-        drawn, axes = figure(3, 2)
+        the latest outputs and gradients, as a matplotlib figure, which a notebook shows; also written to `path` if
+        given. A layer has one colour in all panels. The dotted line is the usual update ratio, 1e-3."""
+        drawn, axes = figure(3, 2, epochs=4)
         epochs = range(1, len(self.records) + 1)
+        layers = list(self.records[-1]) if self.records else []
+        colours = {name: f"C{i % 10}" for i, name in enumerate(layers)}
+        lines = {name: ("-", "--", ":", "-.")[i // 10 % 4] for i, name in enumerate(layers)}
         curves: dict[str, Callable[[LayerRecord], float]] = {
             "gradient of outputs": lambda r: r.output_gradient,
             "update / weight": lambda r: r.update_ratio,
@@ -224,15 +247,26 @@ class Monitor:
             "dead or saturated": lambda r: max(r.dead, r.saturated),
         }
         for axis, (title, read) in zip(axes, curves.items(), strict=False):
-            for name in self.records[-1] if self.records else ():
-                axis.plot(epochs, [read(record[name]) for record in self.records], marker=".", label=name)
+            for name in layers:
+                y = [read(record[name]) if name in record else math.nan for record in self.records]
+                if not all(map(math.isnan, y)):
+                    axis.plot(epochs, y, marker=".", label=name, color=colours[name], linestyle=lines[name])
             axis.set(title=title, xlabel="epoch", yscale="linear" if title.startswith("dead") else "log")
-        axes[0].legend(fontsize="small")
+        axes[1].axhline(USUAL, color="gray", linestyle=":")
+        axes[3].set_ylim(-0.02, 1.02)
         for axis, field in zip(axes[4:], ("outputs", "gradients"), strict=True):
-            for name, record in (self.records[-1] if self.records else {}).items():
-                if numbers := getattr(record, field):  # a histogram of nothing would stretch the axis to 1
-                    axis.hist(numbers, bins=40, histtype="step", label=name)
+            for name in layers:
+                if numbers := getattr(self.records[-1][name], field):  # a histogram of nothing would stretch the axis
+                    axis.hist(numbers, bins=40, histtype="step", label=name, color=colours[name], linestyle=lines[name])
             axis.set(title=f"latest {field}", yscale="log")
+        handles = {
+            name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        if handles:
+            names = [name for name in layers if name in handles]
+            drawn.legend(
+                [handles[name] for name in names], names, loc="outside lower center", ncols=4, fontsize="small"
+            )
         if path is not None:
             drawn.savefig(path, dpi=120)
         return drawn

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from autograd import mean, no_grad
 from autograd.compiler import Shortened
 from autograd.extend import paused_collector
@@ -16,13 +14,15 @@ from autograd.extend import paused_collector
 from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of
 from .data import as_lists, paired
 from .eager import Engine, Steps, Task
-from .history import History, versions
+from .history import History, settings_of
 from .interrupts import Held, held
 from .metrics import Metric, by_name, name_of
 from .module import Module
 from .native import engine as make_engine
 from .optimizer import Optimizer
+from .progress import progress_bar, say_stopped
 from .schedulers import ReduceLROnPlateau, Scheduler
+from .showing import page
 from .turns import Turns
 
 Loss = Callable[[Any, Any], Any]
@@ -78,6 +78,7 @@ class Trainer:
         self.best_loss, self.best_state = math.inf, dict[str, float]()
         self.compile = compile
         self._engine_in_use: Engine | None = None
+        self._warm: Any = None  # the engine that has made steps
         self._stopping = False
         self._turns, self._fitting = Turns(), 0  # the thread that runs `fit`
 
@@ -167,7 +168,7 @@ class Trainer:
         """For copies: without what makes steps, which is made anew."""
         with self._turns.taken():
             self._settle()
-            return vars(self) | {"_engine_in_use": None, "_fitting": 0}
+            return vars(self) | {"_engine_in_use": None, "_warm": None, "_fitting": 0}
 
     def _settle(self) -> None:
         """Brings parameters and the optimizer's state up to date, before Python looks at them."""
@@ -209,6 +210,7 @@ class Trainer:
                 self._fit(hold, X, Y, epochs, batch_size, validation, validate_every, patience, callbacks, progress)
             except KeyboardInterrupt:
                 self.history.interrupted = True
+                say_stopped(self, progress)
             finally:
                 self._fitting = before
                 self._settle()
@@ -221,7 +223,7 @@ class Trainer:
         """`fit`, with Ctrl-C held back but where it may come."""
         sizes = {"epochs": epochs, "batch_size": batch_size, "patience": patience, "validate_every": validate_every}
         validation = check_fit(X, Y, validation, callbacks, sizes)
-        settings = self._settings(X=len(X), **sizes)
+        settings = {"X": len(X), **sizes, **settings_of(self)}
         self.history.interrupted = False
         self.model.train()
         with hold.allowed():
@@ -235,7 +237,7 @@ class Trainer:
             self.waited, self.best_loss, self.best_state = 0, math.inf, {}
         self.history.settings = settings
         self.history.stopped_early = self.finished = self._stopping = False
-        with tqdm(total=epochs * steps, initial=self.batch, disable=not progress, unit="batch") as bar:
+        with progress_bar(epochs * steps, self.batch, progress) as bar:
             self._tell(hold, callbacks)
             while self.epoch < last and (self.batch or (not self._stopping and not self._waited_enough(patience))):
                 bar.set_description(f"epoch {self.epoch + 1}/{last}")
@@ -279,8 +281,7 @@ class Trainer:
             if self.batch == count:
                 break
             before = self.batch
-            by_batch = self.scheduler_interval == "batch"  # then Python looks after each
-            most = 1 if by_batch else min(every - done % every, engine.ahead(self.steps))
+            most = min(every - done % every, 1 if self.scheduler_interval == "batch" else engine.ahead(self.steps))
             ahead = order[before * batch_size : (before + most) * batch_size]
             found = engine.steps(data, ahead, batch_size, self.steps)
             total, lengths = self.sums  # added up one by one, whatever was computed together
@@ -292,6 +293,9 @@ class Trainer:
             loss = self._counted(found)
             hold.come()
             self._turns.pause()
+            if engine is not self._warm:  # the first steps of an engine compile, which is no measure for the others
+                self._warm = engine
+                bar.unpause()
             bar.update(self.batch - before)
             bar.set_postfix({"loss": f"{loss:.4f}", **self._latest()}, refresh=False)
         self.epoch, self.batch = self.epoch + 1, 0
@@ -333,8 +337,7 @@ class Trainer:
         self._stopping = True
 
     def restore_best(self) -> None:
-        """Gives the model the weights that had the lowest validation loss in this `fit`, or after it in the last one.
-        Nothing happens without validation."""
+        """Gives the model the weights of the lowest validation loss in this or the last `fit`, if it validates."""
         if self.best_state:
             self.model.load_state_dict(self.best_state)
 
@@ -351,8 +354,7 @@ class Trainer:
     def predict(self, X: Sequence[Any]) -> list[Any]:
         """The output for each example, numbers in the place of Values, in evaluation mode and without recording."""
         with self._evaluating() as engine:
-            outputs: list[Any] = engine.outputs(as_lists(X)) if len(X) else []
-            return outputs
+            return list(engine.outputs(as_lists(X))) if len(X) else []
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[Engine]:
@@ -382,8 +384,7 @@ class Trainer:
         """Takes over a `state_dict` of a trainer that was built alike; the next `fit` goes on bit for bit."""
         with self._turns.taken():
             self._settle()
-            history, counters = History(**state["history"]), counters_of(state, self.scheduler is not None)
-            history.check_lengths()
+            history, counters = History(**state["history"]).checked(), counters_of(state, self.scheduler is not None)
             self.optimizer.load_state_dict(state["optimizer"])
             if self.scheduler is not None:
                 self.scheduler.load_state_dict(state["scheduler"])
@@ -391,10 +392,9 @@ class Trainer:
             self.history = history
             vars(self).update(counters)
 
-    def _settings(self, **sizes: Any) -> dict[str, Any]:
-        parts: dict[str, Any] = {name: repr(getattr(self, name)) for name in ("model", "optimizer", "scheduler")}
-        parts |= {name: name_of(getattr(self, name)) for name in ("loss", "penalty")}
-        parts["metrics"] = list(self.metrics)
-        names = ("scheduler_interval", "clip_grad_norm", "clip_grad_value", "seed", "compile")
-        chosen = {name: getattr(self, name) for name in names}
-        return {**sizes, **chosen, **parts, **versions()}
+    def __repr__(self) -> str:
+        parts = (type(self.model).__name__, name_of(self.loss), f"{self.optimizer!r}{', compile=True' * self.compile}")
+        return f"Trainer({', '.join(parts)}; {self.epoch} epochs)"
+
+    def _repr_html_(self) -> str:
+        return page(repr(self), [("model", repr(self.model))]) + self.history._repr_html_()

@@ -41,7 +41,8 @@ ROOMS = [
     "nn.randomness", "nn.nested", "nn.module", "nn.activations", "nn.layers", "nn.normalization", "nn.recurrent",
     "nn.convolution", "nn.attention", "nn.losses", "nn.init", "nn.options", "nn.optimizer", "nn.optim", "nn.schedulers",
     "nn.regularizers", "nn.data",
-    "nn.metrics", "nn.history", "nn.interrupts", "nn.turns", "nn.checks", "nn.eager", "nn.native", "nn.train",
+    "nn.metrics", "nn.showing", "nn.progress", "nn.history",
+    "nn.interrupts", "nn.turns", "nn.checks", "nn.eager", "nn.native", "nn.train",
     "nn.monitor", "nn.saving", "nn",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip

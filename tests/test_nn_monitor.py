@@ -3,7 +3,9 @@
 import itertools
 import math
 import random
+from pathlib import Path
 
+import matplotlib.colors
 import pytest
 
 from autograd import detect_anomaly, gradients, mean
@@ -338,3 +340,63 @@ def test_an_anomaly_in_training_names_the_user_s_line():
     t = Trainer(model, mse_loss, SGD(model.parameters(), lr=0.1))
     with detect_anomaly(), pytest.raises(FloatingPointError, match=r"made nan.* at .*test_nn_monitor\.py"):
         t.fit([[math.nan]], [1.0], epochs=1, progress=False)
+
+
+def colours(axis):
+    found = {line.get_label(): line.get_color() for line in axis.get_lines()}
+    found |= {patch.get_label(): matplotlib.colors.to_hex(patch.get_edgecolor()) for patch in axis.patches}
+    return {name: matplotlib.colors.to_hex(colour) for name, colour in found.items() if not name.startswith("_")}
+
+
+def test_a_layer_has_one_colour_in_all_panels_and_shares_end_at_1():
+    X, Y = make_moons(40, seed=1)
+    model = Sequential(Linear(2, 4, rng=0), Tanh(), Linear(4, 4, rng=1), ReLU(), Linear(4, 2, rng=2))
+    monitor = watch(model, X, Y, epochs=2, optimizer=SGD(model.parameters(), lr=0.1))
+    axes = monitor.plot().axes
+    known = colours(axes[0])
+    assert len({*known.values()}) == 5
+    for axis in axes:
+        assert colours(axis).items() <= known.items()
+    assert axes[3].get_ylim() == (-0.02, 1.02)
+    assert any(list(line.get_ydata()) == [1e-3, 1e-3] for line in axes[1].get_lines())
+    assert [text.get_text() for text in axes[0].figure.legends[0].get_texts()] == list(known)
+
+
+def test_pictures_and_tables_show_themselves(capsys):
+    X, Y = make_moons(40, seed=1)
+    model = MLP(2, [4, 2], rng=0)
+    monitor = Monitor(model, cross_entropy, X, Y)
+    assert repr(monitor) == "Monitor(2 layers, 0 epochs)"
+
+    def right(outputs, targets):
+        return 0.5
+
+    optimizer = SGD(model.parameters(), lr=0.1)
+    t = Trainer(model, cross_entropy, optimizer, metrics={"<b>share</b>": right})
+    assert repr(t).startswith("Trainer(MLP, cross_entropy, SGD(lr=0.1,")
+    assert "epochs" in t._repr_html_()
+    history = t.fit(X, Y, epochs=3, validation=(X, Y), callbacks=[monitor], progress=False)
+    assert repr(history).startswith("History(epochs 3, train loss 0.")
+    assert repr(monitor).startswith("Monitor(2 layers, 3 epochs, ")
+    for shown in (t, history, monitor):
+        html = shown._repr_html_()
+        assert "data:image/png;base64,iVBOR" in html
+        assert "<b>share</b>" not in html
+    assert "&lt;b&gt;share" in history._repr_html_()
+    for picture in (history.plot(), monitor.plot()):
+        assert picture._repr_png_().startswith(b"\x89PNG")
+    assert [a.get_title() for a in history.plot().axes] == ["loss", "on validation data", "grad norm"]
+    labels = [text.get_text() for text in history.plot().axes[0].get_legend().get_texts()]
+    assert labels[-1] == f"best, epoch {history.best_epoch:g}"
+
+
+def test_a_cell_shows_a_picture_without_being_told():
+    code = (
+        "from nn import History\nHistory(train_loss=[2.0, 1.0], learning_rate=[0.1, 0.1], grad_norm=[1.0, 2.0]).plot()"
+    )
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    path = str(Path(__file__).parents[1])
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": path}}).execute()
+    (output,) = notebook.cells[0].outputs
+    assert output["data"]["image/png"].startswith("iVBOR")

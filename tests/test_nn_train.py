@@ -2,10 +2,12 @@
 
 import random
 import sys
+import time
 
 import pytest
 from tasks import task, trainer
 
+import nn
 from autograd import Value, no_grad
 from nn import (
     MLP,
@@ -193,7 +195,7 @@ def test_curves_are_drawn(tmp_path):
     history = trainer(metrics={"accuracy": right}).fit(X, Y, epochs=2, validation=(X, Y), progress=False)
     figure = history.plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert [a.get_title() for a in figure.axes] == ["loss", "on validation data", "learning rate", "grad norm"]
+    assert [a.get_title() for a in figure.axes] == ["loss", "on validation data", "grad norm"]
     assert [line.get_label() for line in figure.axes[0].get_lines()][:2] == ["train", "validation"]
 
 
@@ -391,9 +393,61 @@ def test_settings_name_all_that_decides():
     first, last = model[0].parameters(), model[2].parameters()
     optimizer = Sophia([{"params": first, "lr": 0.25}, {"params": last}], seed=3, estimate_every=5)
     t = Trainer(model, cross_entropy, optimizer, penalty=l2_penalty, metrics=[accuracy])
-    settings = t._settings()
+    settings = nn.history.settings_of(t)
     assert "lr=0.25" in settings["optimizer"]
     assert "lr=0.01" in settings["optimizer"]
     assert "estimate_every=5, seed=3" in settings["optimizer"]
     assert "seed=7" in settings["model"]
     assert (settings["penalty"], settings["metrics"], settings["loss"]) == ("l2_penalty", ["accuracy"], "cross_entropy")
+
+
+def test_ctrl_c_says_where_it_stopped_and_how_to_go_on(capsys):
+    X, Y = task()
+    t, seen = trainer(), []
+
+    def interrupting(output, target):
+        seen.append(1)
+        if len(seen) == 50:
+            raise KeyboardInterrupt
+        return cross_entropy(output, target)
+
+    t.loss = interrupting
+    history = t.fit(X, Y, epochs=3, batch_size=16)
+    assert history.interrupted
+    text = (
+        f"Stopped in epoch 1, after {t.batch} of 5 batches. Call fit with the same data and sizes to go on from there"
+    )
+    assert text in capsys.readouterr().err
+    assert "interrupted" in repr(history)
+    t.fit(X, Y, epochs=1, batch_size=16, progress=False)
+    assert "Stopped" not in capsys.readouterr().err
+
+
+def test_the_estimate_does_not_count_the_first_steps_which_compile(monkeypatch):
+    X, Y = task()
+    t, bars, steps = trainer(), [], nn.eager.Eager.steps
+
+    def slow_at_first(self, *arguments):
+        if not bars[0].n:
+            time.sleep(1.0)
+        return steps(self, *arguments)
+
+    def remembered(*arguments):
+        bars.append(nn.progress.progress_bar(*arguments))
+        return bars[-1]
+
+    monkeypatch.setattr(nn.eager.Eager, "steps", slow_at_first)
+    monkeypatch.setattr("nn.train.progress_bar", remembered)
+    start = time.perf_counter()
+    t.fit(X, Y, epochs=2, batch_size=16)
+    assert bars[0].n == 10
+    assert bars[0].format_dict["elapsed"] < time.perf_counter() - start - 0.9
+
+
+def test_in_a_notebook_the_bar_is_plain_output(monkeypatch, capsys):
+    monkeypatch.setattr("nn.progress.in_notebook", lambda: True)
+    X, Y = task()
+    trainer().fit(X, Y, epochs=1)
+    output = capsys.readouterr()
+    assert "epoch 1/1" in output.out
+    assert output.err == ""

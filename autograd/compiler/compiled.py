@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import html
 import math
 import warnings
 from array import array
@@ -126,6 +127,10 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"compile({self.__name__})"
+
+    def _repr_html_(self) -> str:
+        lines = self.kernels.splitlines() if self._latest is not None else ["nothing yet; call it with a batch"]
+        return f"<b>{html.escape(repr(self))}</b><pre>{html.escape(chr(10).join(lines))}</pre>"
 
     @property
     def _shown(self) -> "Specialization":
