@@ -25,8 +25,8 @@ def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
     for leaf in leaves:
         if id(leaf) not in memo:
             memo[id(leaf)] = twin = copy(leaf)
-            for name, x in getattr(leaf, "__dict__", {}).items():  # what a subclass has added
-                setattr(twin, name, copies(x, memo))
+            if any(state := own_state(leaf)):
+                give(twin, copies(state, memo))
     for node in interiors:
         if id(node) not in memo:
             xs = _replace(arguments(node), lambda x: memo[id(x)])
@@ -34,17 +34,21 @@ def deepcopy(root: Node, memo: dict[int, Any], build: Build) -> Any:
     return memo[id(root)]
 
 
-def own_attributes(leaf: Any, known: Sequence[str]) -> dict[str, Any]:
-    """The attributes that a subclass has added to the known slots."""
+def own_state(leaf: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes that a subclass of the node's class has added: those in its dict, and those in slots."""
+    known = next(slots for kind in type(leaf).__mro__ if "_data" in (slots := vars(kind).get("__slots__", ())))
     state: Any = object.__getstate__(leaf)
     of_dict, of_slots = state if isinstance(state, tuple) else (state, None)
-    return {name: x for name, x in {**(of_dict or {}), **(of_slots or {})}.items() if name not in known}
+    return of_dict or {}, {name: x for name, x in (of_slots or {}).items() if name not in known}
 
 
-def with_attributes(leaf: Any, attributes: dict[str, Any]) -> Any:
+def give(leaf: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> Any:
     """The leaf, with these attributes."""
-    for name, x in attributes.items():
-        setattr(leaf, name, x)
+    of_dict, of_slots = state
+    if of_dict:
+        leaf.__dict__.update(of_dict)
+    for name, x in of_slots.items():
+        object.__setattr__(leaf, name, x)
     return leaf
 
 

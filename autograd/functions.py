@@ -6,18 +6,28 @@ built-in's own.
 
 import builtins
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 from . import ops
 from .floats import as_float, is_node
-from .primitives import hook
+from .primitives import N, hook
 
 
+@overload
+def abs(x: float, /) -> float: ...
+@overload
+def abs(x: N, /) -> N: ...
 def abs(x: Any, /) -> Any:
     """|x|. With a Value the derivative is sign(x), 0 at 0; with a plain number this is the built-in."""
     return ops.abs(x) if hook((x,)) else builtins.abs(x)
 
 
+@overload
+def pow(base: float, exp: float) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def pow(base: N | float, exp: N | float) -> N: ...
+@overload
+def pow(base: Any, exp: Any, mod: Any = None) -> Any: ...
 def pow(base: Any, exp: Any, mod: Any = None) -> Any:
     """base ** exp. With a Value a fractional power of a negative number is nan; with plain numbers this is the
     built-in.
@@ -39,6 +49,12 @@ def round(number: Any, ndigits: Any = None) -> Any:
     return number.__round__(ndigits)
 
 
+@overload
+def sum(iterable: Iterable[float], /, start: float = 0) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def sum(iterable: Iterable[N | float], /, start: N | float = 0) -> N: ...
+@overload
+def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any: ...
 def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:
     """start + x1 + ... + xn, added from left to right, as one node. With plain numbers this is the built-in.
 
@@ -54,12 +70,24 @@ def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:
     return ops.sum(tuple(xs)) if type(start) is int and start == 0 else ops.sum((start, *xs))
 
 
+@overload
+def mean(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def mean(xs: Iterable[N | float]) -> N: ...
+@overload
+def mean(xs: Iterable[Any]) -> Any: ...
 def mean(xs: Iterable[Any]) -> Any:
     """(x1 + ... + xn) / n for n >= 1 numbers or Values. Raises ValueError for none."""
     xs = _some(xs, "mean")
     return ops.div(ops.sum(xs), len(xs))
 
 
+@overload
+def dot(ws: Sequence[float], xs: Sequence[float], bias: float = 0.0) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def dot(ws: Sequence[N | float], xs: Sequence[N | float], bias: N | float = 0.0) -> N: ...
+@overload
+def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any: ...
 def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Any:
     """bias + w1 x1 + ... + wn xn as one node: a neuron before its activation.
 
@@ -116,24 +144,48 @@ def gather(values: Sequence[Any], index: int) -> Any:
     return values[index]
 
 
+@overload
+def amax(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def amax(xs: Iterable[N | float]) -> N: ...
+@overload
+def amax(xs: Iterable[Any]) -> Any: ...
 def amax(xs: Iterable[Any]) -> Any:
     """The largest of n >= 1 numbers, as one node; nan if one is. Equally large ones share the gradient. Raises
     ValueError for none."""
     return ops.amax(_some(xs, "amax"))
 
 
+@overload
+def logsumexp(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+@overload
+def logsumexp(xs: Iterable[N | float]) -> N: ...
+@overload
+def logsumexp(xs: Iterable[Any]) -> Any: ...
 def logsumexp(xs: Iterable[Any]) -> Any:
     """log(exp(x1) + ... + exp(xn)) for n >= 1, without overflow, as one node. Of only -inf it is -inf, with gradient
     0. Raises ValueError for none."""
     return ops.logsumexp(_some(xs, "logsumexp"))
 
 
+@overload
+def softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+@overload
+def softmax(xs: Iterable[N | float]) -> list[N]: ...
+@overload
+def softmax(xs: Iterable[Any]) -> list[Any]: ...
 def softmax(xs: Iterable[Any]) -> list[Any]:
     """[exp(x1), ..., exp(xn)] divided by their sum: n >= 1 probabilities that add up to 1. Raises ValueError for
     none."""
     return [ops.exp(x) for x in log_softmax(xs)]
 
 
+@overload
+def log_softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+@overload
+def log_softmax(xs: Iterable[N | float]) -> list[N]: ...
+@overload
+def log_softmax(xs: Iterable[Any]) -> list[Any]: ...
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
     """The logarithms of `softmax`, x - logsumexp(xs), exact where a probability is too small for a float, or too close
     to 1."""

@@ -124,13 +124,19 @@ def check_unchanged(leaves: Sequence[Node], interiors: Sequence[Node], active: S
                 newest = max(newest, -node._stamp)
                 if active is None or not active.isdisjoint(operands(node)):
                     check_own(node)
-            for x in operands(node) if active is None or node in active else ():
-                if type(x) is not float and abs(x._stamp) > abs(node._stamp):
-                    what = "a leaf" if x.primitive is None else "a node"
-                    raise RuntimeError(
-                        f"the .data of {what} was assigned, {describe(x)}, after {node.primitive.name} had computed "
-                        f"{node._data!r} from its old number, so gradients would be wrong; compute the expression again"
-                    )
+            if active is None or node in active:
+                check_operands(node)
+
+
+def check_operands(node: Node) -> None:
+    """RuntimeError if an operand's `.data` was assigned after the node was computed from it."""
+    for x in operands(node):
+        if type(x) is not float and abs(x._stamp) > abs(node._stamp) and node.primitive is not None:
+            what = "a leaf" if x.primitive is None else "a node"
+            raise RuntimeError(
+                f"the .data of {what} was assigned, {describe(x)}, after {node.primitive.name} had computed "
+                f"{node._data!r} from its old number, so gradients would be wrong; compute the expression again"
+            )
 
 
 def check_own(node: Node) -> None:

@@ -106,7 +106,7 @@ def _round(self: Value, ndigits: None = None) -> Value:
     """The nearest whole number, even at halves; no derivative. Raises TypeError for a number of digits."""
     if ndigits is not None:
         raise TypeError(f"round of a Value takes no number of digits; write f'{{v:.{ndigits}f}}' to show it")
-    return ops.round(self)  # type: ignore[no-any-return]
+    return ops.round(self)
 
 
 Value.__divmod__, Value.__rdivmod__, Value.__round__ = _divmod, _rdivmod, _round

@@ -243,22 +243,33 @@ amax = Primitive("amax", floats.amax, (_equal_shares,), vectors=(0,), symbol="ma
 
 
 def log_shares(xs: Any) -> list[Any]:
-    """x - logsumexp(xs) for each x, exact where a share or its distance from 1 is too small to be seen beside 1.
-
-    While numbers are not known it is not told which is the largest, and 1 - share is exact to 1e-16 only.
-    """
+    """x - logsumexp(xs) for each x, exact where a share or its distance from 1 is too small to be seen beside 1: that
+    of the largest x is found from the others alone."""
+    if unknown() is not None and any(map(is_node, xs)):
+        return _log_shares_of_unknown(xs)
     k = 0
-    if (known := unknown() is None or not any(map(is_node, xs))) and len(xs) > 1:
-        for i, x in enumerate(xs):
-            k = i if x > xs[k] else k
-    if not known or not -math.inf < xs[k] < math.inf:
+    for i, x in enumerate(xs):
+        k = i if x > xs[k] else k
+    if not -math.inf < xs[k] < math.inf:
         total = logsumexp(tuple(xs))
-        shifted = tuple([x - total for x in xs])
-        rest = logsumexp(shifted)  # 0, but for what the total of huge xs has lost by rounding
+        shifted = [x - total for x in xs]
+        rest = logsumexp(tuple(shifted))
         return [x - rest for x in shifted]
     apart = [x - xs[k] for x in xs]
     rest = softplus(logsumexp((*apart[:k], *apart[k + 1 :], -math.inf)))
-    return [-rest if i == k else x - rest for i, x in enumerate(apart)]
+    return [(0.0 if i == k else x) - rest for i, x in enumerate(apart)]
+
+
+def _log_shares_of_unknown(xs: Any) -> list[Any]:
+    """The same, where it is not told which x is the largest, or are if they are several."""
+    largest = amax(tuple(xs))
+    apart = [x - largest for x in xs]
+    hits = [equal(x, 0.0) for x in apart]
+    count = sum(tuple(hits))
+    alone = equal(count, 1.0)
+    others = sum(tuple([where(hit, 0.0, exp(x)) for hit, x in zip(hits, apart, strict=True)]))
+    rest = log1p(others + (count - 1.0))
+    return [where(hit * alone, 0.0, x) - rest for hit, x in zip(hits, apart, strict=True)]
 
 
 def _shares(xs: Any, y: Any) -> list[Any]:

@@ -6,10 +6,19 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
 from .floats import as_float, is_node
 
+
+class Recorded(Protocol):
+    """A node, for type checkers: its type has the hook through which primitives record."""
+
+    @property
+    def _record(self) -> Any: ...
+
+
+N = TypeVar("N", bound=Recorded)
 Partial = Callable[..., Any]
 TABLE = "autograd.ops"
 """The module that holds this package's own primitives."""
@@ -90,6 +99,12 @@ class Primitive:
         """Whether one number is enough: a function of a number, and a method of `Value`."""
         return self.arity - len(self.parameters) == 1 and not self.vectors
 
+    @overload
+    def __call__(self, *operands: float, **parameters: float) -> float: ...  # type: ignore[overload-overlap]  # alike for no operands
+    @overload
+    def __call__(self, *operands: "N | float", **parameters: float) -> "N": ...
+    @overload
+    def __call__(self, *operands: Any, **parameters: float) -> Any: ...
     def __call__(self, *operands: Any, **parameters: float) -> Any:
         if parameters or len(operands) != self.arity:
             operands = self._bind(operands, parameters)

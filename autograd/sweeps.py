@@ -12,6 +12,7 @@ from . import ops
 from .floats import as_float, is_node
 from .graph import (
     Node,
+    check_operands,
     check_own,
     check_unchanged,
     data,
@@ -91,6 +92,7 @@ def step_back(node: Any) -> None:
     """`propagate` for one node, which may be a leaf."""
     check_known("gradient")
     check_own(node)
+    check_operands(node)
     propagate((node,) if node.primitive else ())
 
 

@@ -11,7 +11,7 @@ Value too. So transforms nest as JAX's do:
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 
 from . import ops
 from .floats import as_float
@@ -21,13 +21,14 @@ from .sweeps import pull, push
 from .trees import branches, entries, has_values, rebuild
 from .value import Value
 
+P = ParamSpec("P")
 Function = Callable[..., Any]
 
 ACTIVE: set[Value] = set()
 """The arguments of all transforms whose function is running now, in whatever thread: what depends on one is a Value."""
 
 
-def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+def grad(f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The function that returns df/dx for a function `f` with one number as its result.
 
     argnums: the position of x among f's arguments, or several; then the result is a tuple. x is a number, or nested
@@ -46,7 +47,9 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     return gradient
 
 
-def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+def value_and_grad(
+    f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[P, tuple[Any, Any]]:
     """The function that returns (f(x), df/dx); with has_aux, ((f(x), auxiliary), df/dx). See `grad`. Raises TypeError
     if f's result is not one number.
     """
@@ -64,7 +67,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     return both
 
 
-def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+def jacobian(f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The function that returns every derivative of every result: the shape of f's result, and in it the shape of x.
 
     For a list of m numbers in and a list of n numbers out, n rows of m. See `grad` for argnums and has_aux.
@@ -82,7 +85,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     return rows
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+def hessian(f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]:
     """The function that returns all second derivatives: the jacobian of the jacobian. See `grad`.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
@@ -220,7 +223,7 @@ def _run(
 ) -> _Call:
     """Calls f with fresh nodes for the arguments at `argnums`. Values among the arguments, or `along`, make Values
     the result."""
-    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    positions = list(argnums) if isinstance(argnums, Sequence) else [argnums]
     for i in positions:
         if not -len(args) <= i < len(args):
             raise TypeError(
@@ -252,5 +255,5 @@ def _run(
     if ACTIVE and not as_values:
         below = topological_order(*(y for y in entries([out, aux]) if isinstance(y, Value)))
         as_values = any(node in ACTIVE for nodes in below for node in nodes)
-    arguments = args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in positions)
+    arguments = tuple(args[i] for i in positions) if isinstance(argnums, Sequence) else args[argnums]
     return _Call(arguments, fresh, out, aux, as_values)

@@ -27,7 +27,9 @@ def branches(tree: Any) -> list[Any] | None:
 def joined(tree: Any, parts: list[Any]) -> Any:
     """A tree like this one, of other branches."""
     if isinstance(tree, dict):
-        return dict(zip(tree, parts, strict=True))
+        result = copy(tree)  # an OrderedDict stays one
+        result.update(zip(tree, parts, strict=True))
+        return result
     if isinstance(tree, tuple):
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     if isinstance(tree, list) or tree is None:

@@ -63,9 +63,10 @@ class Value:
         atan = sinh = cosh = tanh = tanh_slope = sigmoid = sigmoid_slope = softplus = relu = gelu = silu = erf = _method
         leaky_relu = elu = clamp = _parametric
 
-    def __init__(self, data: Any, *made_from: Any, label: str = "") -> None:
-        if made_from:
-            raise TypeError(f"a Value takes one number{NEW_OPERATION}")
+    def __init__(self, data: Any, *made_from: Any, label: str = "", **others: Any) -> None:
+        if made_from or others:
+            what = ", ".join(others) or "operands"
+            raise TypeError(f"a Value takes one number and a label, no {what}{NEW_OPERATION}")
         self._data = as_float(data)
         self._grad = 0.0
         self.primitive = self._a = self._b = self.note = None
@@ -217,11 +218,7 @@ class Value:
         node = new(type(self))
         for slot in Value.__slots__[1:]:  # all but __weakref__
             setattr(node, slot, getattr(self, slot))
-        return (
-            node
-            if type(self) is Value
-            else copying.with_attributes(node, copying.own_attributes(self, Value.__slots__))
-        )
+        return node if type(self) is Value else copying.give(node, copying.own_state(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Value":
         result: Value = copying.deepcopy(self, memo, _rebuild)
@@ -230,7 +227,7 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.primitive is None:
             leaf = type(self), self._data, self._grad, self._stamp, self.note
-            return _load_leaf, leaf if type(self) is Value else (*leaf, copying.own_attributes(self, Value.__slots__))
+            return _load_leaf, leaf, None if type(self) is Value else copying.own_state(self)
         return _load, copying.flatten(self)
 
 
@@ -279,16 +276,14 @@ def _rebuild(
     return node
 
 
-def _load_leaf(
-    cls: type[Value], data: float, grad: float, stamp: int, note: Note | None, own: dict[str, Any] | None = None
-) -> Value:
+def _load_leaf(cls: type[Value], data: float, grad: float, stamp: int, note: Note | None) -> Value:
     global clock
     if stamp > clock:  # later nodes must be younger than what is loaded; no call between, so no other thread
         clock = stamp
     leaf = new(cls)
     leaf._data, leaf._grad, leaf._stamp, leaf.note = data, grad, stamp, note
     leaf.primitive = leaf._a = leaf._b = None
-    return leaf if own is None else copying.with_attributes(leaf, own)
+    return leaf
 
 
 def _load(leaves: list[Any], records: list[copying.Record]) -> Value:

@@ -105,9 +105,10 @@ class MultiHeadAttention(Module):
 def _mask_rows(size: int, attn_mask: Any, key_padding_mask: Any) -> list[list[tuple[Any, ...]]]:
     """For each place and each key the entries of both masks. ValueError for masks of another size."""
     attn_mask, padding = (x.tolist() if hasattr(x, "tolist") else x for x in (attn_mask, key_padding_mask))
-    rows = [[()] * size for _ in range(size)] if attn_mask is None else [[(m,) for m in row] for row in attn_mask]
-    if [*map(len, rows)] != [size] * size:
+    square = attn_mask is None or (is_list(attn_mask) and all(is_list(row) and len(row) == size for row in attn_mask))
+    if not square or (attn_mask is not None and len(attn_mask) != size):
         raise ValueError(f"expected an attn_mask of {size} x {size} entries, got {shape(attn_mask)}")
+    rows = [[()] * size for _ in range(size)] if attn_mask is None else [[(m,) for m in row] for row in attn_mask]
     if padding is None:
         return rows
     if not is_list(padding) or len(padding) != size:

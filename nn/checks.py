@@ -74,13 +74,15 @@ def counters_of(state: Mapping[str, Any], has_scheduler: bool) -> dict[str, Any]
     """The counters in the state of a trainer. ValueError if they are none, or those of a trainer built otherwise."""
     counters = {name: state[name] for name in COUNTERS}
     for name in COUNTS:
-        if type(counters[name]) is not int or counters[name] < 0:
+        if type(counters[name]) is not int or not 0 <= counters[name] < 2**53:
             raise ValueError(f"the state of a Trainer has a count as {name}, got {counters[name]!r}")
     if len(counters["sums"]) != 2:
         raise ValueError(f"the state of a Trainer has two sums, got {counters['sums']!r}")
     if type(counters["finished"]) is not bool:
         raise ValueError(f"the state of a Trainer is finished or not, true or false, got {counters['finished']!r}")
     counters["sums"] = list(map(number_in_state, counters["sums"]))
+    if counters["sums"][1] < 0.0:
+        raise ValueError(f"the state of a Trainer has a sum of lengths, got {counters['sums'][1]}")
     counters["best_loss"] = number_in_state(counters["best_loss"])
     counters["best_state"] = {name: number_in_state(x) for name, x in counters["best_state"].items()}
     if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():

@@ -7,7 +7,7 @@ Targets may be Values too; plain ones are checked.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from autograd import (
     Value,
@@ -32,8 +32,12 @@ from autograd.compiler import is_symbolic, name_index
 
 from .nested import flat, is_list, nested, shape
 
+N = TypeVar("N", Value, float)
+"""Predictions are Values or plain numbers, and so is the loss; with reduction "none" it is a list of them."""
+Nested: TypeAlias = "N | Sequence[Nested[N]]"
 
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+
+def mse_loss(prediction: "Nested[N]", target: Any, reduction: str = "mean") -> N:
     """The mean of (prediction_i - target_i)**2 over the elements.
 
     prediction, target: one number each, or lists, nested alike, of the same lengths. Raises ValueError otherwise.
@@ -41,12 +45,12 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     return _elementwise("mse_loss", lambda p, t: (p - t) ** 2, prediction, target, reduction)
 
 
-def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+def l1_loss(prediction: "Nested[N]", target: Any, reduction: str = "mean") -> N:
     """The mean of |prediction_i - target_i| over the elements; shapes as for `mse_loss`."""
     return _elementwise("l1_loss", lambda p, t: abs(p - t), prediction, target, reduction)
 
 
-def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+def huber_loss(prediction: "Nested[N]", target: Any, reduction: str = "mean", delta: float = 1.0) -> N:
     """The mean of d**2 / 2 where |d| <= delta and delta (|d| - delta / 2) elsewhere, with d = prediction_i - target_i
     (Huber 1964). delta > 0, ValueError otherwise; shapes as for `mse_loss`."""
     if not delta > 0:
@@ -60,7 +64,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
     return _elementwise("huber_loss", loss, prediction, target, reduction)
 
 
-def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean") -> Any:
+def binary_cross_entropy(probability: "Nested[N]", target: Any, reduction: str = "mean") -> N:
     """The mean of -(t log p + (1 - t) log(1 - p)), where no logarithm counts as less than -100, as in PyTorch.
 
     probability: in [0, 1]. target: 0 or 1, or a probability. Raises ValueError outside [0, 1]. Where a logarithm is
@@ -76,7 +80,7 @@ def binary_cross_entropy(probability: Any, target: Any, reduction: str = "mean")
     return _elementwise("binary_cross_entropy", loss, probability, target, reduction)
 
 
-def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "mean") -> Any:
+def binary_cross_entropy_with_logits(logit: "Nested[N]", target: Any, reduction: str = "mean") -> N:
     """-log of the probability that sigmoid(logit) gives to the target: softplus(u) - m u, with u = -x and m = 1 - t for
     targets t above 1/2, else u = x and m = t. That cannot overflow, and is exact for confident right answers.
 
@@ -105,7 +109,7 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any, reduction: str = "
     return _elementwise(name, loss, logit, target, reduction)
 
 
-def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 0.0) -> N:
     """-log softmax(logits)[target], as softplus of the logsumexp of logits_i - logits[target] over the wrong classes,
     which is exact for confident right answers.
 
@@ -140,7 +144,7 @@ def cross_entropy(logits: Sequence[Any], target: Any, *, label_smoothing: float 
     return loss
 
 
-def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
+def nll_loss(log_probabilities: Sequence[N], target: int) -> N:
     """-log_probabilities[target]: what `cross_entropy` does after its log_softmax.
 
     log_probabilities: a list of C >= 1 numbers <= 0; a warning says so if they are probabilities. target: as for
@@ -156,7 +160,7 @@ def nll_loss(log_probabilities: Sequence[Any], target: int) -> Any:
     return -_of_class("nll_loss", log_probabilities, target)
 
 
-def hinge_loss(score: Any, target: Any) -> Any:
+def hinge_loss(score: N, target: Any) -> N:
     """max(0, 1 - target x score) with a target of -1 or 1: the margin loss of micrograd's example. Raises TypeError for
     a list of scores, and ValueError for another target.
     """
@@ -167,7 +171,7 @@ def hinge_loss(score: Any, target: Any) -> Any:
     return relu(1 - target * score)
 
 
-def multi_margin_loss(scores: Sequence[Any], target: int, p: int = 1, margin: float = 1.0) -> Any:
+def multi_margin_loss(scores: Sequence[N], target: int, p: int = 1, margin: float = 1.0) -> N:
     """The sum over all wrong classes i of max(0, margin - scores[target] + scores[i])**p, divided by C: the loss of
     multi-class support vector machines (Crammer and Singer 2001).
 
@@ -183,7 +187,7 @@ def multi_margin_loss(scores: Sequence[Any], target: int, p: int = 1, margin: fl
     return (sum(terms) - gather(terms, target)) / len(scores)
 
 
-def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+def kl_div(log_probabilities: "Nested[N]", target: Any, reduction: str = "mean", log_target: bool = False) -> N:
     """The mean of target_i (log target_i - log_probabilities_i) over the elements, where 0 log 0 is 0.
 
     target: probabilities, or their logarithms with log_target. reduction "sum" gives the Kullback-Leibler divergence
@@ -191,7 +195,10 @@ def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_tar
     """
 
     def loss(q: Any, t: Any) -> Any:
-        return exp(t) * (t - q) if log_target else where(t, t * log(where(t, t, 1.0)), 0.0) - t * _weighed(t, q)
+        if log_target:
+            weight = exp(t)
+            return weight * (_weighed(weight, t) - _weighed(weight, q))
+        return where(t, t * log(where(t, t, 1.0)), 0.0) - t * _weighed(t, q)
 
     if _are_probabilities(log_probabilities):
         _warn("kl_div", "takes log-probabilities first; got probabilities", "their logarithms")
@@ -261,9 +268,9 @@ def _of_class(name: str, values: Sequence[Any], target: Any) -> Any:
 def _weighed(weight: Any, x: Any) -> Any:
     """x, or 0 where x is infinite and its weight 0: so that the product is 0 there, and not nan."""
     if is_symbolic() and (isinstance(weight, Value) or not weight):
-        return where(greater(math.inf, abs(x)), x, where(weight, x, 0.0))
+        return where(equal(abs(x), math.inf), where(weight, x, 0.0), x)
     is_zero = not (weight.data if isinstance(weight, Value) else weight)
-    return 0.0 if is_zero and not -math.inf < x < math.inf else x
+    return where(0.0, x, 0.0) if is_zero and (x == math.inf or x == -math.inf) else x
 
 
 def _check_probability(name: str, what: str, x: Any, remedy: str = "map classes -1 and 1 to 0 and 1") -> None:

@@ -181,7 +181,7 @@ class Optimizer(Configured):
             if "initial_lr" in options and not 0.0 <= number_in_state(options["initial_lr"]) < math.inf:
                 raise ValueError(f"{kind} expected initial_lr >= 0, got {options['initial_lr']!r}")
         numbers = [tuple(map(number_in_state, entries)) for entries in state["state"]]
-        if any(x < 0.0 for entries in numbers for i, x in enumerate(entries) if i in self.unsigned):
+        if not all(x >= 0.0 for entries in numbers for i, x in enumerate(entries) if i in self.unsigned):
             raise ValueError(f"the state of {kind} is damaged: a count or a mean of squares is below 0")
         self._check_lengths(numbers, read)
         for group, options in zip(self.param_groups, read, strict=True):

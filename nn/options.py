@@ -72,7 +72,7 @@ class Configured:
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
                 kind_of_number = "__index__" if name in COUNTS else "__float__"
-                if not hasattr(x, kind_of_number) or not low <= x or (x >= high and name in SHARES):
+                if not hasattr(x, kind_of_number) or not low <= x < high:
                     wanted = "in [0, 1)" if name in SHARES else f">= {low}" + ", whole" * (name in COUNTS)
                     raise ValueError(f"{kind} expected {name} {wanted}, got {x!r}")
 

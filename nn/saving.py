@@ -37,7 +37,8 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
         content = json.loads(Path(path).read_bytes())
         if content["format"] not in FORMATS:
             raise ValueError
-        whole = content["format"] == FORMATS[0] or content.pop("sha256") == _checksum(content)
+        has_none = content["format"] == FORMATS[0] and "sha256" not in content
+        whole = has_none or content.pop("sha256") == _checksum(content)
         state, kind = content["state"], content["kind"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path} is not a whole file written by nn.save") from None

@@ -13,6 +13,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autograd import Value
+from autograd.extend import as_float
+
 from .nested import number_in_state
 from .optimizer import Optimizer
 from .options import Configured
@@ -76,8 +79,12 @@ class Scheduler(Configured):
         if now == before:
             return after
         low, low_after = self._rate(0.0, t - 1) if t else 0.0, self._rate(0.0, t)
-        if before != low:
-            return max(low_after + (now - low) * (after - low_after) / (before - low), 0.0)
+        for start in (base, 1.0):  # a base of 0 tells nothing
+            old, new = self._rate(start, t - 1) if t else start, self._rate(start, t)
+            if old != low:
+                return max(low_after + (now - low) * (new - low_after) / (old - low), 0.0)
+        if before == after:  # as a formula does that has come to 0
+            return now
         return after if after == low_after else max(now + after - before, 0.0)
 
     def _rate(self, base: float, t: int) -> float:
@@ -111,9 +118,9 @@ class Scheduler(Configured):
         new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
         if "best" in new:
             new["best"] = number_in_state(new["best"])
-        if any(type(x) is not int or x < 0 for name, x in new.items() if name in COUNTS) or new.get("best") != new.get(
+        if any(type(x) is not int or not 0 <= x < 2**53 for name, x in new.items() if name in COUNTS) or new.get(
             "best"
-        ):
+        ) != new.get("best"):
             raise ValueError(f"the state of {kind} is damaged: {dict(state)}")
         last = rates_of(state["last_lrs"], count, kind) if "last_lrs" in state else self.get_last_lr()
         vars(self).update(new)
@@ -288,7 +295,7 @@ class ReduceLROnPlateau(Scheduler):
             )
         self.best, self.bad, self.cooling = math.inf if options["mode"] == "min" else -math.inf, 0, 0
 
-    def step(self, metric: float | None = None) -> None:
+    def step(self, metric: Any = None) -> None:
         """Looks at the number, and lowers the learning rate if there was no progress. Raises TypeError without a
         number.
         """
@@ -297,6 +304,7 @@ class ReduceLROnPlateau(Scheduler):
             if self.last_epoch:
                 raise TypeError("ReduceLROnPlateau.step expected the number to watch: step(validation_loss)")
             return
+        metric = as_float(metric.data if isinstance(metric, Value) else metric)
         options, sign = self.options, -1.0 if self.options["mode"] == "min" else 1.0
         relative = options["threshold_mode"] == "rel" and math.isfinite(self.best)
         margin = options["threshold"] * (abs(self.best) if relative else 1.0)

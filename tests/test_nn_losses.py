@@ -262,3 +262,18 @@ def test_a_class_that_cannot_be():
     cross_entropy(logits, [0.0, 0.25, 0.75]).backward()
     assert logits[0].grad == 0.0
     assert math.isfinite(logits[1].grad)
+
+
+def test_nan_is_no_impossible_class_and_a_loss_of_values_is_a_value():
+    assert math.isnan(kl_div([math.nan, -0.5], [0.0, 1.0], "sum"))
+    assert math.isnan(compile(lambda q, t: kl_div(q, t, "sum"))([[math.nan, -0.5]], [[0.0, 1.0]])[0])
+    for f in (kl_div, lambda q, t, r, log_target: compile(lambda q, t: kl_div(q, t, r, log_target))([q], [t])[0]):
+        assert f([-INF, 0.0], [-INF, 0.0], "sum", True) == 0.0
+    y = cross_entropy([Value(-INF), Value(0.5)], [0.0, 0.0])
+    y.backward()
+    assert y.data == 0.0
+    assert math.isnan(cross_entropy([Value(math.nan), Value(0.0)], [0.0, 0.0]).data)
+    f = lambda x, q: cross_entropy(x, q)  # noqa: E731
+    expected = f([0.0, 40.0, -5.0], [0.0, 1.0, 0.0])
+    assert compile(f)([[0.0, 40.0, -5.0]], [[0.0, 1.0, 0.0]])[0] == pytest.approx(expected, rel=1e-14)
+    assert expected == pytest.approx(4.276979441097076e-18, rel=1e-14)

@@ -483,3 +483,38 @@ def test_clipping_refuses_a_negative_limit_and_takes_one_value():
     assert w.grad == pytest.approx(1.0, rel=1e-6)
     nn.clip_grad_value_(w, 0.25)
     assert w.grad == 0.25
+
+
+@pytest.mark.parametrize(
+    ("lr", "make", "steps", "after"),
+    [
+        (1.0, lambda o: LinearLR(o, 1.0, 0.0, total_iters=3), 4, [0.5, 0.5]),
+        (1.0, lambda o: MultiStepLR(o, [2], gamma=0.0), 3, [0.5, 0.5]),
+        (0.0, lambda o: ExponentialLR(o, 0.5), 1, [0.25, 0.125]),
+    ],
+)
+def test_a_rate_set_after_the_schedule_has_come_to_0_is_kept(lr, make, steps, after):
+    """PyTorch's numbers."""
+    optimizer = SGD([Value(0.0)], lr=lr)
+    s = make(optimizer)
+    for _ in range(steps):
+        s.step()
+    optimizer.lr = 0.5
+    found = []
+    for _ in after:
+        s.step()
+        found.append(optimizer.lr)
+    assert found == after
+
+
+def test_a_plateau_takes_a_value():
+    s = ReduceLROnPlateau(SGD([Value(0.0)], lr=1.0))
+    s.step(Value(0.5))
+    s.step(np.float32(0.25))
+    assert json.dumps(s.state_dict()["best"]) == "0.25"
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_infinite_options_are_refused(name):
+    with pytest.raises(ValueError, match=f"SGD expected {name} >= 0, got inf"):
+        SGD([Value(0.0)], **{name: math.inf})

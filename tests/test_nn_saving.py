@@ -288,6 +288,11 @@ def test_a_wrong_architecture_is_named(tmp_path):
         lambda s: s.update(finished=1),
         lambda s: s.update(finished="yes"),
         lambda s: s.update(steps=-1),
+        lambda s: s.update(epoch=10**400),
+        lambda s: s.update(sums=[0.0, -1.0]),
+        lambda s: s["scheduler"].update(last_epoch=10**400),
+        lambda s: s["optimizer"]["param_groups"][0].update(weight_decay=float("inf")),
+        lambda s: s["optimizer"]["state"][0].__setitem__(0, float("nan")),
         lambda s: s.update(best_loss=True),
         lambda s: s["scheduler"].update(last_lrs=[True]),
         lambda s: s["scheduler"].update(last_lrs=[-0.1]),
@@ -309,7 +314,12 @@ def test_a_trainer_s_file_that_was_tampered_with_changes_nothing(tmp_path, chang
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"damaged, or was changed after nn\.save wrote it: its checksum does not fit"):
         load(rich(), path)
-    path.write_text(json.dumps({**content, "format": "scalar-autograd 1"}))  # as before there was one
+    content = {**content, "format": "scalar-autograd 1"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="its checksum does not fit"):
+        load(rich(), path)
+    del content["sha256"]
+    path.write_text(json.dumps(content))  # as before there was one
     twin = rich()
     twin.fit(X, Y, epochs=2, progress=False)
     before = twin.state_dict()

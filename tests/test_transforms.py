@@ -1,6 +1,7 @@
 import gc
 import math
 import weakref
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -304,3 +305,9 @@ def test_an_array_works_as_a_list_does_and_gives_arrays_back():
     nested = grad(lambda v: grad(lambda u: (u * u * u).sum())(v).sum())(x)
     assert np.allclose(nested, 6 * x)
     assert grad(lambda v, data: v * float(data.sum()))(2.0, np.ones((100, 100))) == 10000.0
+
+
+def test_dicts_keep_their_kind_and_argnums_may_be_numpy_s():
+    found = grad(lambda p: p["a"] * 2)(OrderedDict(a=1.0))
+    assert (type(found), found["a"]) == (OrderedDict, 2.0)
+    assert grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0) == 2.0

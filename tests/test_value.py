@@ -331,3 +331,30 @@ def test_modes_belong_to_a_thread_and_to_a_task():
     recorded, silent = asyncio.run(main())
     assert recorded == (x, x)
     assert silent == ()
+
+
+def test_more_of_subclasses():
+    x = Named(3.0)
+    x.unit, x.twice = ["kg"], x * 2
+    twin = copy.deepcopy(x)
+    assert twin.unit is not x.unit
+    assert twin.twice.inputs[0] is twin
+    twin = pickle.loads(pickle.dumps(x))
+    assert twin.unit == ["kg"]
+    assert twin.twice.inputs[0] is twin
+
+
+def test_one_step_of_the_chain_rule_refuses_changed_operands():
+    a = Value(2.0)
+    d = a * 1
+    e = d * d
+    d.data, e.grad = 100.0, 1.0
+    with pytest.raises(RuntimeError, match=r"a node was assigned, 100\.0, after mul had computed"):
+        e._backward()
+    e = a * a
+    a.data, e.grad = 5.0, 1.0
+    with pytest.raises(RuntimeError, match=r"a leaf was assigned, 5\.0, after mul had computed"):
+        e._backward()
+    for names in ({"_children": (a,)}, {"_op": "+"}):
+        with pytest.raises(TypeError, match=r"no _(children|op), and is made from others"):
+            Value(1.0, **names)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..files import write_file
 from ..floats import is_node
@@ -84,6 +84,14 @@ class StepThrough:
         return {"text/html": frame, "text/plain": str(self)}
 
 
+@overload
+def step_through(
+    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: Literal[False] = False
+) -> StepThrough: ...
+@overload
+def step_through(
+    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: bool
+) -> Any: ...
 def step_through(
     root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: bool = False
 ) -> Any:
