@@ -81,24 +81,34 @@ def _comparison(compare: Callable[[Any, Any], bool], primitive: Primitive) -> Ca
     return comparison
 
 
+def _hang(name: str, function: Any, doc: str) -> None:
+    """Gives Value an operator, with what `help` shows."""
+    function.__name__, function.__qualname__, function.__doc__ = name, f"Value.{name}", doc
+    setattr(Value, name, function)
+
+
 for _name, _primitive in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
                           "mod": ops.mod, "floordiv": ops.floordiv}.items():  # fmt: skip
     _operator, _reflected = _binary(_primitive)
-    setattr(Value, f"__{_name}__", _operator)
-    setattr(Value, f"__r{_name}__", _reflected)
+    _hang(f"__{_name}__", _operator, f"self {_primitive.symbol} other, recorded.")
+    _hang(f"__r{_name}__", _reflected, f"other {_primitive.symbol} self, recorded, for a number on the left.")
 for _name, _compare in {"lt": op.lt, "le": op.le, "gt": op.gt, "ge": op.ge}.items():
-    setattr(Value, f"__{_name}__", _comparison(_compare, ops.greater if _name[1] == "t" else ops.greater_equal))
+    _sign = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}[_name]
+    _found = _comparison(_compare, ops.greater if _name[1] == "t" else ops.greater_equal)
+    _hang(f"__{_name}__", _found, f"self {_sign} other, of the numbers; other is a Value or a number.")
 for _primitive in REGISTRY.values():
     if _primitive.is_unary and _primitive.module == TABLE:
         setattr(Value, _primitive.name, _method(_primitive))
 
 
 def _divmod(self: Value, other: Any) -> Any:
+    """(self // other, self % other)."""
     quotient = self // other
     return quotient if quotient is NotImplemented else (quotient, self % other)
 
 
 def _rdivmod(self: Value, other: Any) -> Any:
+    """(other // self, other % self)."""
     return (other // self, other % self) if isinstance(other, Real) else NotImplemented
 
 
@@ -109,7 +119,8 @@ def _round(self: Value, ndigits: None = None) -> Value:
     return ops.round(self)
 
 
-Value.__divmod__, Value.__rdivmod__, Value.__round__ = _divmod, _rdivmod, _round
+for _function in (_divmod, _rdivmod, _round):
+    _hang(f"__{_function.__name__[1:]}__", _function, str(_function.__doc__))
 Value.__pos__ = Value.identity
 Value.__neg__ = Value.neg
 Value.__abs__ = Value.abs
