@@ -216,7 +216,8 @@ class Module(Watched):
         lines = [f"  ({name}): {text}" for name, text in self._children_repr()]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
-        return "\n".join([f"{type(self).__name__}(", *(line.replace("\n", "\n  ") for line in lines), ")"])
+        extra = f"{self.extra_repr()}," if self.extra_repr() else ""
+        return "\n".join([f"{type(self).__name__}({extra}", *(line.replace("\n", "\n  ") for line in lines), ")"])
 
     def _children_repr(self) -> list[tuple[str, str]]:
         children = [(name, x) for name, x in self.named_modules() if x is not self]

@@ -109,6 +109,7 @@ class Optimizer(Configured):
 
     @lr.setter
     def lr(self, rate: float) -> None:
+        self.check({**{name: self.param_groups[0][name] for name in self.defaults}, "lr": rate})
         for group in self.param_groups:
             group["lr"] = rate
 

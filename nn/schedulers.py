@@ -78,6 +78,8 @@ class Scheduler(Configured):
         before, after = self._rate(base, t - 1) if t else base, self._rate(base, t)
         if now == before:
             return after
+        if before == after != 0.0:  # where the formula does not move, neither does another rate
+            return now
         low, low_after = self._rate(0.0, t - 1) if t else 0.0, self._rate(0.0, t)
         for start in (base, 1.0):  # a base of 0 tells nothing
             old, new = self._rate(start, t - 1) if t else start, self._rate(start, t)

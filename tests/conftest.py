@@ -13,6 +13,12 @@ from autograd.drawing.engines import use_dot
 collect_ignore = ["reference", "benchmarks"]
 
 
+def pytest_configure(config):
+    """Without llvmlite what is compiled runs in Python, and the tests hold that to the same numbers."""
+    if not find_spec("llvmlite"):
+        config.addinivalue_line("filterwarnings", "ignore:llvmlite is missing")
+
+
 @pytest.fixture(autouse=True)
 def _guard_pages(request, monkeypatch):
     """Where native code runs, its memory lies between forbidden pages."""

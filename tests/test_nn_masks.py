@@ -115,3 +115,7 @@ def test_convolutions_say_what_is_wrong():
     )
     with pytest.raises(ValueError, match="at least 5 x 5 places"):
         nn.Conv2d(1, 1, 3, dilation=2)([[[0.0] * 4] * 4])
+
+
+def test_the_repr_tells_what_an_attention_does():
+    assert repr(MultiHeadAttention(4, 2, causal=False)).startswith("MultiHeadAttention(4, 2, causal=False,\n  (q_proj)")

@@ -518,3 +518,14 @@ def test_a_plateau_takes_a_value():
 def test_infinite_options_are_refused(name):
     with pytest.raises(ValueError, match=f"SGD expected {name} >= 0, got inf"):
         SGD([Value(0.0)], **{name: math.inf})
+
+
+def test_a_rate_set_by_hand_is_checked_and_stays_as_it_is():
+    optimizer = SGD([Value(0.0)], lr=1.0)
+    for wrong in (-1.0, math.nan, "x", math.inf):
+        with pytest.raises(ValueError, match="SGD expected lr >= 0, got"):
+            optimizer.lr = wrong
+    s = StepLR(optimizer, 5, gamma=0.1)
+    optimizer.lr = 0.2
+    s.step()
+    assert optimizer.lr == 0.2
