@@ -23,7 +23,7 @@ def abs(x: Any, /) -> Any:
 
 
 @overload
-def pow(base: float, exp: float) -> float: ...  # type: ignore[overload-overlap]
+def pow(base: float, exp: float) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def pow(base: N | float, exp: N | float) -> N: ...
 @overload
@@ -50,7 +50,7 @@ def round(number: Any, ndigits: Any = None) -> Any:
 
 
 @overload
-def sum(iterable: Iterable[float], /, start: float = 0) -> float: ...  # type: ignore[overload-overlap]
+def sum(iterable: Iterable[float], /, start: float = 0) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def sum(iterable: Iterable[N | float], /, start: N | float = 0) -> N: ...
 @overload
@@ -71,7 +71,7 @@ def sum(iterable: Iterable[Any], /, start: Any = 0) -> Any:
 
 
 @overload
-def mean(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+def mean(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def mean(xs: Iterable[N | float]) -> N: ...
 @overload
@@ -83,7 +83,7 @@ def mean(xs: Iterable[Any]) -> Any:
 
 
 @overload
-def dot(ws: Sequence[float], xs: Sequence[float], bias: float = 0.0) -> float: ...  # type: ignore[overload-overlap]
+def dot(ws: Sequence[float], xs: Sequence[float], bias: float = 0.0) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def dot(ws: Sequence[N | float], xs: Sequence[N | float], bias: N | float = 0.0) -> N: ...
 @overload
@@ -145,7 +145,7 @@ def gather(values: Sequence[Any], index: int) -> Any:
 
 
 @overload
-def amax(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+def amax(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def amax(xs: Iterable[N | float]) -> N: ...
 @overload
@@ -157,7 +157,7 @@ def amax(xs: Iterable[Any]) -> Any:
 
 
 @overload
-def logsumexp(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+def logsumexp(xs: Iterable[float]) -> float: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def logsumexp(xs: Iterable[N | float]) -> N: ...
 @overload
@@ -169,7 +169,7 @@ def logsumexp(xs: Iterable[Any]) -> Any:
 
 
 @overload
-def softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+def softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def softmax(xs: Iterable[N | float]) -> list[N]: ...
 @overload
@@ -181,7 +181,7 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
 
 
 @overload
-def log_softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]
+def log_softmax(xs: Iterable[float]) -> list[float]: ...  # type: ignore[overload-overlap]  # floats fit both
 @overload
 def log_softmax(xs: Iterable[N | float]) -> list[N]: ...
 @overload

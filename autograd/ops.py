@@ -261,7 +261,7 @@ def log_shares(xs: Any) -> list[Any]:
 
 
 def _log_shares_of_unknown(xs: Any) -> list[Any]:
-    """The same, where it is not told which x is the largest, or are if they are several."""
+    """The same, where it is not known which x is the largest; several may be."""
     largest = amax(tuple(xs))
     apart = [x - largest for x in xs]
     hits = [equal(x, 0.0) for x in apart]

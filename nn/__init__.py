@@ -1,7 +1,7 @@
 """nn: neural networks on scalars, thin, with PyTorch's names. One example is a list of numbers."""
 
 try:
-    from autograd import Value as _Value  # noqa: F401
+    from autograd import Value as _Value  # noqa: F401  # to see whether it is ours
 except ImportError as _error:
     raise ImportError(
         "nn needs the autograd of scalar-autograd, and found another package of that name, such as HIPS's; keep one of "

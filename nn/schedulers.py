@@ -120,9 +120,8 @@ class Scheduler(Configured):
         new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
         if "best" in new:
             new["best"] = number_in_state(new["best"])
-        if any(type(x) is not int or not 0 <= x < 2**53 for name, x in new.items() if name in COUNTS) or new.get(
-            "best"
-        ) != new.get("best"):
+        best = new.get("best", 0.0)
+        if best != best or any(type(x) is not int or not 0 <= x < 2**53 for name, x in new.items() if name in COUNTS):
             raise ValueError(f"the state of {kind} is damaged: {dict(state)}")
         last = rates_of(state["last_lrs"], count, kind) if "last_lrs" in state else self.get_last_lr()
         vars(self).update(new)
