@@ -19,8 +19,9 @@ from autograd.compiler.codegen import straightline
 from autograd.compiler.codegen.arithmetic import SCALARS
 from autograd.compiler.ir.interpret import interpret, with_bounds
 from autograd.compiler.ir.passes import PASSES, QUICK, run
-from autograd.compiler.ir.peephole import BESIDE, VECTORS
+from autograd.compiler.ir.peephole import SHARING, VECTORS
 from autograd.compiler.ir.program import Instruction, Program
+from autograd.graph import topological_order
 from autograd.ops import add, mul
 from autograd.primitives import Primitive
 from nn.nested import flat, nested
@@ -323,16 +324,28 @@ def test_one_hot_of_an_index():
 def test_tables_of_primitives_hold_the_table_s():
     """Each table of the compiler that has primitives as keys or entries has nothing else, and together those of forward
     rules have all."""
-    found, beside = {}, [primitive for _, primitive in BESIDE.values()]
+    found, parts = {}, [part for parts in SHARING.values() for part in parts]
     for name, module in sorted(sys.modules.items()):
         for variable, table in vars(module).items() if name.startswith("autograd.compiler.") else ():
             if isinstance(table, dict | set | tuple | list) and variable.isupper():
                 inside = [x[0] if isinstance(x, tuple) and x else x for x in table]
                 if any(isinstance(x, Primitive) for x in inside):
-                    assert {*inside} <= {*BUILTIN, *beside}, variable
+                    assert {*inside} <= {*BUILTIN, *parts}, variable
                     found[variable] = table
     assert {"SCALARS", "VECTORS", "HIDING", "COMMUTATIVE", "NEUTRAL"} <= {*found}
-    assert {*SCALARS, *VECTORS, autograd.ops.dot, autograd.ops.gather} == {*BUILTIN, *beside}
+    assert {*SCALARS, *VECTORS, *SHARING, autograd.ops.dot, autograd.ops.gather} == {*BUILTIN, *parts}
+
+
+@pytest.mark.parametrize("x", [-400.0, -21.0, -0.7, -0.0, 0.0, 1e-9, 0.3, 5.0, 36.0, 354.0])
+def test_a_replayed_program_has_the_derivatives_of_what_shares_a_power(x):
+    for f in SHARING:
+        compiled = compile(f)
+        compiled([x])
+        (y,) = compiled.replay(x)
+        (leaf,) = topological_order(y)[0]
+        y.backward()
+        assert y.data == pytest.approx(f(x), rel=1e-14)
+        assert leaf.grad == pytest.approx(grad(f)(x), rel=1e-13, abs=1e-16 if abs(x) < 1.0 else 1e-300)
 
 
 def test_prints_within_a_trace_show_no_number():

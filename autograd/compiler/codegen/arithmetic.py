@@ -2,7 +2,7 @@
 functions.
 
 A rule is written once, and gets something that writes: LLVM's instructions on vectors, or C. Native code has
-polynomials of its own for exp, log, log1p and tanh; all other functions are C's, asked number by number.
+polynomials of its own for exp, expm1, log and log1p; all other functions are C's, asked number by number.
 """
 
 import math
@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from ... import ops
 from ...primitives import Primitive
-from ..ir.peephole import BESIDE, SATURATED
+from ..ir import peephole
 
 LIBRARY = (
-    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "erfc",
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "erf", "erfc",
     "atan2", "hypot", "pow", "sqrt", "fabs", "fmod", "floor", "ceil", "trunc", "rint", "copysign",
 )  # fmt: skip
 """C's functions."""
@@ -40,9 +40,6 @@ class Writer(Protocol):
 
     def either(self, a: Any, b: Any) -> Any: ...
     def choose(self, where: Any, a: Any, b: Any) -> Any: ...
-    def rarely(self, where: Any, usual: Any, otherwise: Callable[[], Any]) -> Any:
-        """The usual number, or where that does not hold another one, which is computed only if it is needed."""
-
     def call(self, name: str, *xs: Any) -> Any:
         """A function of C's library."""
 
@@ -59,39 +56,33 @@ def _sign(v: Writer, x: Any) -> Any:
     return v.choose(v.above(x, v(0.0)), v(1.0), v.choose(v.above(v(0.0), x), v(-1.0), v.add(x, v(0.0))))
 
 
-def _sigmoid(v: Writer, x: Any) -> Any:
-    e = v.call("exp", v.neg(v.call("fabs", x)))  # at most 1, so nothing overflows
+def _growth(v: Writer, x: Any) -> Any:
+    return v.call("expm1", v.mul(v(2.0), v.call("fabs", x)))
+
+
+def _tanh_by_growth(v: Writer, x: Any, e: Any) -> Any:
+    return v.call("copysign", v.choose(v.above(e, v(peephole.HUGE)), v(1.0), v.div(e, v.add(e, v(2.0)))), x)
+
+
+def _tanh_slope_by_growth(v: Writer, e: Any) -> Any:
+    share = v.div(v(1.0), v.add(e, v(2.0)))
+    return v.mul(v.mul(v(4.0), share), v.sub(v(1.0), share))
+
+
+def _decay(v: Writer, x: Any) -> Any:
+    return v.call("exp", v.neg(v.call("fabs", x)))
+
+
+def _sigmoid_by_decay(v: Writer, x: Any, e: Any) -> Any:
     return v.div(v.choose(v.at_least(x, v(0.0)), v(1.0), e), v.add(v(1.0), e))
 
 
-def _sigmoid_slope(v: Writer, x: Any) -> Any:
-    e = v.call("exp", v.neg(v.call("fabs", x)))
+def _sigmoid_slope_by_decay(v: Writer, e: Any) -> Any:
     return v.div(e, v.mul(v.add(v(1.0), e), v.add(v(1.0), e)))
 
 
-def _tanh_slope(v: Writer, x: Any) -> Any:
-    return v.mul(v(4.0), _sigmoid_slope(v, v.mul(v(2.0), x)))
-
-
-def _tanh_slope_beside(v: Writer, x: Any, y: Any) -> Any:
-    square = v.mul(y, y)
-
-    def exact() -> Any:
-        """By 1 / (1 + e) = (1 + |y|) / 2."""
-        size = v.add(v(1.0), v.call("fabs", y))
-        return v.mul(v.call("exp", v.mul(v(-2.0), v.call("fabs", x))), v.mul(size, size))
-
-    return v.rarely(v.above(square, v(SATURATED)), v.sub(v(1.0), square), exact)
-
-
-def _sigmoid_slope_beside(v: Writer, x: Any, y: Any) -> Any:
-    usual = v.mul(y, v.sub(v(1.0), y))
-    return v.rarely(v.above(y, v(SATURATED)), usual, lambda: _sigmoid_slope(v, x))
-
-
 def _softplus(v: Writer, x: Any) -> Any:
-    tail = v.call("log1p", v.call("exp", v.neg(v.call("fabs", x))))
-    return v.add(v.choose(v.above(x, v(0.0)), x, v(0.0)), tail)
+    return v.add(v.choose(v.above(x, v(0.0)), x, v(0.0)), v.call("log1p", _decay(v, x)))
 
 
 def _gelu(v: Writer, x: Any) -> Any:
@@ -148,16 +139,17 @@ SCALARS: dict[Primitive, Callable[..., Any]] = {
     ops.maximum: maximum,
     ops.minimum: minimum,
     ops.clamp: lambda v, x, low, high: minimum(v, maximum(v, x, low), high),
-    ops.sigmoid: _sigmoid,
-    ops.sigmoid_slope: _sigmoid_slope,
-    ops.tanh_slope: _tanh_slope,
-    BESIDE[ops.tanh_slope][1]: _tanh_slope_beside,
-    BESIDE[ops.sigmoid_slope][1]: _sigmoid_slope_beside,
+    peephole.growth: _growth,
+    peephole.tanh_by_growth: _tanh_by_growth,
+    peephole.tanh_slope_by_growth: _tanh_slope_by_growth,
+    peephole.decay: _decay,
+    peephole.sigmoid_by_decay: _sigmoid_by_decay,
+    peephole.sigmoid_slope_by_decay: _sigmoid_slope_by_decay,
     ops.softplus: _softplus,
     ops.relu: lambda v, x: v.choose(v.at_least(v(0.0), x), v(0.0), x),
     ops.leaky_relu: lambda v, x, slope: v.choose(v.above(x, v(0.0)), x, v.mul(slope, x)),
     ops.elu: lambda v, x, alpha: v.choose(v.above(x, v(0.0)), x, v.mul(alpha, v.call("expm1", x))),
     ops.gelu: _gelu,
-    ops.silu: lambda v, x: v.mul(x, _sigmoid(v, x)),
+    ops.silu: lambda v, x: v.mul(x, _sigmoid_by_decay(v, x, _decay(v, x))),
     **{getattr(ops, name): _called(name) for name in LIBRARY if hasattr(ops, name)},
 }

@@ -12,7 +12,7 @@ from llvmlite import ir
 from ..schedule.kernels import OPERANDS
 from .vectors import declared
 
-F64, I64, POINTER, VOID = ir.DoubleType(), ir.IntType(64), ir.PointerType(), ir.VoidType()
+F64, I32, I64, POINTER, VOID = ir.DoubleType(), ir.IntType(32), ir.IntType(64), ir.PointerType(), ir.VoidType()
 KERNEL = ir.FunctionType(VOID, [POINTER, POINTER, I64])
 
 
@@ -148,8 +148,8 @@ class KernelBuilder(Loops):
     def spread(self, x: ir.Value, kind: ir.VectorType | None = None) -> ir.Value:
         """A number in every lane."""
         kind = kind or self.vector
-        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+        one = self.b.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
         return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
     def store(self, x: ir.Value, place: ir.Value) -> None:
@@ -159,24 +159,24 @@ class KernelBuilder(Loops):
         """True in the first `count` lanes."""
         lanes = range(self.blocks.lanes)
         numbers = ir.Constant(ir.VectorType(I64, self.blocks.lanes), list(lanes))
-        undefined, zero = ir.Constant(numbers.type, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        undefined, zero = ir.Constant(numbers.type, ir.Undefined), ir.Constant(I32, 0)
         spread = self.b.insert_element(undefined, count, zero)
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.blocks.lanes), [0 for _ in lanes])
+        zeros = ir.Constant(ir.VectorType(I32, self.blocks.lanes), [0 for _ in lanes])
         return self.b.icmp_signed("<", numbers, self.b.shuffle_vector(spread, undefined, zeros))
 
     def store_some(self, x: ir.Value, place: ir.Value, mask: ir.Value) -> None:
         name = f"llvm.masked.store.v{self.blocks.lanes}f64.p0"
-        kind = ir.FunctionType(VOID, [self.vector, POINTER, ir.IntType(32), mask.type])
+        kind = ir.FunctionType(VOID, [self.vector, POINTER, I32, mask.type])
         function = declared(self.module, name, kind)
-        self.b.call(function, [x, self.at(place), ir.Constant(ir.IntType(32), 8), mask])
+        self.b.call(function, [x, self.at(place), ir.Constant(I32, 8), mask])
 
     def load_some(self, place: ir.Value, mask: ir.Value) -> ir.Value:
         """Zeros in the other lanes."""
         name = f"llvm.masked.load.v{self.blocks.lanes}f64.p0"
-        kind = ir.FunctionType(self.vector, [POINTER, ir.IntType(32), mask.type, self.vector])
+        kind = ir.FunctionType(self.vector, [POINTER, I32, mask.type, self.vector])
         function = declared(self.module, name, kind)
         nothing = ir.Constant(self.vector, [0.0] * self.blocks.lanes)
-        return self.b.call(function, [self.at(place), ir.Constant(ir.IntType(32), 8), mask, nothing])
+        return self.b.call(function, [self.at(place), ir.Constant(I32, 8), mask, nothing])
 
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         return self.b.call(intrinsic(self.module, "fmuladd", self.vector, 3), [a, b, c])
@@ -217,7 +217,7 @@ def reduced(f: KernelBuilder, x: ir.Value) -> ir.Value:
 def reduced_together(f: KernelBuilder, xs: Sequence[ir.Value]) -> ir.Value:
     """The sums of as many vectors as they have numbers, side by side."""
     lanes = f.blocks.lanes
-    kind = ir.VectorType(ir.IntType(32), lanes)
+    kind = ir.VectorType(I32, lanes)
 
     def added(a: ir.Value, b: ir.Value, evens: Sequence[int], odds: Sequence[int]) -> ir.Value:
         return f.b.fadd(*[f.b.shuffle_vector(a, b, ir.Constant(kind, list(chosen))) for chosen in (evens, odds)])

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ...primitives import Primitive
 from ..schedule.kernels import EACH, Expression, Gather, Kernel, Kernels, Map, Total, describe
@@ -51,9 +51,6 @@ class _C:
 
     def choose(self, where: str, a: str, b: str) -> str:
         return f"({where} ? {a} : {b})"
-
-    def rarely(self, where: str, usual: str, otherwise: Callable[[], str]) -> str:
-        return self.choose(where, otherwise(), usual)
 
     def call(self, name: str, *xs: str) -> str:
         return f"{name}({', '.join(xs)})"

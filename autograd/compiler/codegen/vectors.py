@@ -1,4 +1,4 @@
-"""LLVM's instructions on vectors of doubles, and exp, log, log1p and tanh made of them.
+"""LLVM's instructions on vectors of doubles, and exp, expm1, log and log1p made of them.
 
 Native results are held against `floats.py`: special numbers exactly, others within two units in the last place.
 """
@@ -62,17 +62,6 @@ class Vectors:
 
     def choose(self, where: Any, a: Any, b: Any) -> Any:
         return self.b.select(where, a, b)
-
-    def rarely(self, where: Any, usual: Any, otherwise: Callable[[], Any]) -> Any:
-        before = self.b.block
-        lanes = ir.IntType(self.kind.count)
-        somewhere = self.b.icmp_unsigned("!=", self.b.bitcast(where, lanes), ir.Constant(lanes, 0))
-        with self.b.if_then(somewhere, likely=False):
-            mixed, last = self.b.select(where, otherwise(), usual), self.b.block
-        result = self.b.phi(self.kind)
-        result.add_incoming(usual, before)
-        result.add_incoming(mixed, last)
-        return result
 
     def intrinsic(self, name: str, *xs: Any) -> Any:
         full = f"llvm.{name}.v{self.kind.count}f64"
@@ -195,11 +184,11 @@ def _log1p(v: Any, x: Any) -> Any:
     return v.choose(v.same(x, v(0.0)), x, result)
 
 
-def _tanh(v: Any, x: Any) -> Any:
-    curve, n = _split_by_ln2(v, _at_most(v, v.mul(v(2.0), v.call("fabs", x)), 40.0))
-    scale = _power_of_two(v, n)
-    grown = v.fma(scale, curve, v.sub(scale, v(1.0)))  # exp(2 |x|) - 1, exact for small x
-    return v.copysign(v.div(grown, v.add(grown, v(2.0))), x)
+def _expm1(v: Any, x: Any) -> Any:
+    curve, n = _split_by_ln2(v, _at_most(v, v.choose(v.above(v(-40.0), x), v(-40.0), x), 710.0))
+    scale = _power_of_two(v, v.b.sub(n, v.whole(1)))  # half of it, so that 2**1024 is not needed
+    result = v.mul(v(2.0), v.fma(scale, curve, v.sub(scale, v(0.5))))
+    return v.choose(v.above(v(2.0**-54), v.call("fabs", x)), x, result)
 
 
-POLYNOMIALS: dict[str, Callable[..., Any]] = {"exp": _exp, "log": _log, "log1p": _log1p, "tanh": _tanh}
+POLYNOMIALS: dict[str, Callable[..., Any]] = {"exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p}

@@ -71,6 +71,4 @@ def _read(slots: list[float], x: Any) -> Any:
 def _size(name: str, xs: list[Any], y: float) -> Any:
     if name == "dot":
         return sum(abs(w * x) for w, x in zip(xs[0], xs[1], strict=True)) + abs(xs[2])
-    if name.endswith("_beside"):  # made of the function's rounded result
-        return 1.0
     return sum(map(abs, xs[0])) if name == "sum" else y

@@ -8,8 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ... import ops
-from ...floats import sigmoid_slope, tanh_slope
+from ... import floats, ops
 from ...graph import arguments as arguments_of
 from ...graph import topological_order
 from ...modes import plainly
@@ -115,29 +114,6 @@ POWERS: dict[float | None, Callable[[Out, int], int]] = {
 }
 
 
-SATURATED = 0.96
-"""Results above this tell too little of how far they are from 1."""
-
-
-tanh_slope_beside = Primitive(
-    "tanh_slope_beside",
-    lambda x, y: tanh_slope(x) if y * y > SATURATED else 1.0 - y * y,
-    (lambda x, y, out: -2.0 * out * y, nothing),
-    symbol="tanh'",
-)
-"""The slope of tanh at x, whose result y is known: then it is cheap where y is not saturated."""
-sigmoid_slope_beside = Primitive(
-    "sigmoid_slope_beside",
-    lambda x, y: sigmoid_slope(x) if y > SATURATED else y * (1.0 - y),
-    (lambda x, y, out: -out * ops.tanh(0.5 * x), nothing),
-    symbol="sigmoid'",
-)
-BESIDE = {
-    ops.tanh_slope: (ops.tanh, tanh_slope_beside), ops.sigmoid_slope: (ops.sigmoid, sigmoid_slope_beside),
-}  # fmt: skip
-"""For a slope its function, and the primitive that takes the function's result too."""
-
-
 def merged() -> Rewrite:
     seen: dict[Any, int] = {}
     vectors: dict[Any, Any] = {}
@@ -149,9 +125,6 @@ def merged() -> Rewrite:
             key = sorted(xs)
         elif primitive.vectors:
             key = [id(vector(x)) if type(x) is tuple else x for x in xs]
-        if primitive in BESIDE and (result := seen.get((BESIDE[primitive][0], *xs))) is not None:
-            primitive, xs = BESIDE[primitive][1], (*xs, result)
-            key = xs
         if (slot := seen.get(key := (primitive, *key))) is None:
             seen[key] = slot = out.append(primitive, xs)
         return slot
@@ -166,7 +139,55 @@ def lowered() -> Rewrite:
 def _lowered(out: Out, primitive: Primitive, xs: Operands) -> int:
     if primitive.module != TABLE:
         return _traced(out, primitive, xs)
+    if primitive in SHARING:
+        power, rest = SHARING[primitive]
+        return out.append(rest, (*xs, out.append(power, xs))[-rest.arity :])
     return VECTORS[primitive](out, list(xs[0])) if primitive in VECTORS else out.append(primitive, xs)
+
+
+def _side(x: Any) -> Any:
+    return ops.where(ops.greater_equal(x, 0.0), 1.0, -1.0)
+
+
+growth = Primitive(
+    "growth",
+    lambda x: floats.expm1(2.0 * abs(x)),
+    (lambda x, e: ops.choose(ops.greater(e, HUGE), None, 2.0 * _side(x) * (e + 1.0)),),
+)
+"""exp(2 |x|) - 1."""
+decay = Primitive("decay", lambda x: floats.exp(-abs(x)), (lambda x, e: -_side(x) * e,))
+"""exp(-|x|)."""
+tanh_by_growth = Primitive(
+    "tanh_by_growth",
+    lambda x, e: math.copysign(e / (e + 2.0) if e < HUGE else 1.0, x) if e == e else e,
+    (nothing, lambda x, e, y: _side(x) * ops.div(2.0, (e + 2.0) * (e + 2.0))),
+    symbol="tanh",
+)
+tanh_slope_by_growth = Primitive(
+    "tanh_slope_by_growth",
+    lambda e: 4.0 / (e + 2.0) * (1.0 - 1.0 / (e + 2.0)),
+    (lambda e, y: -ops.div(y, e + 2.0) * ops.div(e, e + 1.0),),
+    symbol="tanh'",
+)
+sigmoid_by_decay = Primitive(
+    "sigmoid_by_decay",
+    lambda x, e: (1.0 if x >= 0.0 else e) / (1.0 + e),
+    (nothing, lambda x, e, y: -_side(x) * ops.div(1.0, (1.0 + e) * (1.0 + e))),
+    symbol="sigmoid",
+)
+sigmoid_slope_by_decay = Primitive(
+    "sigmoid_slope_by_decay",
+    lambda e: e / ((1.0 + e) * (1.0 + e)),
+    (lambda e, y: ops.div(1.0 - e, (1.0 + e) * (1.0 + e) * (1.0 + e)),),
+    symbol="sigmoid'",
+)
+HUGE = 1e300
+"""A growth above which tanh is 1 or -1."""
+SHARING = {
+    ops.tanh: (growth, tanh_by_growth), ops.tanh_slope: (growth, tanh_slope_by_growth),
+    ops.sigmoid: (decay, sigmoid_by_decay), ops.sigmoid_slope: (decay, sigmoid_slope_by_decay),
+}  # fmt: skip
+"""A function and its slope are made of one power of e, which is computed once for both; a function of x itself too."""
 
 
 def _sum(out: Out, xs: list[int]) -> int:

@@ -2,7 +2,6 @@
 
 import ctypes
 import random
-import sys
 from array import array
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ class Shuffler:
     """Shuffles whole numbers."""
 
     def __init__(self, machine: Machine) -> None:
-        signature = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
         self._shuffle = signature(machine.function("shuffle", step_functions.shuffle))
         self._engine = machine.engine  # which keeps the function
         self._in_order = array("q")
@@ -23,9 +22,6 @@ class Shuffler:
         """The numbers 0 to size - 1 as `random.Random(seed).shuffle` leaves them."""
         if len(self._in_order) != size:
             self._in_order = array("q", range(size))
-        rng, order = random.Random(seed), self._in_order[:]
-        count = 2 * size + 64
-        words = array("I", rng.getrandbits(32 * count).to_bytes(4 * count, sys.byteorder))
-        if self._shuffle(order.buffer_info()[0], size, words.buffer_info()[0], count) < 0:  # once in a million years
-            random.Random(seed).shuffle(order)
+        order, words = self._in_order[:], array("I", random.Random(seed).getstate()[1])
+        self._shuffle(order.buffer_info()[0], size, words.buffer_info()[0])
         return order

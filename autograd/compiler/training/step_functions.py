@@ -7,11 +7,13 @@ the number of the step, and whether something went wrong.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from llvmlite import ir
 
-from ..codegen.builder import F64, I64, POINTER, SIZE, VOID, Blocks, KernelBuilder, Loops, intrinsic, reduced
+from ..codegen.builder import F64, I32, I64, POINTER, SIZE, VOID, Blocks, KernelBuilder, Loops, intrinsic, reduced
 from ..codegen.calls import call_each
+from ..codegen.vectors import declared
 
 POSITION, STEP, FAILED, LOGGED, LOG, ORDER, NUMBERS, CELLS = range(8)
 """The cells, and how many there are. Those from LOG on are addresses."""
@@ -247,35 +249,70 @@ def work(module: ir.Module, name: str) -> None:
     f.done()
 
 
+WORDS, MIDDLE, FEEDBACK = 624, 397, 0x9908B0DF
+TEMPERING = (("lshr", 11, 0xFFFFFFFF), ("shl", 7, 0x9D2C5680), ("shl", 15, 0xEFC60000), ("lshr", 18, 0xFFFFFFFF))
+"""The Mersenne Twister's constants (Matsumoto and Nishimura, 1998): it is Python's `random`."""
+
+
+class Twister(Loops):
+    """A function that draws from the generator whose words are at `state`."""
+
+    def word(self, state: ir.Value, i: ir.Value) -> ir.Value:
+        """The address of a word."""
+        return self.b.gep(state, [i], source_etype=I32)
+
+    def twist(self, state: ir.Value) -> None:
+        """The next words of the generator, in the place of the last ones."""
+        b = self.b
+
+        def renewed(i: ir.Value, _: Any = None, apart: int = MIDDLE, following: int = 1) -> None:
+            words = [b.load(self.word(state, self.plus(i, k)), typ=I32) for k in (0, following, apart)]
+            joined = b.or_(b.and_(words[0], I32(0x80000000)), b.and_(words[1], I32(0x7FFFFFFF)))
+            odd = b.select(b.trunc(joined, ir.IntType(1)), I32(FEEDBACK), I32(0))
+            b.store(b.xor(b.xor(words[2], b.lshr(joined, I32(1))), odd), self.word(state, i))
+
+        first = WORDS - MIDDLE
+        self.loop(self.whole(0), self.whole(first), 1, renewed)
+        self.loop(self.whole(first), self.whole(WORDS - 1), 1, lambda i, _: renewed(i, apart=-first))
+        renewed(self.whole(WORDS - 1), apart=-first, following=1 - WORDS)
+
+    def tempered(self, x: ir.Value) -> ir.Value:
+        """The random number that a word stands for."""
+        for shift, by, mask in TEMPERING:
+            x = self.b.xor(x, self.b.and_(getattr(self.b, shift)(x, I32(by)), I32(mask)))
+        return x
+
+
 def shuffle(module: ir.Module, name: str) -> None:
-    """(order, how many, words, how many of those): swaps as Python's `random.shuffle` does, which for each number
-    counted down takes 32 random bits until enough of the first of them are no larger. Returns how many words are left,
-    or -1 if they did not suffice."""
-    function = ir.Function(module, ir.FunctionType(I64, [POINTER, I64, POINTER, I64]), name)
-    order, count, words, given = function.args
-    b = ir.IRBuilder(function.append_basic_block())
-    start, (head, draw, swap, done, short) = b.block, [b.append_basic_block() for _ in range(5)]
-    zero, one = ir.Constant(I64, 0), ir.Constant(I64, 1)
+    """(order, how many, the generator's words, all of which are used up): swaps as Python's `random.shuffle` does,
+    which for each number counted down takes 32 random bits until the first of them, as many as it has, are smaller.
+    """
+    f = Twister(module, name, ir.FunctionType(VOID, [POINTER, I64, POINTER]))
+    order, count, state = f.arguments
+    b, start, (head, draw, swap, done) = f.b, f.b.block, [f.b.append_basic_block() for _ in range(4)]
     b.branch(head)
     b.position_at_end(head)
     n, used = b.phi(I64), b.phi(I64)  # of the first n numbers one is chosen
     n.add_incoming(count, start)
-    used.add_incoming(zero, start)
-    leading = ir.Function(module, ir.FunctionType(I64, [I64, ir.IntType(1)]), "llvm.ctlz.i64")
-    drop = b.sub(b.call(leading, [n, ir.Constant(ir.IntType(1), 0)]), ir.Constant(I64, 32))
-    b.cbranch(b.icmp_signed(">", n, one), draw, done)
+    used.add_incoming(f.whole(WORDS), start)
+    leading = declared(module, "llvm.ctlz.i64", ir.FunctionType(I64, [I64, ir.IntType(1)]))
+    drop = b.sub(b.call(leading, [n, ir.Constant(ir.IntType(1), 0)]), f.whole(32))
+    b.cbranch(b.icmp_signed(">", n, f.whole(1)), draw, done)
     b.position_at_end(draw)
     at = b.phi(I64)
     at.add_incoming(used, head)
-    inside = b.append_basic_block()
-    b.cbranch(b.icmp_signed("<", at, given), inside, short)
-    b.position_at_end(inside)
-    word = b.zext(b.load(b.gep(words, [at], source_etype=ir.IntType(32)), typ=ir.IntType(32)), I64)
-    chosen, following = b.lshr(word, drop), b.add(at, one)
-    at.add_incoming(following, inside)
+
+    def again() -> list[ir.Value]:
+        f.twist(state)
+        return [f.whole(0)]
+
+    (fresh,) = f.perhaps(b.icmp_signed("==", at, f.whole(WORDS)), [at], again)
+    word = b.zext(f.tempered(b.load(f.word(state, fresh), typ=I32)), I64)
+    chosen, following = b.lshr(word, drop), f.plus(fresh, 1)
+    at.add_incoming(following, b.block)
     b.cbranch(b.icmp_signed("<", chosen, n), swap, draw)
     b.position_at_end(swap)
-    last = b.sub(n, one)
+    last = f.plus(n, -1)
     places = [b.gep(order, [i], source_etype=I64) for i in (last, chosen)]
     numbers = [b.load(place, typ=I64) for place in places]
     for place, x in zip(places, reversed(numbers), strict=True):
@@ -284,6 +321,4 @@ def shuffle(module: ir.Module, name: str) -> None:
     used.add_incoming(following, swap)
     b.branch(head)
     b.position_at_end(done)
-    b.ret(b.sub(given, used))
-    b.position_at_end(short)
-    b.ret(ir.Constant(I64, -1))
+    f.done()
