@@ -138,6 +138,10 @@ def log1p(x: float) -> float:
     return math.log1p(x) if x > -1.0 else -inf if x == -1.0 else nan
 
 
+def asin_slope(x: float) -> float:
+    return div(1.0, sqrt((1.0 - x) * (1.0 + x)))
+
+
 def sigmoid(x: float) -> float:
     if x >= 0.0:
         return 1.0 / (1.0 + math.exp(-x))

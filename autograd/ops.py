@@ -87,20 +87,17 @@ pow = Primitive(
 sin = Primitive("sin", floats.sin, (lambda x, y: cos(x),), doc="Sine of x in radians.")
 cos = Primitive("cos", floats.cos, (lambda x, y: -sin(x),), doc="Cosine of x in radians.")
 tan = Primitive("tan", floats.tan, (lambda x, y: 1.0 + y * y,), ((-1.4, 1.4),), doc="Tangent of x in radians.")
-
-
-def _slope_of_asin(x: Any, y: Any) -> Any:
-    """1 / sqrt(1 - x**2), in the form that cancels neither here nor, differentiated again, next to 0."""
-    return div(1.0, sqrt(where(greater(abs(x), 0.5), (1.0 - x) * (1.0 + x), 1.0 - x * x)))
-
-
 asin = Primitive(
-    "asin", floats.asin, (_slope_of_asin,), ((-0.9, 0.9),),
-    doc="Inverse sine, in radians; nan outside [-1, 1].",
+    "asin", floats.asin, (lambda x, y: asin_slope(x),), ((-0.9, 0.9),),
+    textbook=(lambda x, y: div(1.0, sqrt(1.0 - x * x)),), doc="Inverse sine, in radians; nan outside [-1, 1].",
 )  # fmt: skip
 acos = Primitive(
-    "acos", floats.acos, (lambda x, y: -_slope_of_asin(x, y),), ((-0.9, 0.9),),
-    doc="Inverse cosine, in radians; nan outside [-1, 1].",
+    "acos", floats.acos, (lambda x, y: -asin_slope(x),), ((-0.9, 0.9),),
+    textbook=(lambda x, y: -div(1.0, sqrt(1.0 - x * x)),), doc="Inverse cosine, in radians; nan outside [-1, 1].",
+)  # fmt: skip
+asin_slope = Primitive(
+    "asin_slope", floats.asin_slope, (lambda x, y: x * y * y * y,), ((-0.9, 0.9),), symbol="asin'",
+    doc="The derivative of asin, 1 / sqrt(1 - x**2), as exact at the ends as next to 0.",
 )  # fmt: skip
 atan = Primitive("atan", math.atan, (lambda x, y: div(1.0, 1.0 + x * x),), doc="Inverse tangent, in radians.")
 atan2 = Primitive(

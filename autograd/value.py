@@ -59,7 +59,8 @@ class Value:
         __lt__ = __le__ = __gt__ = __ge__ = _comparison
         __divmod__ = __rdivmod__ = _pair
         __pos__ = __neg__ = __abs__ = __round__ = __floor__ = __ceil__ = __trunc__ = identity = neg = abs = _method
-        sign = sqrt = exp = expm1 = log = log1p = sin = cos = tan = asin = acos = floor = ceil = trunc = round = _method
+        sign = sqrt = exp = expm1 = log = log1p = floor = ceil = trunc = round = _method
+        sin = cos = tan = asin = asin_slope = acos = _method
         atan = sinh = cosh = tanh = tanh_slope = sigmoid = sigmoid_slope = softplus = relu = gelu = silu = erf = _method
         leaky_relu = elu = clamp = _parametric
 

@@ -4,11 +4,12 @@
 A rate that a schedule left is followed by `rate(base, t)`. Another one, set by hand or by a second schedule, is moved
 as the formula moves, from where it is: multiplied with rate(base, t) / rate(base, t - 1), above the formula's own floor
 such as eta_min. So two schedules that are stepped one after the other multiply, as PyTorch's chainable forms do. A rate
-that is no multiple of `base`, as that of `OneCycleLR`, is simply set. `load_state_dict` sets the rates of the run that
-was saved, whatever was built or loaded first.
+that is no multiple of `base`, as that of `OneCycleLR`, is simply set. `load_state_dict` sets the rates and options of
+the run that was saved, whatever was built or loaded first.
 """
 
 import bisect
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,14 +19,14 @@ from autograd.extend import as_float
 
 from .nested import number_in_state
 from .optimizer import Optimizer
-from .options import Configured
+from .options import Configured, plain
 
 COUNTS = ("last_epoch", "bad", "cooling")
 
 
 class Scheduler(Configured):
-    """Sets the optimizer's learning rates when it is made and at every `step`. Raises TypeError for anything but an
-    optimizer.
+    """Sets the optimizer's learning rates when it is made and at every `step`. Options such as `gamma` can be read and
+    changed. Raises TypeError for anything but an optimizer.
 
     A schedule of your own:
 
@@ -51,11 +52,26 @@ class Scheduler(Configured):
         self.optimizer = optimizer
         self.options = self._bind(args, options)
         self.check(self.options)
+        self.begin()
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
         self.last_epoch = -1
         self.found = self.get_last_lr()  # and what the first step made of them
         self.step()
         self.left = self.get_last_lr()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in (options := vars(self).get("options", {})):
+            return options[name]
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        if name in (options := vars(self).get("options", {})):
+            self.check(changed := {**options, name: plain(x)})
+            name, x = "options", changed
+        super().__setattr__(name, x)
+
+    def begin(self) -> None:
+        """Anything to be done when a schedule is made, before it sets rates; nothing, unless it says otherwise."""
 
     def rate(self, *args: Any, **options: Any) -> float:
         """(base, t, *, options) -> the learning rate after t steps."""
@@ -106,18 +122,24 @@ class Scheduler(Configured):
             "base_lrs": self.base_lrs,
             "last_epoch": self.last_epoch,
             "last_lrs": self.get_last_lr(),
+            "options": _saved(self.options),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over a `state_dict`, and sets the learning rates that were there then. Raises ValueError for another
-        kind, and changes nothing if the state is damaged."""
+        """Takes over a `state_dict`, and sets the learning rates and options that were there then; an option that is a
+        function stays. Raises ValueError for another kind, and changes nothing if the state is damaged."""
         kind = type(self).__name__
         known = self.state_dict().keys()
-        if state["kind"] != kind or not known - {"last_lrs"} <= state.keys() <= known:  # older states have no rates
+        if (
+            state["kind"] != kind or not known - {"last_lrs", "options"} <= state.keys() <= known
+        ):  # older ones lack some
             raise ValueError(f"the state is of {state['kind']}, but this is {kind}")
         count = len(self.base_lrs)
         new: dict[str, Any] = {name: x for name, x in state.items() if name not in ("kind", "last_lrs")}
         new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
+        if "options" in new:
+            self.check(options := _restored(self.options, new["options"], kind))
+            new["options"] = options
         if "best" in new:
             new["best"] = number_in_state(new["best"])
         best = new.get("best", 0.0)
@@ -130,6 +152,38 @@ class Scheduler(Configured):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.options.items())})"
+
+
+def _saved(x: Any) -> Any:
+    """Options as plain data."""
+    if isinstance(x, Scheduler):
+        return {"kind": type(x).__name__, "options": _saved(x.options)}
+    if isinstance(x, dict):
+        return {name: _saved(y) for name, y in x.items()}
+    if isinstance(x, list | tuple):
+        return [_saved(y) for y in x]
+    return x if x is None or isinstance(x, bool | int | float | str) else type(x).__name__
+
+
+def _restored(x: Any, saved: Any, kind: str) -> Any:
+    """Options of a state in the place of these. Raises ValueError if they do not fit."""
+    if isinstance(x, Scheduler) and isinstance(saved, dict) and saved.get("kind") == type(x).__name__:
+        twin = copy.copy(x)
+        twin.check(options := _restored(x.options, saved.get("options"), saved["kind"]))
+        vars(twin)["options"] = options
+        return twin
+    if isinstance(x, dict) and isinstance(saved, dict) and x.keys() == saved.keys():
+        return {name: _restored(y, saved[name], kind) for name, y in x.items()}
+    if isinstance(x, list | tuple) and isinstance(saved, list):
+        if any(isinstance(y, Scheduler) for y in x) and len(x) == len(saved):
+            return [_restored(y, z, kind) for y, z in zip(x, saved, strict=True)]
+        if all(type(y) in (int, float) for y in saved):
+            return type(x)(saved)
+    if type(x) is type(saved) in (bool, str) or {type(x), type(saved)} <= {int, float} or None in (x, saved):
+        return saved
+    if saved == type(x).__name__:
+        return x
+    raise ValueError(f"the state of {kind} has {saved!r} where this has {x!r}")
 
 
 def rates_of(rates: Any, count: int, kind: str) -> list[float]:
@@ -218,7 +272,10 @@ class SequentialLR(Scheduler):
         for scheduler in schedulers:
             if isinstance(scheduler, ReduceLROnPlateau) or scheduler.optimizer is not self.optimizer:
                 raise ValueError(f"SequentialLR expected schedules by epoch of its own optimizer, got {scheduler!r}")
-        for scheduler in reversed(schedulers):  # what each of them did when it was made is undone
+
+    def begin(self) -> None:
+        """The schedules' own beginnings are undone."""
+        for scheduler in reversed(self.options["schedulers"]):
             for group, found, left in zip(self.optimizer.param_groups, scheduler.found, scheduler.left, strict=True):
                 if group["lr"] == left:
                     group["lr"] = found
@@ -294,7 +351,10 @@ class ReduceLROnPlateau(Scheduler):
             raise ValueError(
                 f"ReduceLROnPlateau expected threshold_mode 'rel' or 'abs', got {options['threshold_mode']!r}"
             )
-        self.best, self.bad, self.cooling = math.inf if options["mode"] == "min" else -math.inf, 0, 0
+
+    def begin(self) -> None:
+        """No number was seen yet."""
+        self.best, self.bad, self.cooling = math.inf if self.options["mode"] == "min" else -math.inf, 0, 0
 
     def step(self, metric: Any = None) -> None:
         """Looks at the number, and lowers the learning rate if there was no progress. Raises TypeError without a

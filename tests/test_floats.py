@@ -13,7 +13,7 @@ NUMPY = {
     "abs": np.abs, "sign": np.sign, "neg": np.negative, "identity": np.positive, "sqrt": np.sqrt, "exp": np.exp,
     "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan,
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "asin_slope": lambda x: 1.0 / np.sqrt(1.0 - x * x), "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "sigmoid_slope": lambda x: 0.25 / np.cosh(0.5 * x) ** 2, "tanh_slope": lambda x: 1.0 / np.cosh(x) ** 2,
     "softplus": lambda x: np.logaddexp(0.0, x),
     "relu": lambda x: np.maximum(x, 0.0), "silu": lambda x: x / (1 + np.exp(-x)),

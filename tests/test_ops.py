@@ -17,7 +17,7 @@ MPMATH = {
     "expm1": mpmath.expm1, "exp": mpmath.exp, "log": mpmath.log, "log1p": mpmath.log1p, "sqrt": mpmath.sqrt,
     "sin": mpmath.sin, "cos": mpmath.cos, "tan": mpmath.tan, "asin": mpmath.asin, "acos": mpmath.acos,
     "atan": mpmath.atan, "sinh": mpmath.sinh, "cosh": mpmath.cosh, "tanh": mpmath.tanh, "erf": mpmath.erf,
-    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "asin_slope": lambda x: 1 / mpmath.sqrt(1 - x * x), "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "sigmoid_slope": lambda x: mpmath.sech(x / 2) ** 2 / 4, "tanh_slope": lambda x: mpmath.sech(x) ** 2,
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "silu": lambda x: x / (1 + mpmath.exp(-x)), "gelu": lambda x: x * mpmath.ncdf(x),

@@ -10,7 +10,7 @@ import pytest
 from support import BUILTIN
 from test_ops import MPMATH
 
-from autograd import compile, grad, hessian, jvp, logsumexp
+from autograd import acos, asin, compile, grad, hessian, jvp, logsumexp
 from autograd.extend import REGISTRY
 
 SIZES = [1e-60, 1e-9, 1e-3, 0.1, 0.45, 0.7, 0.97, 1.0, 1.7, 3.0, 6.0, 11.0, 19.0, 37.0, 60.0, 350.0, 700.0]
@@ -30,7 +30,7 @@ def close(got, true, tolerance):
 def in_domain(name, x):
     if name in ("log", "sqrt"):
         return x > 0
-    return x > -1 if name == "log1p" else abs(x) < 1 if name in ("asin", "acos") else True
+    return x > -1 if name == "log1p" else abs(x) < 1 if name in ("asin", "acos", "asin_slope") else True
 
 
 def slopes(primitive, x):
@@ -57,6 +57,15 @@ def test_both_derivatives_equal_mpmath_in_the_tails(primitive):
         assert close(got, second, tolerance), (primitive.name, x, got, float(second))
         assert close(compiled_first, first, tolerance), (primitive.name, x, compiled_first, float(first))
         assert close(compiled_second, second, tolerance), (primitive.name, x, compiled_second, float(second))
+
+
+@pytest.mark.parametrize(("f", "sign"), [(asin, 1.0), (acos, -1.0)])
+def test_the_ends_of_asin_are_infinitely_steep_and_curved(f, sign):
+    curvature = grad(grad(f))
+    assert [curvature(1.0), curvature(-1.0)] == [sign * math.inf, -sign * math.inf]
+    assert compile(lambda x: curvature(x))([1.0, -1.0]) == [sign * math.inf, -sign * math.inf]
+    assert grad(f)(1.0) == sign * math.inf
+    assert math.isnan(grad(f)(1.5))
 
 
 @pytest.mark.parametrize("name", ["hypot", "atan2", "div", "mul", "pow"])

@@ -56,6 +56,10 @@ def _sign(v: Writer, x: Any) -> Any:
     return v.choose(v.above(x, v(0.0)), v(1.0), v.choose(v.above(v(0.0), x), v(-1.0), v.add(x, v(0.0))))
 
 
+def _asin_slope(v: Writer, x: Any) -> Any:
+    return v.div(v(1.0), v.call("sqrt", v.mul(v.sub(v(1.0), x), v.add(v(1.0), x))))
+
+
 def _growth(v: Writer, x: Any) -> Any:
     return v.call("expm1", v.mul(v(2.0), v.call("fabs", x)))
 
@@ -139,6 +143,7 @@ SCALARS: dict[Primitive, Callable[..., Any]] = {
     ops.maximum: maximum,
     ops.minimum: minimum,
     ops.clamp: lambda v, x, low, high: minimum(v, maximum(v, x, low), high),
+    ops.asin_slope: _asin_slope,
     peephole.growth: _growth,
     peephole.tanh_by_growth: _tanh_by_growth,
     peephole.tanh_slope_by_growth: _tanh_slope_by_growth,
