@@ -1,11 +1,12 @@
 """Checks of the arguments of `Trainer`, and of a state that it takes over: errors say what was expected."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from .data import check_paired, paired
+from .data import as_lists, check_paired, paired
 from .module import Module
-from .nested import number_in_state
+from .nested import column_names, flat, is_list, number_in_state
 from .optimizer import Optimizer
 from .schedulers import ReduceLROnPlateau, Scheduler
 
@@ -62,12 +63,38 @@ def check_fit(X: Any, Y: Any, validation: Any, callbacks: Any, sizes: Mapping[st
         if number is not None and (not hasattr(number, "__index__") or number < least):
             raise ValueError(f"fit expected {name} as a whole number of at least {least}, got {number!r}")
     if validation is not None:
-        if len(validation) != 2:
-            raise ValueError(f"fit expected validation=(examples, targets), got {len(validation)} entries")
+        if not is_list(validation) or len(validation) != 2:
+            got = f"{len(validation)} entries" if is_list(validation) else repr(validation)
+            raise ValueError(
+                f"fit expected validation=(examples, targets), got {got}; nn.train_validation_test_split splits data"
+            )
         return paired(*validation)
     if sizes["patience"] is not None or sizes["validate_every"] is not None:
         raise ValueError("fit expected validation=(examples, targets) with patience or validate_every")
     return None
+
+
+def why_ill(loss: float, compiled: bool) -> str:
+    """An error's text for a loss or a gradient that is not finite."""
+    search = "with autograd.detect_anomaly()" + " and compile=False" * compiled
+    if math.isnan(loss):
+        return f"the loss became nan; look for nan in the data, lower the learning rate, or find the operation {search}"
+    return (
+        f"the loss is {loss:.4g}, but its gradient is not finite; lower the learning rate or the initial weights, or "
+        f"look for the cause {search}"
+    )
+
+
+def nan_in(X: Any, Y: Any) -> str:
+    """The place of the first nan among examples and targets, for the end of an error's text; empty if there is none."""
+    for kind, data in (("example", X), ("target", Y)):
+        names = column_names(data)
+        for i, row in enumerate(as_lists(data)):
+            for k, x in enumerate(flat(row)):
+                if isinstance(x, float) and math.isnan(x):
+                    where = f" in column {names[k]!r}" if k < len(names) else f" at position {k}" * is_list(row)
+                    return f"; {kind} {i} has nan{where}"
+    return ""
 
 
 def counters_of(state: Mapping[str, Any], has_scheduler: bool) -> dict[str, Any]:

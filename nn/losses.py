@@ -37,6 +37,9 @@ N = TypeVar("N", Value, float)
 Nested: TypeAlias = "N | Sequence[Nested[N]]"
 
 
+TAKE_ONE = "; the targets are lists of one number each, or a table of one column: take that column, such as Y['y']"
+
+
 def mse_loss(prediction: "Nested[N]", target: Any, reduction: str = "mean") -> N:
     """The mean of (prediction_i - target_i)**2 over the elements.
 
@@ -138,6 +141,7 @@ def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 
     else:
         raise ValueError(
             f"cross_entropy expected a class, or {len(logits)} probabilities, as target, got {len(target)} numbers"
+            + TAKE_ONE * (len(target) == 1)
         )
     if label_smoothing:
         loss = (1.0 - label_smoothing) * loss - label_smoothing * mean(log_softmax(logits))
@@ -236,9 +240,11 @@ def _elementwise(name: str, loss: Callable[[Any, Any], Any], prediction: Any, ta
         return loss(prediction, target)
     if not _alike(prediction, target) or not len(flat(prediction)):
         one = is_list(prediction) and len(prediction) == 1 and not is_list(target)
+        other = is_list(target) and len(target) == 1 and not is_list(prediction)
+        remedy = "; write output[0] for the one number in a list" * one + TAKE_ONE * other
         raise ValueError(
             f"{name} expected as many targets as predictions, at least one, got {shape(prediction)} predicted and "
-            f"{shape(target)} as target" + "; write output[0] for the one number in a list" * one
+            f"{shape(target)} as target{remedy}"
         )
     losses = nested(loss, prediction, target)
     return losses if reduction == "none" else mean(flat(losses)) if reduction == "mean" else sum(flat(losses))

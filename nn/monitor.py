@@ -60,8 +60,8 @@ class Monitor:
 
     X, Y: the sample, at least two examples of the training data, drawn at random, since a unit that is silent for all
     of them is taken for dead. Nothing of the model or the optimizer is changed.
-    `records` has for each epoch a `LayerRecord` for each layer; `diagnose()` says what they mean, by rules of thumb;
-    `plot()` shows them. A layer is a module without modules inside: of activations within a recurrent cell or a
+    `records` has for each of the `epochs` a `LayerRecord` for each layer; `diagnose()` says what they mean, by rules of
+    thumb; `plot()` shows them. A layer is a module without modules inside: of activations within a recurrent cell or a
     `TransformerBlock` only the results are seen.
     """
 
@@ -73,6 +73,7 @@ class Monitor:
             if not isinstance(m, Neuron) and all(x is m or isinstance(x, Neuron) for _, x in m.named_modules())
         } or {type(model).__name__: model}
         self.records: list[dict[str, LayerRecord]] = []
+        self.epochs: list[int] = []
         self.history = History()
         self._seen = -1  # steps of the training at the latest record
 
@@ -102,9 +103,11 @@ class Monitor:
         steps = {p: data - p.data for p, (data, _) in zip(parameters, moved, strict=True)}
         if self._seen == trainer.steps:  # told again of an epoch, after an interrupt
             self.records.pop()
+            self.epochs.pop()
         self.records.append(
             {name: _record(self.layers[name], outputs[name], slopes, steps, len(self.X)) for name in called}
         )
+        self.epochs.append(trainer.epoch)
         self.history, self._seen = trainer.history, trainer.steps
 
     def diagnose(self) -> list[str]:
@@ -236,7 +239,6 @@ class Monitor:
         the latest outputs and gradients, as a matplotlib figure, which a notebook shows; also written to `path` if
         given. A layer has one colour in all panels. The dotted line is the usual update ratio, 1e-3."""
         drawn, axes = figure(3, 2, epochs=4)
-        epochs = range(1, len(self.records) + 1)
         layers = list(self.records[-1]) if self.records else []
         colours = {name: f"C{i % 10}" for i, name in enumerate(layers)}
         lines = {name: ("-", "--", ":", "-.")[i // 10 % 4] for i, name in enumerate(layers)}
@@ -250,7 +252,7 @@ class Monitor:
             for name in layers:
                 y = [read(record[name]) if name in record else math.nan for record in self.records]
                 if not all(map(math.isnan, y)):
-                    axis.plot(epochs, y, marker=".", label=name, color=colours[name], linestyle=lines[name])
+                    axis.plot(self.epochs, y, marker=".", label=name, color=colours[name], linestyle=lines[name])
             axis.set(title=title, xlabel="epoch", yscale="linear" if title.startswith("dead") else "log")
         axes[1].axhline(USUAL, color="gray", linestyle=":")
         axes[3].set_ylim(-0.02, 1.02)

@@ -50,6 +50,11 @@ def by_rows(x: Any) -> Any:
     return found.tolist() if hasattr(found, "tolist") else found
 
 
+def column_names(x: Any) -> list[str]:
+    """The names of a table's columns; none for anything else."""
+    return list(map(str, getattr(x, "column_names", None) or x.columns)) if is_table(x) else []
+
+
 def number_in_state(x: Any) -> float:
     """A number of a state as a float. Raises TypeError for anything else, `true` among it."""
     if isinstance(x, bool):

@@ -179,7 +179,8 @@ def _restored(x: Any, saved: Any, kind: str) -> Any:
             return [_restored(y, z, kind) for y, z in zip(x, saved, strict=True)]
         if all(type(y) in (int, float) for y in saved):
             return type(x)(saved)
-    if type(x) is type(saved) in (bool, str) or {type(x), type(saved)} <= {int, float} or None in (x, saved):
+    kinds = {type(x), type(saved)} - {type(None)}
+    if kinds <= {int, float} or kinds in ({bool}, {str}):
         return saved
     if saved == type(x).__name__:
         return x

@@ -11,7 +11,7 @@ from autograd import mean, no_grad
 from autograd.compiler import Shortened
 from autograd.extend import paused_collector
 
-from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of
+from .checks import COUNTERS, check_batch, check_fit, check_parts, counters_of, nan_in, why_ill
 from .data import as_lists, paired
 from .eager import Engine, Steps, Task
 from .history import History, settings_of
@@ -128,15 +128,7 @@ class Trainer:
         """Notes the steps that were made, and gives the last loss. FloatingPointError if another one was ill."""
         self.steps += len(found.losses)
         if found.ill is not None:
-            loss, _ = found.ill
-            search = "with autograd.detect_anomaly()" + " and compile=False" * self.compile
-            raise FloatingPointError(
-                "the loss became nan; look for nan in the data, lower the learning rate, or find the operation "
-                f"{search}"
-                if math.isnan(loss)
-                else f"the loss is {loss:.4g}, but its gradient is not finite; lower the learning rate or the initial "
-                f"weights, or look for the cause {search}"
-            )
+            raise FloatingPointError(why_ill(found.ill[0], self.compile))
         self.grad_norm = found.norms[-1]
         if self.scheduler is not None and self.scheduler_interval == "batch":
             self.scheduler.step()
@@ -208,6 +200,9 @@ class Trainer:
             before, self._fitting = self._fitting, threading.get_ident()
             try:
                 self._fit(hold, X, Y, epochs, batch_size, validation, validate_every, patience, callbacks, progress)
+            except FloatingPointError as error:
+                error.args = (f"{error}{nan_in(X, Y)}",)
+                raise
             except KeyboardInterrupt:
                 self.history.interrupted = True
                 say_stopped(self, progress)

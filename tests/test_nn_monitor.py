@@ -400,3 +400,14 @@ def test_a_cell_shows_a_picture_without_being_told():
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": path}}).execute()
     (output,) = notebook.cells[0].outputs
     assert output["data"]["image/png"].startswith("iVBOR")
+
+
+def test_a_monitor_that_comes_late_counts_the_epochs_of_the_training():
+    X, Y = make_moons(20, seed=1)
+    model = MLP(2, [4, 2], rng=0)
+    trainer = Trainer(model, cross_entropy, Adam(model.parameters()))
+    trainer.fit(X, Y, epochs=3, progress=False)
+    monitor = Monitor(model, cross_entropy, X, Y)
+    trainer.fit(X, Y, epochs=2, callbacks=[monitor], progress=False)
+    assert monitor.epochs == [4, 5]
+    assert list(monitor.plot().axes[0].lines[0].get_xdata()) == [4, 5]

@@ -144,3 +144,28 @@ def test_metrics_of_nan_are_nan(metric):
 def test_a_confusion_matrix_refuses_nan():
     with pytest.raises(ValueError, match="confusion_matrix expected numbers, got nan among the outputs or targets"):
         nn.confusion_matrix([NAN, 1.0], [0, 1])
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+def test_a_loss_that_became_nan_says_where_the_table_has_it(make):
+    X = make({"age": [1.0, 2.0, 3.0], "income": [1.0, math.nan, 2.0]})
+    model = nn.MLP(2, [1], rng=0)
+    for compiled in (False, True):
+        trainer = nn.Trainer(model, nn.mse_loss, nn.SGD(model.parameters(), lr=0.1), compile=compiled)
+        with pytest.raises(FloatingPointError, match=r"became nan.*; example 1 has nan in column 'income'"):
+            trainer.fit(X, [0.0, 1.0, 2.0], epochs=1, progress=False)
+        with pytest.raises(FloatingPointError, match=r"became nan.*; target 2 has nan$"):
+            trainer.fit([[0.0, 1.0]] * 3, [0.0, 1.0, math.nan], epochs=1, progress=False)
+
+
+def test_a_table_of_targets_is_told_to_give_its_column():
+    Y = pd.DataFrame({"y": [0, 1]})
+    one, two = nn.MLP(1, [1], rng=0), nn.MLP(1, [2], rng=0)
+    for model, loss in ((one, nn.mse_loss), (two, nn.cross_entropy)):
+        trainer = nn.Trainer(model, loss, nn.SGD(model.parameters(), lr=0.1))
+        with pytest.raises(ValueError, match=rf"{loss.__name__} expected .*; the targets are lists of one number each"):
+            trainer.fit([[0.0], [1.0]], Y, epochs=1, progress=False)
+    with pytest.raises(
+        ValueError, match=r"validation=\(examples, targets\), got 0\.2; nn\.train_validation_test_split"
+    ):
+        trainer.fit([[0.0], [1.0]], [0, 1], epochs=1, validation=0.2)
