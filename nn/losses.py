@@ -118,8 +118,8 @@ def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 
 
     logits: a list of C >= 1 numbers, not probabilities, of which a warning says so; a class that cannot be may have
     -inf. target: the index of the right class, 0 to C - 1; or C probabilities q, and the loss is
-    -sum of q_i log softmax(logits)_i, where 0 times -inf is 0. label_smoothing: the share, 0 to 1, of the target that is
-    spread over all classes (Szegedy et al. 2016).
+    -sum of q_i log softmax(logits)_i, where 0 times -inf is 0. label_smoothing: the share of the target, 0 to 1, that
+    is spread over all classes (Szegedy et al. 2016).
     Raises TypeError if the target is no integer, and ValueError if it is no index or of another length.
     """
     if not is_list(logits) or any(map(is_list, logits)):
