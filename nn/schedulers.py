@@ -54,7 +54,7 @@ class Scheduler(Configured):
         self.check(self.options)
         self.begin()
         self.base_lrs = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
-        self.last_epoch = -1
+        self.last_epoch, self._latest = -1, list[float]()  # and the formula's rates then, if they are known
         self.found = self.get_last_lr()  # and what the first step made of them
         self.step()
         self.left = self.get_last_lr()
@@ -67,7 +67,7 @@ class Scheduler(Configured):
     def __setattr__(self, name: str, x: Any) -> None:
         if name in (options := vars(self).get("options", {})):
             self.check(changed := {**options, name: plain(x)})
-            name, x = "options", changed
+            name, x, self._latest = "options", changed, []
         super().__setattr__(name, x)
 
     def begin(self) -> None:
@@ -80,8 +80,13 @@ class Scheduler(Configured):
     def step(self) -> None:
         """Goes on to the next learning rate. Raises ValueError if `rate` returns no learning rate."""
         t, groups = self.last_epoch + 1, self.optimizer.param_groups
-        rates = [self._moved(group["lr"], base, t) for group, base in zip(groups, self.base_lrs, strict=True)]
-        self.last_epoch = t
+        before = self._before(t)
+        after = [self._rate(base, t) for base in self.base_lrs]
+        rates = [
+            y if group["lr"] == x else self._moved(group["lr"], base, t, x, y)
+            for group, base, x, y in zip(groups, self.base_lrs, before, after, strict=True)
+        ]
+        self.last_epoch, self._latest = t, after
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
         self.arrive(t)
@@ -89,11 +94,14 @@ class Scheduler(Configured):
     def arrive(self, t: int) -> None:
         """Sets further options of the optimizer after t steps; none, unless a schedule says otherwise."""
 
-    def _moved(self, now: float, base: float, t: int) -> float:
-        """The rate after t steps, from the one that is there."""
-        before, after = self._rate(base, t - 1) if t else base, self._rate(base, t)
-        if now == before:
-            return after
+    def _before(self, t: int) -> list[float]:
+        """The formula's rates one step before."""
+        if not t:
+            return self.base_lrs
+        return self._latest or [self._rate(base, t - 1) for base in self.base_lrs]
+
+    def _moved(self, now: float, base: float, t: int, before: float, after: float) -> float:
+        """The rate after t steps, from another one than the formula's."""
         if before == after != 0.0:  # where the formula does not move, neither does another rate
             return now
         low, low_after = self._rate(0.0, t - 1) if t else 0.0, self._rate(0.0, t)
@@ -146,7 +154,7 @@ class Scheduler(Configured):
         if best != best or any(type(x) is not int or not 0 <= x < 2**53 for name, x in new.items() if name in COUNTS):
             raise ValueError(f"the state of {kind} is damaged: {dict(state)}")
         last = rates_of(state["last_lrs"], count, kind) if "last_lrs" in state else self.get_last_lr()
-        vars(self).update(new)
+        vars(self).update(new, _latest=[])
         for group, rate in zip(self.optimizer.param_groups, last, strict=True):
             group["lr"] = rate
 
