@@ -158,6 +158,12 @@ def tanh_slope(x: float) -> float:
     return 4.0 * sigmoid_slope(2.0 * x)
 
 
+def growth(x: float) -> float:
+    """(exp(2|x|) - 1) / 4, as exact for small x as for large."""
+    x = abs(x)
+    return 0.25 * math.expm1(2.0 * x) if x < 20.0 else (half := 0.5 * exp(x)) * half
+
+
 def softplus(x: float) -> float:
     return (x if x > 0.0 else 0.0) + math.log1p(math.exp(-abs(x)))
 

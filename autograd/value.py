@@ -228,7 +228,8 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.primitive is None:
             leaf = type(self), self._data, self._grad, self._stamp, self.note
-            return _load_leaf, leaf, None if type(self) is Value else copying.own_state(self)
+            of_dict, of_slots = ({}, {}) if type(self) is Value else copying.own_state(self)
+            return _load_leaf, leaf, (of_dict or None, of_slots) if of_dict or of_slots else None
         return _load, copying.flatten(self)
 
 

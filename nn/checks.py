@@ -63,8 +63,9 @@ def check_fit(X: Any, Y: Any, validation: Any, callbacks: Any, sizes: Mapping[st
         if number is not None and (not hasattr(number, "__index__") or number < least):
             raise ValueError(f"fit expected {name} as a whole number of at least {least}, got {number!r}")
     if validation is not None:
-        if not is_list(validation) or len(validation) != 2:
-            got = f"{len(validation)} entries" if is_list(validation) else repr(validation)
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            entries = isinstance(validation, tuple | list)
+            got = f"{len(validation)} entries" if entries else f"one {type(validation).__name__}"
             raise ValueError(
                 f"fit expected validation=(examples, targets), got {got}; nn.train_validation_test_split splits data"
             )
@@ -91,7 +92,7 @@ def nan_in(X: Any, Y: Any) -> str:
         names = column_names(data)
         for i, row in enumerate(as_lists(data)):
             for k, x in enumerate(flat(row)):
-                if isinstance(x, float) and math.isnan(x):
+                if not isinstance(x, str) and x != x:
                     where = f" in column {names[k]!r}" if k < len(names) else f" at position {k}" * is_list(row)
                     return f"; {kind} {i} has nan{where}"
     return ""

@@ -125,6 +125,11 @@ def check_paired(X: Sequence[Any], Y: Sequence[Any]) -> None:
         raise ValueError(
             f"expected as many targets as examples, and at least one, got {len(X)} examples and {len(Y)} targets"
         )
+    if isinstance(label := as_lists(Y[:1])[0], str):
+        raise TypeError(
+            f"expected targets as numbers, got {label!r}; number the classes, such as "
+            f"[{{'no': 0, 'yes': 1}}[y] for y in Y]"
+        )
 
 
 def as_lists(X: Any) -> list[Any]:

@@ -134,7 +134,8 @@ def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 
             wrong = [where(equal(target, float(i)), -math.inf, x - right) for i, x in enumerate(logits)]
         else:
             wrong = [x - right for i, x in enumerate(logits) if i != target] or [right - right - math.inf]
-        loss = softplus(logsumexp(wrong))
+        impossible = not is_symbolic() and right == -math.inf
+        loss = -log_softmax(logits)[int(target)] if impossible else softplus(logsumexp(wrong))
     elif len(target) == len(logits):
         loss = -dot([_weighed(q, x) for q, x in zip(target, log_softmax(logits), strict=True)], target)
     else:

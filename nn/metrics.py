@@ -8,6 +8,7 @@ metric is nan.
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -92,10 +93,14 @@ def _classes(outputs: Numbers, targets: Numbers) -> tuple[list[Any], list[int]]:
     targets = _alone(targets)
     if any(map(is_list, targets)):
         raise TypeError("metrics expect a class as target of each example, got lists")
-    other = -1 if -1 in targets else 0
-    predicted = [
-        max(range(len(x)), key=x.__getitem__) if is_list(x) else 1 if x > 0 else other for x in _alone(outputs)
-    ]
+    other, scores = -1 if -1 in targets else 0, _alone(outputs)
+    if not any(map(is_list, scores)) and any(0.0 < x < 1.0 for x in scores) and all(0.0 <= x <= 1.0 for x in scores):
+        warnings.warn(
+            "metrics take logits, of which class 1 is what is above 0, and got numbers from 0 to 1; of a probability p "
+            "give p - 0.5",
+            stacklevel=4,
+        )
+    predicted = [max(range(len(x)), key=x.__getitem__) if is_list(x) else 1 if x > 0 else other for x in scores]
     return targets, predicted
 
 

@@ -1,8 +1,9 @@
 """Monitor: what happens inside a network while it learns, and what is wrong with it in plain words."""
 
+import contextlib
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from autograd import Value, gradients, mean
@@ -43,7 +44,7 @@ class LayerRecord(NamedTuple):
     """Of the loss by the layer's outputs, the length for a typical example: what flows back through the network. nan
     where the outputs are the parameters themselves, as those of an `Embedding`."""
     update_ratio: float
-    """Of the step that the optimizer would take, over that of the parameters."""
+    """Of the step that the optimizer would take, at the learning rate of the epoch, over that of the parameters."""
     mean: float
     spread: float
     """Mean and standard deviation of its outputs."""
@@ -99,7 +100,8 @@ class Monitor:
         parameters = trainer.optimizer.parameters
         nodes = [y for calls in outputs.values() for y in flat(calls) if isinstance(y, Value)]
         slopes = dict(zip([*parameters, *nodes], gradients(loss, [*parameters, *nodes]), strict=True))
-        moved = trainer.optimizer.proposals(_clipped(trainer, [slopes[p] for p in parameters]))
+        with _rates_of_the_epoch(trainer):
+            moved = trainer.optimizer.proposals(_clipped(trainer, [slopes[p] for p in parameters]))
         steps = {p: data - p.data for p, (data, _) in zip(parameters, moved, strict=True)}
         if self._seen == trainer.steps:  # told again of an epoch, after an interrupt
             self.records.pop()
@@ -107,7 +109,7 @@ class Monitor:
         self.records.append(
             {name: _record(self.layers[name], outputs[name], slopes, steps, len(self.X)) for name in called}
         )
-        self.epochs.append(trainer.epoch)
+        self.epochs.append(max(trainer.epoch, self.epochs[-1] + 1 if self.epochs else 1))
         self.history, self._seen = trainer.history, trainer.steps
 
     def diagnose(self) -> list[str]:
@@ -272,6 +274,21 @@ class Monitor:
         if path is not None:
             drawn.savefig(path, dpi=120)
         return drawn
+
+
+@contextlib.contextmanager
+def _rates_of_the_epoch(trainer: Any) -> Iterator[None]:
+    """The optimizer with the learning rates of the last epoch, after which a schedule has changed them."""
+    groups, used = trainer.optimizer.param_groups, trainer.history.learning_rate[-1:]
+    now = [group["lr"] for group in groups]
+    first = groups[0].get("initial_lr", now[0]) if groups else 0.0
+    try:
+        for group in groups if used and now[:1] != used and first else ():
+            group["lr"] = used[0] * group.get("initial_lr", group["lr"]) / first
+        yield
+    finally:
+        for group, rate in zip(groups, now, strict=True):
+            group["lr"] = rate
 
 
 def _record(

@@ -56,10 +56,14 @@ def column_names(x: Any) -> list[str]:
 
 
 def number_in_state(x: Any) -> float:
-    """A number of a state as a float. Raises TypeError for anything else, `true` among it."""
+    """A number of a state as a float. Raises TypeError for anything else, `true` among it, and ValueError for one that
+    is too large."""
     if isinstance(x, bool):
         raise TypeError(f"expected a number, got {x}")
-    return as_float(x)
+    try:
+        return as_float(x)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
 def shape(x: Any) -> str:

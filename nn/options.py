@@ -3,8 +3,10 @@
 import functools
 import inspect
 import math
+import sys
 import types
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, ClassVar
 
 SHARES = ("betas", "rho", "alpha", "pct_start")
@@ -16,6 +18,7 @@ COUNTS = ("step_size", "total_iters", "T_max", "total_steps")
 class Configured:
     """A base of classes that are one method, named by `formula`, with options."""
 
+    options: dict[str, Any]
     formula: ClassVar[str]
     subject: ClassVar[str]
     """The first argument of the constructor."""
@@ -72,13 +75,62 @@ class Configured:
             for x in option if isinstance(option, tuple | list) else (option,):
                 low, high = (1, math.inf) if name in COUNTS else (0, 1.0 if name in SHARES else math.inf)
                 kind_of_number = "__index__" if name in COUNTS else "__float__"
-                if not hasattr(x, kind_of_number) or not low <= x < high:
+                if not hasattr(x, kind_of_number) or not low <= x < high or not x <= sys.float_info.max:
                     wanted = "in [0, 1)" if name in SHARES else f">= {low}" + ", whole" * (name in COUNTS)
                     raise ValueError(f"{kind} expected {name} {wanted}, got {x!r}")
 
 
 def plain(x: Any) -> Any:
-    """Python's own number in the place of NumPy's, which would compute in its own precision."""
-    if isinstance(x, tuple | list):
+    """Python's own numbers in the place of NumPy's, which would compute in their own precision, and of a range."""
+    if hasattr(x, "ndim") and x.ndim:
+        return x.tolist()
+    if isinstance(x, range):
+        return list(x)
+    if isinstance(x, tuple | list) and not hasattr(x, "_fields"):
         return type(x)([plain(y) for y in x])
     return x.item() if hasattr(x, "dtype") and hasattr(x, "item") else x
+
+
+Changes = list[tuple[Configured, dict[str, Any]]]
+"""Owners of options, and those that they are to have."""
+
+
+def saved_options(x: Any) -> Any:
+    """Options as plain data; what has no such form by its kind."""
+    if isinstance(x, Configured):
+        return {"kind": type(x).__name__, "options": saved_options(x.options)}
+    if isinstance(x, dict):
+        return {str(name): saved_options(y) for name, y in x.items()}
+    if isinstance(x, list | tuple):
+        return [saved_options(y) for y in x]
+    if x is None or isinstance(x, bool | int | float | str):
+        return x
+    return float(x) if isinstance(x, Real) else {"kind": type(x).__name__}
+
+
+def restore(owner: Configured, saved: dict[str, Any], changes: Changes) -> None:
+    """Notes the options of a state for their owner, a schedule for one. Raises ValueError if they do not fit."""
+    options = {name: _restored(x, saved[name], type(owner).__name__, changes) for name, x in owner.options.items()}
+    owner.check(options)
+    changes.append((owner, options))
+
+
+def _restored(x: Any, saved: Any, kind: str, changes: Changes) -> Any:
+    if saved == (here := saved_options(x)):
+        return x
+    if isinstance(x, Configured) and isinstance(saved, dict) and saved.get("kind") == here["kind"]:
+        if isinstance(inner := saved.get("options"), dict) and inner.keys() == x.options.keys():
+            restore(x, inner, changes)
+            return x
+    elif isinstance(x, list | tuple) and isinstance(saved, list):
+        if len(x) == len(saved):
+            return type(x)([_restored(y, z, kind, changes) for y, z in zip(x, saved, strict=True)])
+        if not any(isinstance(y, dict) for y in [*here, *saved]):
+            return type(x)(saved)
+    elif not isinstance(saved, dict | list) and not isinstance(here, dict | list):
+        kinds = {type(here), type(saved)} - {type(None)}
+        if kinds <= {int, float} or len(kinds) == 1:
+            return saved
+    elif None in (x, saved) and not (isinstance(saved, dict) and saved.keys() == {"kind"}):
+        return saved
+    raise ValueError(f"the state of {kind} has {saved!r} where this has {x!r}")

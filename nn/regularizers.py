@@ -38,7 +38,7 @@ def clip_grad_value_(parameters: Iterable[Value] | Value, clip_value: float) -> 
 
 
 def _to_clip(function: str, parameters: Iterable[Value] | Value, name: str, limit: float) -> list[Value]:
-    if not limit >= 0.0:
+    if not hasattr(limit, "__float__") or not limit >= 0.0:
         raise ValueError(f"{function} expected {name} of at least 0, got {limit!r}")
     return [parameters] if isinstance(parameters, Value) else list(parameters)
 

@@ -9,7 +9,6 @@ the run that was saved, whatever was built or loaded first.
 """
 
 import bisect
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +18,11 @@ from autograd.extend import as_float
 
 from .nested import number_in_state
 from .optimizer import Optimizer
-from .options import Configured, plain
+from .options import Changes, Configured, plain, restore, saved_options
 
 COUNTS = ("last_epoch", "bad", "cooling")
+OWN = (*COUNTS, "optimizer", "options", "base_lrs", "found", "left", "best", "_latest")
+"""The attributes of a schedule that are never options."""
 
 
 class Scheduler(Configured):
@@ -65,7 +66,11 @@ class Scheduler(Configured):
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
     def __setattr__(self, name: str, x: Any) -> None:
-        if name in (options := vars(self).get("options", {})):
+        if name in (options := vars(self).get("options", {})) and name not in OWN:
+            if isinstance(options[name], list | tuple) != isinstance(x, list | tuple):
+                raise ValueError(
+                    f"{type(self).__name__} expected {name} as something like {options[name]!r}, got {x!r}"
+                )
             self.check(changed := {**options, name: plain(x)})
             name, x, self._latest = "options", changed, []
         super().__setattr__(name, x)
@@ -130,7 +135,7 @@ class Scheduler(Configured):
             "base_lrs": self.base_lrs,
             "last_epoch": self.last_epoch,
             "last_lrs": self.get_last_lr(),
-            "options": _saved(self.options),
+            "options": saved_options(self.options),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -139,60 +144,32 @@ class Scheduler(Configured):
         kind = type(self).__name__
         known = self.state_dict().keys()
         if (
-            state["kind"] != kind or not known - {"last_lrs", "options"} <= state.keys() <= known
+            state.get("kind") != kind or not known - {"last_lrs", "options"} <= state.keys() <= known
         ):  # older ones lack some
-            raise ValueError(f"the state is of {state['kind']}, but this is {kind}")
+            raise ValueError(f"the state is of {state.get('kind')}, but this is {kind}")
         count = len(self.base_lrs)
         new: dict[str, Any] = {name: x for name, x in state.items() if name not in ("kind", "last_lrs")}
         new["base_lrs"] = rates_of(state["base_lrs"], count, kind)
+        changes: Changes = []
         if "options" in new:
-            self.check(options := _restored(self.options, new["options"], kind))
-            new["options"] = options
+            saved = new.pop("options")
+            if not isinstance(saved, dict) or saved.keys() != self.options.keys():
+                raise ValueError(f"the state of {kind} has the options {saved!r} where this has {self.options!r}")
+            restore(self, saved, changes)
         if "best" in new:
             new["best"] = number_in_state(new["best"])
         best = new.get("best", 0.0)
         if best != best or any(type(x) is not int or not 0 <= x < 2**53 for name, x in new.items() if name in COUNTS):
             raise ValueError(f"the state of {kind} is damaged: {dict(state)}")
         last = rates_of(state["last_lrs"], count, kind) if "last_lrs" in state else self.get_last_lr()
-        vars(self).update(new, _latest=[])
+        vars(self).update(new)
+        for schedule, options in changes:
+            vars(schedule).update(options=options, _latest=[])
         for group, rate in zip(self.optimizer.param_groups, last, strict=True):
             group["lr"] = rate
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.options.items())})"
-
-
-def _saved(x: Any) -> Any:
-    """Options as plain data."""
-    if isinstance(x, Scheduler):
-        return {"kind": type(x).__name__, "options": _saved(x.options)}
-    if isinstance(x, dict):
-        return {name: _saved(y) for name, y in x.items()}
-    if isinstance(x, list | tuple):
-        return [_saved(y) for y in x]
-    return x if x is None or isinstance(x, bool | int | float | str) else type(x).__name__
-
-
-def _restored(x: Any, saved: Any, kind: str) -> Any:
-    """Options of a state in the place of these. Raises ValueError if they do not fit."""
-    if isinstance(x, Scheduler) and isinstance(saved, dict) and saved.get("kind") == type(x).__name__:
-        twin = copy.copy(x)
-        twin.check(options := _restored(x.options, saved.get("options"), saved["kind"]))
-        vars(twin)["options"] = options
-        return twin
-    if isinstance(x, dict) and isinstance(saved, dict) and x.keys() == saved.keys():
-        return {name: _restored(y, saved[name], kind) for name, y in x.items()}
-    if isinstance(x, list | tuple) and isinstance(saved, list):
-        if any(isinstance(y, Scheduler) for y in x) and len(x) == len(saved):
-            return [_restored(y, z, kind) for y, z in zip(x, saved, strict=True)]
-        if all(type(y) in (int, float) for y in saved):
-            return type(x)(saved)
-    kinds = {type(x), type(saved)} - {type(None)}
-    if kinds <= {int, float} or kinds in ({bool}, {str}):
-        return saved
-    if saved == type(x).__name__:
-        return x
-    raise ValueError(f"the state of {kind} has {saved!r} where this has {x!r}")
 
 
 def rates_of(rates: Any, count: int, kind: str) -> list[float]:
@@ -265,6 +242,7 @@ class SequentialLR(Scheduler):
         return schedulers[i].rate(base, t - (milestones[i - 1] if i else 0), **schedulers[i].options)
 
     def arrive(self, t: int) -> None:
+        self._latest = []  # the options of one of the schedules may change before the next step
         schedulers, milestones = self.options["schedulers"], self.options["milestones"]
         i = bisect.bisect_right(milestones, t)
         schedulers[i].arrive(t - (milestones[i - 1] if i else 0))
@@ -273,7 +251,8 @@ class SequentialLR(Scheduler):
         """Raises ValueError unless there is a rising milestone between each two schedules of this optimizer by
         epoch."""
         schedulers, milestones = options["schedulers"], options["milestones"]
-        if len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
+        whole = all(hasattr(milestone, "__index__") and milestone >= 0 for milestone in milestones)
+        if not whole or len(milestones) != len(schedulers) - 1 or sorted(milestones) != list(milestones):
             raise ValueError(
                 f"SequentialLR expected a milestone between each two of {len(schedulers)} schedules, rising, got "
                 f"{list(milestones)}"
@@ -310,6 +289,13 @@ class OneCycleLR(Scheduler):
         if top in (0.0, total_steps - 1.0):
             raise ValueError(f"OneCycleLR expected steps up and steps down, got pct_start {pct_start} of {total_steps}")
         return _one_cycle(t, top, total_steps, max_lr / div_factor, max_lr, max_lr / div_factor / final_div_factor)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raises ValueError for options out of their ranges."""
+        super().check(options)
+        for name in ("div_factor", "final_div_factor"):
+            if not options[name] > 0:
+                raise ValueError(f"OneCycleLR expected {name} above 0, got {options[name]!r}")
 
     def arrive(self, t: int) -> None:
         """Sets the momentum. Raises ValueError for an optimizer without."""
@@ -364,6 +350,11 @@ class ReduceLROnPlateau(Scheduler):
     def begin(self) -> None:
         """No number was seen yet."""
         self.best, self.bad, self.cooling = math.inf if self.options["mode"] == "min" else -math.inf, 0, 0
+
+    def __setattr__(self, name: str, x: Any) -> None:
+        super().__setattr__(name, x)
+        if name == "mode":
+            self.begin()
 
     def step(self, metric: Any = None) -> None:
         """Looks at the number, and lowers the learning rate if there was no progress. Raises TypeError without a

@@ -312,7 +312,9 @@ class Trainer:
         with hold.allowed():
             loss, metrics = self.evaluate(*validation)
         if math.isnan(loss):
-            raise FloatingPointError("the validation loss is nan; look for nan in the validation data")
+            raise FloatingPointError(
+                f"the validation loss is nan; look for nan in the validation data{nan_in(*validation)}"
+            )
         self.history.validation_at.append(at)
         self.history.validation_loss.append(loss)
         for name, x in metrics.items():

@@ -143,7 +143,7 @@ def lines_of_code(path):
     return sum(bool(line.strip()) and line.strip()[0] != "#" and i not in inside for i, line in lines)
 
 
-BUDGETS = {"autograd, the spine": 1850, "nn": 3400, "autograd.compiler": 4350}
+BUDGETS = {"autograd, the spine": 1850, "nn": 3500, "autograd.compiler": 4350}
 """The most lines of code."""
 
 

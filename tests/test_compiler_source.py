@@ -93,7 +93,9 @@ def test_c_is_readable():
 
 
 @needs_gcc
-@pytest.mark.parametrize("name", ["int", "double", "shared", "tanh_", "add", "exp", "1st", "naïve"])
+@pytest.mark.parametrize(
+    "name", ["int", "double", "shared", "tanh_", "tanh", "add", "exp", "fma", "NULL", "1st", "naïve"]
+)
 def test_functions_of_any_name_become_c(name, tmp_path):
     def f(x):
         return x * x

@@ -93,3 +93,14 @@ def test_a_custom_primitive_that_is_missing_is_named():
     del REGISTRY[f"{__name__}.passing"]
     with pytest.raises(KeyError, match=r"no primitive is named '.*passing'; if it is a custom one, run the code"):
         pickle.loads(text)
+
+
+class Slotted(Value):
+    __slots__ = ("mark",)
+
+
+def test_a_subclass_with_slots_is_pickled():
+    v = Slotted(1.0)
+    v.mark = [1]
+    assert pickle.loads(pickle.dumps(v)).mark == [1]
+    assert pickle.loads(pickle.dumps(Slotted(2.0))).data == 2.0

@@ -8,7 +8,7 @@ from reference_nn import TORCH, all_same
 from support import same
 
 import nn
-from autograd import Value, compile, gradcheck, log_softmax, softmax
+from autograd import Value, compile, gradcheck, log_softmax, softmax, value_and_grad
 from autograd.compiler import symbolic
 from nn import (
     binary_cross_entropy,
@@ -277,3 +277,9 @@ def test_nan_is_no_impossible_class_and_a_loss_of_values_is_a_value():
     expected = f([0.0, 40.0, -5.0], [0.0, 1.0, 0.0])
     assert compile(f)([[0.0, 40.0, -5.0]], [[0.0, 1.0, 0.0]])[0] == pytest.approx(expected, rel=1e-14)
     assert expected == pytest.approx(4.276979441097076e-18, rel=1e-14)
+
+
+def test_an_impossible_right_class_has_pytorch_s_gradient():
+    loss, slopes = value_and_grad(lambda x: nn.cross_entropy(x, 0))([-math.inf, 1.0, 2.0])
+    assert loss == math.inf
+    assert slopes == pytest.approx([-1.0, 0.2689414213699951, 0.7310585786300049])

@@ -20,12 +20,14 @@ from nn import (
     Flatten,
     History,
     Linear,
+    LinearLR,
     Module,
     Monitor,
     ReLU,
     RNNCell,
     Sequential,
     Sigmoid,
+    StepLR,
     Tanh,
     Trainer,
     binary_cross_entropy_with_logits,
@@ -411,3 +413,30 @@ def test_a_monitor_that_comes_late_counts_the_epochs_of_the_training():
     trainer.fit(X, Y, epochs=2, callbacks=[monitor], progress=False)
     assert monitor.epochs == [4, 5]
     assert list(monitor.plot().axes[0].lines[0].get_xdata()) == [4, 5]
+
+
+def test_the_update_ratio_is_that_of_the_epoch_and_not_of_the_rate_after_it():
+    X, Y = make_moons(20, seed=1)
+
+    def ratios(make):
+        model = MLP(2, [4, 2], rng=0)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        monitor = Monitor(model, cross_entropy, X, Y)
+        t = Trainer(model, cross_entropy, optimizer, scheduler=make(optimizer))
+        t.fit(X, Y, epochs=1, callbacks=[monitor], progress=False)
+        return [r.update_ratio for r in monitor.records[0].values()], optimizer.lr
+
+    expected, _ = ratios(lambda o: None)
+    for make, after in ((lambda o: StepLR(o, 1, gamma=0.01), 0.001), (lambda o: LinearLR(o, 1.0, 0.0, 1), 0.0)):
+        found, rate = ratios(make)
+        assert (found, rate) == (pytest.approx(expected), after)
+
+
+def test_a_monitor_that_is_called_by_hand_counts_its_own_epochs():
+    X, Y = make_moons(20, seed=1)
+    model = MLP(2, [4, 2], rng=0)
+    trainer, monitor = Trainer(model, cross_entropy, Adam(model.parameters())), Monitor(model, cross_entropy, X, Y)
+    for _ in range(3):
+        trainer.step(X, Y)
+        monitor(trainer)
+    assert monitor.epochs == [1, 2, 3]

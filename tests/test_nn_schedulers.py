@@ -2,6 +2,7 @@
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -319,3 +320,63 @@ def test_an_option_that_is_a_function_stays():
     s.load_state_dict(json.loads(json.dumps(s.state_dict())))
     s.step()
     assert (optimizer.lr, s.factor) == (0.5, half)
+
+
+@pytest.mark.parametrize(
+    "option", [[[0, 1], [5, 0.1]], ("a", "b"), (1, None), [True, False], [math.sin], {1: 0.5}, None, Fraction(1, 2)]
+)
+def test_options_of_any_shape_survive_a_file(option, tmp_path):
+    class Own(Scheduler):
+        def rate(self, base, t, *, phases=None, last_epoch=0, found=1.0):
+            return base
+
+    def trainer():
+        model = nn.MLP(2, [1], rng=0)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        return nn.Trainer(model, nn.mse_loss, optimizer, scheduler=Own(optimizer, phases=option))
+
+    first = trainer()
+    first.fit([[1.0, 2.0]] * 4, [1.0] * 4, epochs=1, progress=False)
+    nn.save(first, tmp_path / "t.json")
+    again = trainer()
+    nn.load(again, tmp_path / "t.json")
+    assert again.scheduler.state_dict() == first.scheduler.state_dict()
+    assert type(again.scheduler.phases) in (type(option), float)
+
+
+def test_a_schedule_in_a_sequence_can_be_changed_before_and_after_loading():
+    optimizer = SGD([Value(0.0)], lr=1.0)
+    decay = ExponentialLR(optimizer, 0.5)
+    s = SequentialLR(optimizer, [LinearLR(optimizer, 0.5, total_iters=1), decay], [1])
+    for _ in range(4):
+        s.step()
+    decay.gamma = 0.9
+    s.step()
+    assert same(optimizer.lr, 0.1125)
+    s.load_state_dict(json.loads(json.dumps(s.state_dict())))
+    assert s.schedulers[1] is decay
+    decay.gamma = 0.5
+    s.step()
+    assert same(optimizer.lr, 0.05625)
+
+
+def test_options_that_make_no_sense_are_refused_at_once():
+    optimizer = SGD([Value(0.0)], lr=1.0, momentum=0.9)
+    linear = LinearLR(optimizer)
+    for attempt in (
+        lambda: SequentialLR(optimizer, [linear, LinearLR(optimizer)], [math.nan]),
+        lambda: OneCycleLR(optimizer, 0.1, 10, div_factor=0.0),
+        lambda: ExponentialLR(optimizer, 10**400),
+        lambda: setattr(StepLR(optimizer, 2), "step_size", [1]),
+        lambda: linear.load_state_dict({}),
+        lambda: linear.load_state_dict({**linear.state_dict(), "last_lrs": [10**400]}),
+    ):
+        with pytest.raises(ValueError, match=r"expected|the state"):
+            attempt()
+    assert MultiStepLR(optimizer, np.array([1, 3])).milestones == MultiStepLR(optimizer, range(1, 4, 2)).milestones
+    plateau = ReduceLROnPlateau(optimizer, patience=0)
+    plateau.mode = "max"
+    before = optimizer.lr
+    for metric in (0.1, 0.2, 0.3):
+        plateau.step(metric)
+    assert optimizer.lr == before

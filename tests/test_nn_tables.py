@@ -166,6 +166,19 @@ def test_a_table_of_targets_is_told_to_give_its_column():
         with pytest.raises(ValueError, match=rf"{loss.__name__} expected .*; the targets are lists of one number each"):
             trainer.fit([[0.0], [1.0]], Y, epochs=1, progress=False)
     with pytest.raises(
-        ValueError, match=r"validation=\(examples, targets\), got 0\.2; nn\.train_validation_test_split"
+        ValueError, match=r"validation=\(examples, targets\), got one float; nn\.train_validation_test_split"
     ):
         trainer.fit([[0.0], [1.0]], [0, 1], epochs=1, validation=0.2)
+
+
+def test_classes_as_text_and_nan_in_validation_data_are_told_apart():
+    trainer = Trainer(model := MLP(1, [1], rng=0), nn.mse_loss, SGD(model.parameters(), lr=0.1))
+    for Y in (["no", "yes"], pd.Series(["no", "yes"]), np.array(["no", "yes"])):
+        with pytest.raises(
+            TypeError, match=r"expected targets as numbers, got 'no'; number the classes, such as \[\{'no'"
+        ):
+            trainer.fit([[0.0], [1.0]], Y, epochs=1, progress=False)
+    with pytest.raises(FloatingPointError, match="nan in the validation data; example 1 has nan at position 0"):
+        trainer.fit([[0.0], [1.0]], [0, 1], epochs=1, validation=([[0.0], [np.float32("nan")]], [0, 1]), progress=False)
+    with pytest.warns(UserWarning, match="metrics take logits, .* got numbers from 0 to 1"):
+        assert nn.accuracy([0.2, 0.7, 0.9], [0, 1, 0]) == pytest.approx(1 / 3)

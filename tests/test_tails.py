@@ -13,7 +13,27 @@ from test_ops import MPMATH
 from autograd import acos, asin, compile, grad, hessian, jvp, logsumexp
 from autograd.extend import REGISTRY
 
-SIZES = [1e-60, 1e-9, 1e-3, 0.1, 0.45, 0.7, 0.97, 1.0, 1.7, 3.0, 6.0, 11.0, 19.0, 37.0, 60.0, 350.0, 700.0]
+SIZES = [
+    1e-60,
+    1e-9,
+    1e-3,
+    0.1,
+    0.45,
+    0.7,
+    0.97,
+    1.0,
+    1.7,
+    3.0,
+    6.0,
+    11.0,
+    19.0,
+    37.0,
+    60.0,
+    350.0,
+    355.2,
+    700.0,
+    709.3,
+]
 POINTS = [sign * x for x in SIZES for sign in (1.0, -1.0)]
 PAIRS = list(itertools.product([1e-8, 0.3, 1.0, 40.0, 1e8], repeat=2))
 LOOSER = {"erf": 1e-12, "gelu": 1e-12}

@@ -41,7 +41,7 @@ class Writer(Protocol):
     def either(self, a: Any, b: Any) -> Any: ...
     def choose(self, where: Any, a: Any, b: Any) -> Any: ...
     def call(self, name: str, *xs: Any) -> Any:
-        """A function of C's library."""
+        """A function of C's library, or `quarter_expm1`: (exp(x) - 1) / 4 for x >= 0."""
 
 
 def _one_or_zero(condition: str) -> Callable[..., Any]:
@@ -61,16 +61,16 @@ def _asin_slope(v: Writer, x: Any) -> Any:
 
 
 def _growth(v: Writer, x: Any) -> Any:
-    return v.call("expm1", v.mul(v(2.0), v.call("fabs", x)))
+    return v.call("quarter_expm1", v.mul(v(2.0), v.call("fabs", x)))
 
 
 def _tanh_by_growth(v: Writer, x: Any, e: Any) -> Any:
-    return v.call("copysign", v.choose(v.above(e, v(peephole.HUGE)), v(1.0), v.div(e, v.add(e, v(2.0)))), x)
+    return v.call("copysign", v.choose(v.above(e, v(peephole.HUGE)), v(1.0), v.div(e, v.add(e, v(0.5)))), x)
 
 
 def _tanh_slope_by_growth(v: Writer, e: Any) -> Any:
-    share = v.div(v(1.0), v.add(e, v(2.0)))
-    return v.mul(v.mul(v(4.0), share), v.sub(v(1.0), share))
+    share = v.div(v(1.0), v.add(e, v(0.5)))
+    return v.mul(share, v.sub(v(1.0), v.mul(v(0.25), share)))
 
 
 def _decay(v: Writer, x: Any) -> Any:

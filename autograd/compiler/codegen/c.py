@@ -53,6 +53,8 @@ class _C:
         return f"({where} ? {a} : {b})"
 
     def call(self, name: str, *xs: str) -> str:
+        if name == "quarter_expm1":  # of x >= 0; e**2 / 4 is a number
+            return f"({xs[0]} > 700.0 ? {literal(math.exp(2.0) / 4.0)} * exp({xs[0]} - 2.0) : 0.25 * expm1({xs[0]}))"
         return f"{name}({', '.join(xs)})"
 
 
@@ -63,12 +65,21 @@ def literal(x: float) -> str:
     return "NAN" if x != x else "INFINITY" if x > 0 else "-INFINITY"
 
 
+HEADER = (
+    "tanh", "acosh", "asinh", "atanh", "cbrt", "exp2", "fdim", "fma", "fmax", "fmin", "fpclassify", "frexp", "hypot",
+    "ilogb", "isfinite", "isgreater", "isinf", "isless", "isnan", "isnormal", "isunordered", "ldexp", "lgamma",
+    "llrint", "llround", "log2", "log10", "logb", "lrint", "lround", "modf", "nan", "nearbyint", "nextafter",
+    "nexttoward", "remainder", "remquo", "round", "scalbn", "scalbln", "signbit", "tgamma", "j0", "j1", "jn", "y0",
+    "y1", "yn", "NAN", "INFINITY", "HUGE_VAL", "NULL", "memmove", "memset", "memcmp", "memchr", "strlen", "strcpy",
+    "index", ").split(",
+)  # fmt: skip
+"""Names of C's headers, besides those that are used here."""
 RESERVED = {
     *LIBRARY, *[primitive.name for primitive in SCALARS],
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
     "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
     "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "lambda", "main",
-    "shared", "own", "constants", "examples", "inputs", "given", "outputs", "memcpy", "size_t",
+    "shared", "own", "constants", *HEADER, "examples", "inputs", "given", "outputs", "memcpy", "size_t",
 }  # fmt: skip
 """Names that C, its library or the file itself have already."""
 

@@ -184,11 +184,18 @@ def _log1p(v: Any, x: Any) -> Any:
     return v.choose(v.same(x, v(0.0)), x, result)
 
 
-def _expm1(v: Any, x: Any) -> Any:
-    curve, n = _split_by_ln2(v, _at_most(v, v.choose(v.above(v(-40.0), x), v(-40.0), x), 710.0))
-    scale = _power_of_two(v, v.b.sub(n, v.whole(1)))  # half of it, so that 2**1024 is not needed
-    result = v.mul(v(2.0), v.fma(scale, curve, v.sub(scale, v(0.5))))
-    return v.choose(v.above(v(2.0**-54), v.call("fabs", x)), x, result)
+def _expm1(v: Any, x: Any, times: float = 1.0) -> Any:
+    curve, n = _split_by_ln2(v, _at_most(v, v.choose(v.above(v(-40.0), x), v(-40.0), x), 713.0))
+    scale = _power_of_two(v, v.b.sub(n, v.whole(6)))  # a part of it, so that 2**1024 is not needed
+    result = v.mul(v(64.0 * times), v.fma(scale, curve, v.sub(scale, v(1.0 / 64.0))))
+    small = x if times == 1.0 else v.mul(v(times), x)
+    return v.choose(v.above(v(2.0**-54), v.call("fabs", x)), small, result)
 
 
-POLYNOMIALS: dict[str, Callable[..., Any]] = {"exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p}
+def _quarter_expm1(v: Any, x: Any) -> Any:
+    return _expm1(v, x, 0.25)
+
+
+POLYNOMIALS: dict[str, Callable[..., Any]] = {
+    "exp": _exp, "expm1": _expm1, "quarter_expm1": _quarter_expm1, "log": _log, "log1p": _log1p,
+}  # fmt: skip

@@ -149,24 +149,18 @@ def _side(x: Any) -> Any:
     return ops.where(ops.greater_equal(x, 0.0), 1.0, -1.0)
 
 
-growth = Primitive(
-    "growth",
-    lambda x: floats.expm1(2.0 * abs(x)),
-    (lambda x, e: ops.choose(ops.greater(e, HUGE), None, 2.0 * _side(x) * (e + 1.0)),),
-)
-"""exp(2 |x|) - 1."""
+growth = Primitive("growth", floats.growth, (lambda x, e: _side(x) * (2.0 * e + 0.5),))
 decay = Primitive("decay", lambda x: floats.exp(-abs(x)), (lambda x, e: -_side(x) * e,))
-"""exp(-|x|)."""
 tanh_by_growth = Primitive(
     "tanh_by_growth",
-    lambda x, e: math.copysign(e / (e + 2.0) if e < HUGE else 1.0, x) if e == e else e,
-    (nothing, lambda x, e, y: _side(x) * ops.div(2.0, (e + 2.0) * (e + 2.0))),
+    lambda x, e: math.copysign(e / (e + 0.5) if e < HUGE else 1.0, x) if e == e else e,
+    (lambda x, e, y: ops.tanh_slope(x), nothing),  # all at once, since the factors of large x leave a float's range
     symbol="tanh",
 )
 tanh_slope_by_growth = Primitive(
     "tanh_slope_by_growth",
-    lambda e: 4.0 / (e + 2.0) * (1.0 - 1.0 / (e + 2.0)),
-    (lambda e, y: -ops.div(y, e + 2.0) * ops.div(e, e + 1.0),),
+    lambda e: (1.0 - 0.25 / (e + 0.5)) / (e + 0.5),
+    (lambda e, y: ops.choose(ops.greater(e, HUGE), None, -ops.div(y, e + 0.5) * ops.div(e, e + 0.25)),),
     symbol="tanh'",
 )
 sigmoid_by_decay = Primitive(
@@ -187,7 +181,8 @@ SHARING = {
     ops.tanh: (growth, tanh_by_growth), ops.tanh_slope: (growth, tanh_slope_by_growth),
     ops.sigmoid: (decay, sigmoid_by_decay), ops.sigmoid_slope: (decay, sigmoid_slope_by_decay),
 }  # fmt: skip
-"""A function and its slope are made of one power of e, which is computed once for both; a function of x itself too."""
+"""A function and its slope are made of one power of e, which is computed once for both; a function of x itself too. By
+(exp(2|x|) - 1) / 4 the slope of tanh is a normal float as long as the true one is."""
 
 
 def _sum(out: Out, xs: list[int]) -> int:
