@@ -41,7 +41,9 @@ def step(arguments: list[str]) -> None:
         epilog='example: python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10 --html lesson.html. Functions: '
         + ", ".join(sorted(FUNCTIONS)),
     )
-    parser.add_argument("expression", help="names, numbers, + - * / **, brackets, and functions such as tanh")
+    parser.add_argument(
+        "expression", help="names, numbers, + - * / **, brackets, and functions such as tanh; lines or ; may name parts"
+    )
     parser.add_argument("values", nargs="*", metavar="name=number", help="a number for each name")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page that plays the steps")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture of the graph")
@@ -121,7 +123,10 @@ def tour(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         sys.exit("\nstopped")
     print("\nWhere to go next")
-    print("  notebooks/01_value_and_chain_rule.ipynb   the same step by step, from the slope of a function")
+    print(
+        "  notebooks/01_value_and_chain_rule.ipynb   the course: the same from the slope of a function on; open it with"
+    )
+    print("                                            .venv/bin/jupyter lab, which the extra `notebook` brings")
     print('  python -m autograd step "a*b + a" a=2 b=3 an expression of your own, step by step')
     print("  autograd/                                 the engine; README says in which order to read it")
     print("  python -m autograd --help                 other sizes, rates and seeds")

@@ -204,7 +204,7 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
 
     Makes a sweep of its own and changes no number. Shows the recursion of adjoints, each operation's role, for up to
     1,000 paths also the sum over paths with the share of each, and how `leaf.grad` compares. `leaf` may be any node.
-    names: labels for Values without one, such as `locals()`.
+    names: labels for Values without one, such as `locals()`; in a notebook its variables.
     Raises TypeError for anything but Values, RuntimeError if a leaf's `.data` was assigned after it was used.
 
     >>> from autograd import Value, explain
@@ -231,9 +231,9 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     def formulas(node: Node, called: Mapping[Node, str]) -> Sequence[Formula | None]:
         return partial_formulas(node, called) if node in active else [None] * len(operands(node))
 
-    graph, index = indexed_snapshot(root, names_of_values(names or {}), formulas)
+    graph, index = indexed_snapshot(root, names_of_values(names), formulas)
     if leaf not in index:
-        found = snapshot(leaf, names_of_values(names or {})).nodes[-1]
+        found = snapshot(leaf, names_of_values(names)).nodes[-1]
         other = found._replace(name=found.label or "other")
         graph = Snapshot(
             (other, *graph.nodes), tuple(e._replace(source=e.source + 1, target=e.target + 1) for e in graph.edges)

@@ -174,9 +174,17 @@ def _frame_of_user() -> tuple[FrameType, int]:
     return frame, depth
 
 
+def notebook() -> Any:
+    """IPython's shell, if the user works in one; None otherwise."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
+
+
 def source_line(file: str, line: int) -> str:
-    """A line of source as `file:line: source`."""
-    return f"{file}:{line}: {linecache.getline(file, line).strip()}".rstrip(": ")
+    """A line of source as `file:line: source`; a notebook's cell as `In[3]:line: source`."""
+    name_of_cell = getattr(getattr(notebook(), "compile", None), "format_code_name", None)
+    _, cell = (name_of_cell and name_of_cell(file)) or ("", file)
+    return f"{cell}:{line}: {linecache.getline(file, line).strip()}".rstrip(": ")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from .floats import is_node
 from .graph import Node, arguments, data, local_derivatives, operands, topological_order
+from .modes import notebook
 
 
 class Formula(NamedTuple):
@@ -151,10 +152,15 @@ def levels(path: str) -> list[str]:
     return re.findall(r"[^.]+(?:\.\d+)*", path)
 
 
-def names_of_values(names: Mapping[str, Any]) -> dict[Node, str]:
+def names_of_values(names: Mapping[str, Any] | None) -> dict[Node, str]:
     """The names of Values, and of those in lists: {"w": [a, b]} calls them w[0] and w[1]. Names with a leading
-    underscore do not count; of several names the first does. Raises TypeError for anything but a dict.
+    underscore do not count; of several names the first does. None: the variables of the notebook, if there is one.
+    Raises TypeError for anything but a dict.
     """
+    if names is None:
+        shell = notebook()
+        hidden = getattr(shell, "user_ns_hidden", {})
+        names = {name: x for name, x in dict(getattr(shell, "user_ns", {})).items() if name not in hidden}
     if not isinstance(names, Mapping):
         raise TypeError(f"names expected a dict such as locals(), got {type(names).__name__}")
     found: dict[Node, str] = {}

@@ -7,9 +7,6 @@ import guarded
 import pytest
 from browser import CHROMIUM, FLAGS, Page
 
-from autograd.drawing import engines
-from autograd.drawing.engines import use_dot
-
 collect_ignore = ["reference", "benchmarks"]
 
 
@@ -27,18 +24,8 @@ def _guard_pages(request, monkeypatch):
         monkeypatch.setattr("autograd.compiler.runtime.memory.doubles", guarded.doubles)
 
 
-@pytest.fixture(params=["engine", "built-in"])
-def either_engine(request, monkeypatch):
-    if request.param == "built-in":
-        monkeypatch.setattr(engines, "use_dot", lambda: False)
-    elif not use_dot():
-        pytest.skip("no engine is installed")
-    return request.param
-
-
 @pytest.fixture
 def no_engine(monkeypatch):
-    monkeypatch.setattr("autograd.drawing.engines.use_dot", lambda: False)
     monkeypatch.setattr("autograd.drawing.digraph.use_dot", lambda: False)
 
 

@@ -17,4 +17,4 @@ def graph():
 def cards(svg):
     """What stands on each card, in reading order."""
     groups = ElementTree.fromstring(svg).findall(f"{SVG}g")
-    return [[t.text for t in g.findall(f"{SVG}text")] for g in groups if "node" in g.get("class").split()]
+    return [[t.text for t in g.iter(f"{SVG}text")] for g in groups if "node" in g.get("class").split()]

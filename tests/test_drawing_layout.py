@@ -1,4 +1,4 @@
-"""Positions: cards do not overlap, arrows run forwards and end where they should, with any engine."""
+"""Positions: cards do not overlap, arrows run forwards and end where they should."""
 
 import itertools
 import random
@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd.drawing import engines
-from autograd.drawing.engines import positions, use_dot
-from autograd.drawing.layout import Edge, layered
+from autograd.drawing.layout import Edge, layered, placed
 from autograd.drawing.svg import pill_place
 
 
@@ -52,19 +50,10 @@ def test_the_built_in_layout(graph):
     assert layered(*graph) == layered(*graph)
 
 
-@pytest.mark.parametrize("rankdir", ["LR", "TB"])
 @settings(max_examples=25, deadline=None)
 @given(graph=graphs())
-def test_the_layout_of_an_engine(rankdir, graph):
-    if not use_dot():
-        pytest.skip("no engine is installed")
-    check(*graph, positions(*graph, rankdir), rankdir)
-
-
-def test_the_built_in_layout_from_top_to_bottom(monkeypatch):
-    monkeypatch.setattr(engines, "use_dot", lambda: False)
-    sizes, edges = [(112.0, 61.0)] * 3, [Edge(0, 2, 0.25), Edge(1, 2, 0.75)]
-    check(sizes, edges, positions(sizes, edges, "TB"), "TB")
+def test_from_top_to_bottom(graph):
+    check(*graph, placed(*graph, "TB"), "TB")
 
 
 def test_operands_stand_in_their_order():
@@ -98,12 +87,11 @@ def test_an_edge_over_several_ranks_avoids_cards():
             assert abs(x - cx) > 50 or abs(y - cy) > 30 or abs(abs(x - cx) - 50) < 1e-6
 
 
-def test_a_large_graph_is_laid_out_by_ourselves(monkeypatch):
-    monkeypatch.setattr(engines, "_ask", lambda *_: pytest.fail("an engine was asked"))
+def test_a_large_graph():
     rng = random.Random(0)
     sizes = [(112.0, 61.0)] * 3000
     edges = [Edge(max(0, i - rng.randrange(1, 60)), i, 0.5) for i in range(1, 3000)]
-    assert len(positions(sizes, edges, "LR").curves) == 2999
+    assert len(placed(sizes, edges, "LR").curves) == 2999
 
 
 def test_a_number_stands_on_its_curve():

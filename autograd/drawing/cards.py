@@ -6,23 +6,6 @@ from typing import Literal, NamedTuple
 from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode
 from ..texts import columns, number_text, one_line, symbol
 
-PALETTE = {  # in light and in dark
-    "page": ("#ffffff", "#0f172a"),
-    "ink": ("#0f172a", "#f1f5f9"),
-    "soft": ("#64748b", "#94a3b8"),
-    "line": ("#94a3b8", "#475569"),
-    "operation": ("#ffffff", "#1e293b"),
-    "leaf": ("#f1f5f9", "#334155"),
-    "parameter": ("#dbeafe", "#1e3a5f"),
-    "constant": ("#ffffff", "#1e293b"),
-    "group": ("#f8fafc", "#172033"),
-    "root": ("#ffedd5", "#4a2c17"),
-    "data": ("#1d4ed8", "#93c5fd"),  # data and the forward pass
-    "grad": ("#c2410c", "#fdba74"),  # gradients and the backward pass
-    "local": ("#7c3aed", "#c4b5fd"),  # local derivatives
-}
-"""Each colour has one meaning. Cards are filled by role."""
-
 SHOWABLE = ("label", "data", "grad", "local")
 
 Kind = Literal["data", "grad", "plain"]
@@ -66,6 +49,7 @@ class Diagram(NamedTuple):
     arrows: tuple[Arrow, ...]
     notes: tuple[str, ...] = ()  # below the picture
     title: str = "computation graph"
+    legend: bool = False  # whether colours are explained
 
 
 def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = False) -> Card:
@@ -158,8 +142,8 @@ def notes(highlight: "Highlight | None") -> tuple[str, ...]:
 
 
 def width(cards: Sequence[Card]) -> int:
-    """The width of every card of a picture: at least 112, so that all numbers fit, and titles up to 190."""
+    """The width of every card of a picture: at least 128, so that all numbers fit, and titles up to 220."""
     others = [c for c in cards if c.role != "constant"]
-    titles = max((7.4 * columns(c.title) + 6.6 * columns(c.symbol) + 26 for c in others), default=0)
-    rows = max((6.3 * columns(r.name) + 6.7 * columns(r.text) + 26 for c in others for r in c.rows), default=0)
-    return int(max(112, min(190, titles), rows))
+    titles = max((8.6 * columns(c.title) + 9.1 * columns(c.symbol) + 30 for c in others), default=0)
+    rows = max((7.9 * (columns(r.name) + columns(r.text)) + 32 for c in others for r in c.rows), default=0)
+    return int(max(128, min(220, titles), rows))

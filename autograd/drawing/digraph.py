@@ -14,21 +14,26 @@ from ..floats import is_node
 from ..graph import Node
 from ..snapshots import Snapshot, indexed_snapshot, names_of_values
 from ..texts import one_line
-from .cards import PALETTE, SHOWABLE, Card, Diagram, Highlight, contribution
+from .cards import SHOWABLE, Card, Diagram, Highlight, contribution
 from .engines import HINT, use_dot
 from .grouping import diagram
+from .looks import PALETTE
 from .mermaid import mermaid
+from .rendering import rendered
 from .svg import Drawn, draw
 
+OURS = ("svg", "png", "pdf")
+SCALE = 2.0
 PAGE = 1400
 """Pixels; a wider picture is scrolled rather than made smaller."""
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without types
-    """The picture of a graph. `.source` is DOT; everything of `graphviz.Digraph` works, if an engine is installed.
+    """The picture of a graph. `save("x.svg")`, `.png`, `.pdf`, `.dot` or `.mmd` writes what the name says, and so do
+    `pipe` and `render`: SVG needs nothing else, PNG and PDF the extra `draw`.
 
-    As SVG, in a notebook or through `pipe`, `render` and `save`, it is drawn here and needs no engine, unless you
-    have added to it. `save("x.svg")`, `.png`, `.pdf`, `.dot` or `.mmd` writes what the name says.
+    It is a `graphviz.Digraph` too: `.source` is DOT, and what you add to it, or ask for with `engine="dot"`, Graphviz
+    draws, in its own look, if it is installed.
     """
 
     diagram: Diagram | None = None
@@ -86,10 +91,12 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         return mermaid(self.diagram, self.rankdir)
 
     def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **options: Any) -> Any:
-        """The picture in a format, as bytes, or as text in `encoding`; "svg" unless told. See `graphviz.Digraph`."""
-        format = format or self.format
-        if format == "svg" and not args and _plain(options) and (drawn := self.drawn):
-            return drawn.svg if encoding else drawn.svg.encode()
+        """The picture in a format, as bytes, or as text in `encoding`; "svg" unless told. scale: the size of a PNG,
+        2 for sharp text. See `graphviz.Digraph`."""
+        format, scale = format or self.format, options.pop("scale", SCALE)
+        if format in OURS and not args and _plain(options) and (drawn := self.drawn):
+            content = _content(drawn, format, scale)
+            return content.decode(encoding) if encoding else content
         return self._ask(format, lambda: super(Picture, self).pipe(format, *args, encoding=encoding, **options))
 
     def render(
@@ -103,8 +110,9 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
     ) -> str:
         """Writes DOT, and beside it the picture; returns the picture's path. See `graphviz.Digraph`."""
         format = format or self.format
-        ours = _plain({k: v for k, v in options.items() if k != "overwrite_source"})
-        if format != "svg" or not ours or not (drawn := self.drawn):
+        ours = _plain({k: v for k, v in options.items() if k not in ("overwrite_source", "scale")})
+        scale = options.pop("scale", SCALE)
+        if format not in OURS or not ours or not (drawn := self.drawn):
             options |= {"directory": directory, "view": view, "cleanup": cleanup, "format": format}
             self._rendering = True
             try:
@@ -112,18 +120,20 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
             finally:
                 self._rendering = False
         source = Path(super().save(filename, directory=directory))
-        path = source.with_name(f"{source.name}.svg")
-        write_file(path, drawn.svg.encode())
+        path = source.with_name(f"{source.name}.{format}")
+        write_file(path, _content(drawn, format, scale))
         if cleanup:
             source.unlink()
         if view:
-            self._view(str(path), format="svg", quiet=True)
+            self._view(str(path), format=format, quiet=True)
         return str(path)
 
     def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
-        """Writes the file that the name says: `.svg`, `.png`, `.pdf`, `.mmd`, or `.dot` or `.gv` for DOT.
+        """Writes the file that the name says: `.svg`, `.png`, `.pdf`, `.mmd`, or `.dot` or `.gv` for DOT. scale: see
+        `pipe`.
 
-        Raises ValueError for another name, and RuntimeError for what needs an engine that is not installed.
+        Raises ValueError for another name, ImportError for PNG and PDF without the extra `draw`, and RuntimeError for
+        what needs an engine that is not installed.
         """
         suffix = Path(filename).suffix.lower() if filename is not None else ".gv"
         if self._rendering or suffix in (".dot", ".gv"):
@@ -133,7 +143,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
                 f"save expected a name that ends in .svg, .png, .pdf, .mmd, .dot or .gv, got {str(filename)!r}"
             )
         path = Path(directory or ".", filename)
-        content = self.mermaid.encode() if suffix == ".mmd" else self.pipe(format=suffix[1:])
+        content = self.mermaid.encode() if suffix == ".mmd" else self.pipe(format=suffix[1:], **options)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, content)
         return str(path)
@@ -184,16 +194,19 @@ def draw_dot(
     collapse: str | int | None = "auto",
     expand: Collection[str] = (),
     highlight: Any = None,
+    legend: bool = True,
 ) -> Picture:
     """A picture of the graph below `root`: a card for each node, an arrow for each use of an operand, in its order.
 
     format: what `render` and `pipe` make: "svg", which needs nothing else, "png", "pdf", ... rankdir: "LR" from left
     to right, "TB" from top to bottom. show: some of "label", "data", "grad", "local"; the last writes local derivatives
-    on the arrows. digits: significant ones. names: labels for Values without one, such as `locals()`.
-    collapse: "auto" draws more than 60 nodes on fewer cards, by module and then by structure; 1, 2, ... a card for each
-    module at that depth; None never. expand: module paths to open, such as ["layers.0"]; "dot" takes `dot` apart.
+    on the arrows. digits: significant ones. names: labels for Values without one, such as `locals()`; in a notebook its
+    variables. collapse: "auto" draws a network as its neurons or layers, from 25 nodes on, and more than 60 other nodes
+    on fewer cards, by structure; 1, 2, ... a card for each module at that depth; None never. expand: module paths to
+    open, such as ["layers.0"]; "dot" takes `dot` apart.
     highlight: "grad" draws the gradient that each arrow carries: size as width, sign as dashes; a number does the same
-    with that as full width; a Value, or a list of them, fades everything that is not on a path through it.
+    with that as full width; a Value, or a list of them, fades everything that is not on a path through it. legend:
+    whether the colours are explained below.
     Raises TypeError or ValueError for anything else.
 
     >>> from autograd import Value, draw_dot
@@ -212,10 +225,11 @@ def draw_dot(
         raise ValueError(f"draw_dot expected collapse 'auto', None or a depth such as 1, got {collapse!r}")
     if type(digits) is not int or not 1 <= digits <= 17:
         raise ValueError(f"draw_dot expected digits from 1 to 17, got {digits!r}")
-    graph, index = indexed_snapshot(root, names_of_values(names or {}))
+    graph, index = indexed_snapshot(root, names_of_values(names))
     if not isinstance(highlight, Highlight | None):
         highlight = _highlight(highlight, graph, index)
-    return Picture.of(diagram(graph, show, digits, collapse, expand, highlight), format, rankdir)
+    drawn = diagram(graph, show, digits, collapse, expand, highlight)._replace(legend=bool(legend))
+    return Picture.of(drawn, format, rankdir)
 
 
 def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Node, int]) -> Highlight:
@@ -239,6 +253,13 @@ def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Node, int]) -> Highl
         if edge.target in down:
             down.add(edge.source)
     return Highlight(above=frozenset(up), below=frozenset(down))
+
+
+def _content(drawn: Drawn, format: str, scale: float) -> bytes:
+    """The picture as it is drawn here."""
+    if not 0.0 < scale < float("inf"):
+        raise ValueError(f"a picture's scale is a number above 0, got {scale!r}")
+    return drawn.svg.encode() if format == "svg" else rendered(drawn, "png" if format == "png" else "pdf", scale)
 
 
 def _plain(options: Mapping[str, Any]) -> bool:

@@ -5,21 +5,19 @@ Whatever is put on one card, the cards still form a graph without cycles, so tha
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..formulas import number
 from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode, levels
 from ..texts import number_text, one_line, symbol
 from .cards import Card, Diagram, Highlight, Row, arrows, card, faded, notes, plain
+from .modules import Key, by_module, inputs_of, numbers_to_their_users
 
-LIMIT = 60
-"""Nodes; more are unreadable at the width of a page, and are put together."""
+LIMIT, LIMIT_OF_MODULES = 60, 25
+"""Nodes; more are unreadable at the width of a page, and are put together; where there are modules, earlier."""
 
 FEW = 40
 """Cards for what is put together; only what was asked for with `expand` adds to them."""
-
-Key = tuple[Hashable, ...]
-"""The key of a card: ("node", i), ("open", i), which stays alone, ("module", path), ("level", ...), ..."""
 
 
 def unfolded(graph: Snapshot) -> Snapshot:
@@ -27,7 +25,7 @@ def unfolded(graph: Snapshot) -> Snapshot:
     nodes: list[SnapshotNode] = []
     edges: list[SnapshotEdge] = []
     place: list[int] = []
-    inputs = _inputs(graph)
+    inputs = inputs_of(graph)
     for i, node in enumerate(graph.nodes):
         uses = inputs[i]
         if node.primitive == "dot":
@@ -53,13 +51,6 @@ def unfolded(graph: Snapshot) -> Snapshot:
     return Snapshot(tuple(nodes), tuple(edges))
 
 
-def _inputs(graph: Snapshot) -> list[list[SnapshotEdge]]:
-    inputs: list[list[SnapshotEdge]] = [[] for _ in graph.nodes]
-    for edge in graph.edges:
-        inputs[edge.target].append(edge)
-    return inputs
-
-
 def diagram(
     graph: Snapshot,
     show: Collection[str],
@@ -81,11 +72,13 @@ def diagram(
             )
     if "dot" in expand:
         graph = unfolded(graph)
-    if not collapse or (collapse == "auto" and len(graph.nodes) <= LIMIT):
+    limit = LIMIT_OF_MODULES if known else LIMIT
+    if not collapse or (collapse == "auto" and len(graph.nodes) <= limit):
         return plain(graph, show, digits, highlight)
     keys = by_module(graph, None if collapse == "auto" else int(collapse), expand)
     if collapse != "auto":
         return _draw(graph, without_cycles(graph, keys), show, digits, highlight)
+    keys = numbers_to_their_users(graph, keys)
     if len({*keys}) > FEW:
         keys = by_structure(graph, keys)
     keys = leaves_by_use(graph, without_cycles(graph, keys))
@@ -101,80 +94,25 @@ def _some(paths: Collection[str]) -> str:
     return f"there are {', '.join(first)}{', ...' * (len(paths) > 4)}" if first else "there are no modules in it"
 
 
-# By module
-
-
-def homes(graph: Snapshot) -> list[str]:
-    """The module that each node belongs to: the nearest one downstream whose output depends on it; "" if none.
-
-    An input belongs to nobody; a number does if it is an operand of one operation with at most two.
-    """
-    result = [node.module for node in graph.nodes]
-    users: list[set[str]] = [set() for _ in graph.nodes]
-    uses = [0] * len(graph.nodes)
-    inputs = _inputs(graph)
-    for i in range(len(graph.nodes) - 1, -1, -1):
-        node = graph.nodes[i]
-        if (
-            not result[i]
-            and len(users[i]) == 1
-            and (node.role == "operation" or (node.role == "constant" and uses[i] == 1))
-        ):
-            (result[i],) = users[i]
-        for edge in inputs[i]:
-            if graph.nodes[edge.source].role != "constant" or len(inputs[i]) <= 2:
-                users[edge.source].add(result[i])
-                uses[edge.source] += 1
-    return result
-
-
-def by_module(graph: Snapshot, depth: int | None, expand: Collection[str]) -> list[Key]:
-    """The modules down to `depth` on a card each, but those in `expand`; None: the first depth with several modules."""
-    paths = {home: levels(home) for home in {*homes(graph)} if home}
-    if depth is None:
-        shared = 0
-        for names in zip(*paths.values(), strict=False):
-            if len({*names}) > 1:
-                break
-            shared += 1
-        depth = shared + 1
-    opened = {*expand}
-    for path in expand:  # what is alone in an opened module is opened with it
-        inside = [parts for parts in paths.values() if f"{'.'.join(parts)}.".startswith(f"{path}.")]
-        for level in range(len(levels(path)) + 1, max(map(len, inside), default=0) + 1):
-            if len(children := {".".join(parts[:level]) for parts in inside}) == 1:
-                opened |= children
-    parameters = {node.module for node in graph.nodes if node.role == "parameter"}
-    keys: dict[str, Key] = {"": ("node",)}
-    for home, parts in paths.items():
-        end = depth
-        while end < len(parts) and ".".join(parts[:end]) in opened:
-            end += 1
-        path = ".".join(parts[:end])
-        alone = path in parameters and ".".join(parts[: end - 1]) in opened
-        keys[home] = ("open",) if path in opened or alone else ("module", path)
-    found = [keys[home] for home in homes(graph)]
-    return [key if key[0] == "module" else (*key, i) for i, key in enumerate(found)]
-
-
 # By structure
 
 
 def by_structure(graph: Snapshot, keys: Sequence[Key]) -> list[Key]:
-    """Operations that belong to no module, by what they are and how far they are from the leaves.
+    """Operations that belong to no module, or to an opened one, by what they are and how far they are from the leaves
+    or from the modules before them.
 
     A run of one operation, such as the additions of a sum, counts as one step, so a repeated structure falls onto the
     same cards however often it is repeated, and whatever its length.
     """
-    inputs = _inputs(graph)
+    inputs = inputs_of(graph)
     height = [0] * len(graph.nodes)
     result = list(keys)
     for i, node in enumerate(graph.nodes):
-        if node.role == "operation":
+        if node.role == "operation" and keys[i][0] == "node":
             below = (height[e.source] + (graph.nodes[e.source].primitive != node.primitive) for e in inputs[i])
             height[i] = max(below, default=0)
-            if keys[i][0] == "node" and i != len(graph.nodes) - 1:
-                result[i] = ("level", height[i], node.primitive)
+            if i != len(graph.nodes) - 1:
+                result[i] = ("level", height[i], node.primitive, *keys[i][1:-1])
     return result
 
 
@@ -333,6 +271,7 @@ def _draw(
             root = len(keys) - 1 in nodes
             symbol = shape if key[0] == "module" else ""
             drawn.append(Card("group", title, symbol, tuple(rows), title, key[0] == "module", root))
+    drawn = _told_apart(graph, drawn, members)
     lines = list(notes(highlight))
     if len(members) < len(keys):
         modules = [key for key in members if key[0] == "module" and len(members[key]) > 1]
@@ -365,6 +304,27 @@ def _title(key: Key, nodes: Sequence[SnapshotNode]) -> str:
     symbols = Counter(symbol(node.symbol) for node in nodes if node.symbol)
     names = modules if key[0] == "cycle" and modules else [name for name, _ in symbols.most_common()]
     return one_line(" ".join(names[:4]), 24) + (" …" if len(names) > 4 else "")
+
+
+def _told_apart(graph: Snapshot, drawn: Sequence[Card], members: Mapping[Key, Sequence[int]]) -> list[Card]:
+    """The cards with titles of which no two are alike: parts of a module by the module that is most in it, if they
+    share none, and others by numbers."""
+    result = list(drawn)
+    alike: dict[str, list[int]] = {}
+    inside: list[Counter[str]] = []
+    for n, (key, nodes) in enumerate(members.items()):
+        paths = (levels(graph.nodes[i].module) for i in nodes)
+        depth = len(levels(str(key[1]))) if key[0] == "module" else 0
+        inside.append(Counter(path[depth] for path in paths if depth and len(path) > depth))
+        if drawn[n].role == "group":
+            alike.setdefault(drawn[n].title, []).append(n)
+    for title, places in alike.items():
+        names = [name for n in places for name in inside[n]]
+        apart = all(inside[n] for n in places) and len({*names}) == len(names)
+        for k, n in enumerate(places if len(places) > 1 else ()):
+            new = f"{title}.{inside[n].most_common(1)[0][0]}" if apart else f"{title} ({k + 1})" if k else title
+            result[n] = drawn[n]._replace(title=new, tip=new)
+    return result
 
 
 def _shapes(graph: Snapshot, inside: Sequence[int], paths: Sequence[str]) -> dict[int, tuple[str, int]]:

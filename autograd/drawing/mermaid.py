@@ -1,6 +1,7 @@
 """The picture as a Mermaid flowchart, for Markdown that renders it."""
 
-from .cards import PALETTE, Card, Diagram
+from .cards import Card, Diagram
+from .looks import PALETTE
 
 
 def mermaid(diagram: Diagram, rankdir: str = "LR") -> str:

@@ -123,7 +123,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   const parts = (selector) => nodes.map((_, i) => svg.querySelector(`.node[data-node="${i}"]${selector}`));
   const [cards, dataTexts, gradTexts] = [parts(""), parts(" .number.data"), parts(" .number.grad")];
   const arrows = edges.map((_, i) => svg.querySelector(`.arrow[data-edge="${i}"]`));
-  const pills = edges.map((_, i) => svg.querySelector(`.pill[data-edge="${i}"]`));
+  const pills = edges.map((_, i) => svg.querySelector(`.label[data-edge="${i}"]`));
   cards.forEach((card, i) => {
     if (!card || nodes[i].role === "constant") return;
     card.setAttribute("tabindex", "0");

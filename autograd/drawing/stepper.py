@@ -19,8 +19,9 @@ from ..snapshots import names_of_values, snapshot
 from ..texts import one_line
 from .cards import SHOWABLE, plain
 from .grouping import unfolded
+from .looks import PAGE_STYLE
 from .recording import packed, record, text
-from .svg import STYLE, Drawn, draw
+from .svg import Drawn, draw
 
 LARGEST = 300
 """Nodes; with more nobody steps to the end."""
@@ -53,7 +54,7 @@ class StepThrough:
         return _asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
             script_hash=f"'sha256-{digest}'",
-            style=STYLE + _asset("player.css"),
+            style=PAGE_STYLE + _asset("player.css"),
             svg=self.picture.svg,
             recording=_json(packed(self.recording)).replace("<", "\\u003c"),
             script=script,
@@ -101,8 +102,9 @@ def step_through(
     number. Leave it at the end of a notebook cell, or `save("lesson.html")` for a page that needs nothing else; `print`
     lists the steps.
 
-    names: labels for Values without one, such as `locals()`. expand: ["dot"] takes each `dot` apart into its products
-    and their sum. widget: a live one, whose `.step` Python can set and read; needs the extra `widget`.
+    names: labels for Values without one, such as `locals()`; in a notebook its variables. expand: ["dot"]
+    takes each `dot` apart into its products and their sum. widget: a live one, whose `.step` Python can set and read;
+    needs the extra `widget`.
     Raises TypeError for anything but a Value, ValueError for a graph of more than 300 nodes, RuntimeError if a leaf's
     `.data` was assigned after it was used.
 
@@ -124,7 +126,7 @@ def step_through(
     check_unchanged(leaves, interiors)
     count = len(leaves) + len(interiors)
     if count <= LARGEST:
-        graph = snapshot(root, names_of_values(names or {}), partial_formulas)
+        graph = snapshot(root, names_of_values(names), partial_formulas)
         graph = unfolded(graph) if "dot" in expand else graph
         count = len(graph.nodes)
     if count > LARGEST:
@@ -169,7 +171,7 @@ def _widget_class() -> Any:
         """A live step-through: `.step` is where it stands."""
 
         _esm = _script()
-        _css = STYLE + _asset("player.css")
+        _css = PAGE_STYLE + _asset("player.css")
         step = traitlets.Int(0).tag(sync=True)
         recording = traitlets.Dict().tag(sync=True)
 

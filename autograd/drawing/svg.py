@@ -1,69 +1,24 @@
-"""The picture as SVG, the same whoever computed the positions. It has no ids, so several fit on one page."""
+"""The picture as SVG. It has no ids, so several fit on one page."""
 
 import html
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..texts import columns, one_line
-from .cards import PALETTE, Arrow, Card, Diagram, width
-from .engines import positions
-from .layout import Edge, Layout, Point
+from .cards import Arrow, Card, Diagram, width
+from .layout import Edge, Layout, Point, placed
+from .looks import MONO, SANS, STYLE, look
 
-TITLE, ROW, PADDING = 24, 16, 5
-MARGIN = 14.0
-
-FONT = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif'
-
-
-def _colours(scheme: int) -> str:
-    """The palette as variables, on everything that uses it."""
-    variables = "".join(f"--{name}:{colours[scheme]};" for name, colours in PALETTE.items())
-    return f".agraph,.stepper,.agraph-colours{{{variables}}}"
-
-
-STYLE = (
-    f"""
-{_colours(0)}
-@media screen and (prefers-color-scheme:dark){{{_colours(1)}}}
-.agraph{{font-family:{FONT}}}
-"""
-    + """
-.agraph text{fill:var(--ink);unicode-bidi:plaintext}
-.agraph .title{font-size:12px;font-weight:600}
-.agraph .auto{fill:var(--soft);font-weight:400}
-.agraph .symbol,.agraph .row,.agraph .number,.agraph .pill text,.agraph .constant text{font-family:ui-monospace,
-"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:11px}
-.agraph .kind{font-size:10px;fill:var(--soft);font-style:italic}
-.agraph .symbol{font-weight:600}
-.agraph .row,.agraph .note{fill:var(--soft)}
-.agraph .note{font-size:11px}
-.agraph .box{stroke:var(--line);fill:var(--operation)}
-.agraph .leaf .box{fill:var(--leaf)}
-.agraph .parameter .box{fill:var(--parameter);stroke-width:2}
-.agraph .group .box,.agraph .group .behind{fill:var(--group)}
-.agraph .behind{stroke:var(--line)}
-.agraph .root .box{fill:var(--root)}
-.agraph .inner{fill:none;stroke:var(--line)}
-.agraph .rule{stroke:var(--line);stroke-opacity:.6}
-.agraph .number.data{fill:var(--data)}
-.agraph .number.grad{fill:var(--grad)}
-.agraph .constant .box{stroke-dasharray:2 2}
-.agraph .arrow path{fill:none;stroke:var(--soft);stroke-width:1.3}
-.agraph .arrow polygon{fill:var(--soft)}
-.agraph .arrow.flow path{stroke:var(--grad)}
-.agraph .arrow.flow polygon{fill:var(--grad)}
-.agraph .arrow.negative path{stroke-dasharray:6 3}
-.agraph.dense .arrow{opacity:.5}
-.agraph .dim,.agraph.dense .dim{opacity:.25}
-.agraph .pill rect{fill:var(--operation);stroke:var(--local)}
-.agraph .pill text{fill:var(--local);font-size:10px}
-.agraph .pill.uses rect{stroke:var(--line)}
-.agraph .pill.uses text{fill:var(--soft)}
-"""
-)
+TITLE, ROW, PADDING = 28, 19, 6
+MARGIN = 16.0
+LEGEND = 420.0
+"""A legend is broken into lines at the width of the picture, or at this one if that is wider."""
+LETTER = 7.9
+"""Pixels that a letter of 13 px takes, with room to spare."""
 
 
 class Drawn(NamedTuple):
@@ -80,7 +35,7 @@ def draw(diagram: Diagram, rankdir: str = "LR", player: bool = False) -> Drawn:
     player: for the step-through, whose page has the style and lets arrows point backwards too.
     """
     sizes = card_sizes(diagram.cards)
-    layout = positions(sizes, entries(diagram, rankdir), rankdir)
+    layout = placed(sizes, entries(diagram, rankdir), rankdir)
     return render(diagram, sizes, layout, player)
 
 
@@ -88,7 +43,7 @@ def card_sizes(cards: Sequence[Card]) -> list[Point]:
     """Width and height of each card: all are of one width, numbers are small pills."""
     wide = width(cards)
     return [
-        (max(26.0, 7.0 * columns(c.title) + 14), 22.0)
+        (max(28.0, LETTER * columns(c.title) + 16), 24.0)
         if c.role == "constant"
         else (float(wide), float(TITLE + ROW * len(c.rows) + PADDING * bool(c.rows)))
         for c in cards
@@ -114,10 +69,11 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
     xs += [x for curve in layout.curves for x, _ in curve]
     ys += [y for curve in layout.curves for _, y in curve]
     left, top = min(xs) - MARGIN, min(ys) - MARGIN
-    wide = max(max(xs) - left + MARGIN, *(6.2 * columns(note) + 2 * MARGIN for note in diagram.notes), 0.0)
+    wide = max(max(xs) - left + MARGIN, *(LETTER * columns(note) + 2 * MARGIN for note in diagram.notes), 0.0)
     high = max(ys) - top + MARGIN
+    dense = len(diagram.arrows) > 100
     parts = [
-        _arrow(i, arrow, [(x - left, y - top) for x, y in curve], player)
+        _arrow(i, arrow, [(x - left, y - top) for x, y in curve], player, dense)
         for i, (arrow, curve) in enumerate(zip(diagram.arrows, layout.curves, strict=True))
     ]
     parts += [
@@ -128,77 +84,115 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
         _pill(i, a, c, left, top) for i, (a, c) in enumerate(zip(diagram.arrows, layout.curves, strict=True)) if a.text
     ]
     for note in diagram.notes:
-        parts.append(f'<text class="note" x="{MARGIN:g}" y="{high + 6:g}">{_text(note)}</text>')
-        high += 18
+        parts.append(f'<text{look("note")} x="{MARGIN:g}" y="{high + 6:g}">{_text(note)}</text>')
+        high += 20
+    if diagram.legend:
+        items, wide, high = _legend(diagram, wide, high)
+        parts += items
     size = f'width="{wide:.0f}" height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}"'
     title = _text(diagram.title)
     heading = "" if player else f"<title>{title}</title><style>{STYLE}</style>"
     scaled = (
-        (
-            f"width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.8 * wide:.0f}px;"
-            f"max-height:max({high:.0f}px,calc(100vh - 270px))"
-        )
-        if player
-        else "max-width:100%"
+        f' style="width:100%;max-width:{1.5 * wide:.0f}px;min-width:{0.8 * wide:.0f}px;'
+        f'max-height:max({high:.0f}px,calc(100vh - 270px));height:auto"'
     )
-    dense = " dense" if len(diagram.arrows) > 100 else ""
+    paper = f'<rect{look("paper")} width="100%" height="100%"/>'
     return Drawn(
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="agraph{dense}" {size} style="{scaled};height:auto" '
-        f'role="{"group" if player else "img"}" aria-label="{title}">{heading}\n' + "\n".join(parts) + "\n</svg>\n",
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="agraph" {size}{scaled * player} '
+        f'font-family="{SANS}" role="{"group" if player else "img"}" aria-label="{title}">{heading}{paper}\n'
+        + "\n".join(parts)
+        + "\n</svg>\n",
         wide,
         high,
     )
 
 
+def _legend(diagram: Diagram, wide: float, high: float) -> tuple[list[str], float, float]:
+    """The meaning of the colours, below a picture of this size, in as many lines as it takes; and the new size."""
+    cards = [c for c in diagram.cards if c.role != "constant"]
+    roles = {"leaf": "input", "parameter": "parameter", "operation": "operation", "group": "several"}
+    kinds = {"data": "the number", "grad": "derivative of the root by it"}
+    found: list[tuple[tuple[str, ...], str, tuple[str, ...]]]
+    found = [(("box", *((role,) if role != "operation" else ())), text, ("note",))
+             for role, text in roles.items() if any(c.role == role and not c.root for c in cards)]  # fmt: skip
+    found.append((("box", "root"), "root", ("note",)))
+    found += [((), f"{kind}: {text}", ("note", kind)) for kind, text in kinds.items()
+              if any(row.kind == kind for c in cards for row in c.rows)]  # fmt: skip
+    parts, x, y = list[str](), MARGIN, high + 4
+    for swatch, text, looks in found:
+        length = 22 * bool(swatch) + 0.9 * LETTER * columns(text) + 16
+        if x > MARGIN and x + length > max(wide, LEGEND):
+            x, y = MARGIN, y + 22
+        if swatch:
+            parts.append(f'<rect{look(*swatch)} x="{x:.1f}" y="{y - 11:.1f}" width="16" height="12" rx="3"/>')
+        start = x + 22 * bool(swatch)
+        parts.append(f'<text{look(*looks)} x="{start:.1f}" y="{y:.1f}">{text}</text>')
+        x += length
+        wide = max(wide, x)
+    return [f'<g class="legend">{"".join(parts)}</g>'], wide, y + MARGIN
+
+
 def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
     box = f'x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}"'
+    dim = ("dim",) * c.dim
+    faded = ("dim-text",) * c.dim
     if c.role == "constant":
-        text = f'<text x="{x + w / 2:.1f}" y="{y + 15:.1f}" text-anchor="middle">{_text(c.title)}</text>'
-        look = "node constant dim" if c.dim else "node constant"
-        return f'<g class="{look}" data-node="{i}"><rect class="box" {box} rx="11"/>{text}</g>'
-    parts = []
+        place = f'x="{x + w / 2:.1f}" y="{y + 16.5:.1f}" text-anchor="middle"'
+        text = f'<text{look("number", *faded)} font-family="{MONO}" {place}>{_text(c.title)}</text>'
+        return (
+            f'<g class="node constant" data-node="{i}"><rect{look("box", "constant", *dim)} {box} rx="12"/>{text}</g>'
+        )
+    parts, numbers = list[str](), list[str]()
     if c.role == "group":
         behind = f'x="{x + 4:.1f}" y="{y - 4:.1f}" width="{w:.1f}" height="{h:.1f}"'
-        parts.append(f'<rect class="behind" {behind} rx="8"/>')
-    parts.append(f'<rect class="box" {box} rx="8"/>')
+        parts.append(f'<rect{look("box", "group", *dim)} {behind} rx="8"/>')
+    filled = ("root",) if c.root else () if c.role == "operation" else (c.role,)
+    parts.append(f'<rect{look("box", *filled, *dim)} {box} rx="8"/>')
     if c.root:
         inner = f'x="{x + 3:.1f}" y="{y + 3:.1f}" width="{w - 6:.1f}" height="{h - 6:.1f}"'
-        parts.append(f'<rect class="inner" {inner} rx="6"/>')
-    room = int((w - 26 - 6.6 * columns(c.symbol)) / 7.2) if c.symbol else int((w - 18) / 7.2)
-    look = "title" if c.named else "title auto"
-    title = _fit(c.title, room, c.role == "group" or (c.role == "parameter" and not c.named))
+        parts.append(f'<rect{look("inner", *dim)} {inner} rx="6"/>')
+    kind = "symbol" if c.role == "operation" else "kind"
+    room = (
+        int((w - 30 - (9.1 if kind == "symbol" else LETTER) * columns(c.symbol)) / 8.4)
+        if c.symbol
+        else int((w - 20) / 8.4)
+    )
     if c.title:
-        parts.append(f'<text class="{look}" x="{x + 9:.1f}" y="{y + 16:.1f}">{_text(title)}</text>')
+        title = _fit(c.title, room, c.role == "group" or not c.named)
+        shade = () if c.named else ("auto",)
+        parts.append(f'<text{look("title", *shade, *faded)} x="{x + 10:.1f}" y="{y + 19:.1f}">{_text(title)}</text>')
     if c.symbol:
-        look = "symbol" if c.role == "operation" else "kind"
-        place = f'x="{x + w - 9:.1f}" y="{y + 16:.1f}" text-anchor="end"'
-        parts.append(f'<text class="{look}" {place}>{_text(c.symbol)}</text>')
+        place = f'x="{x + w - 10:.1f}" y="{y + 19:.1f}" text-anchor="end"'
+        (numbers if kind == "symbol" else parts).append(f"<text{look(kind, *faded)} {place}>{_text(c.symbol)}</text>")
     if c.rows:
-        parts.append(f'<path class="rule" d="M{x:.1f} {y + TITLE:.1f}h{w:.1f}"/>')
+        parts.append(f'<path{look("rule")} d="M{x:.1f} {y + TITLE:.1f}h{w:.1f}"/>')
     for n, row in enumerate(c.rows):
-        base = y + TITLE + ROW * n + 14
-        parts.append(f'<text class="row" x="{x + 9:.1f}" y="{base:.1f}">{_text(row.name)}</text>')
-        place = f'x="{x + w - 9:.1f}" y="{base:.1f}" text-anchor="end"'
-        parts.append(f'<text class="number {row.kind}" {place}>{_text(row.text)}</text>')
+        base = y + TITLE + ROW * n + 16
+        numbers.append(f'<text{look("row", *faded)} x="{x + 10:.1f}" y="{base:.1f}">{_text(row.name)}</text>')
+        place = f'x="{x + w - 10:.1f}" y="{base:.1f}" text-anchor="end"'
+        shade = () if row.kind == "plain" else (row.kind,)
+        numbers.append(f"<text{look('number', *shade, *faded)} {place}>{_text(row.text)}</text>")
     tip = f"<title>{_text(c.tip, 600)}</title>" if c.tip else ""
-    look = f"node {c.role}{' root' if c.root else ''}{' dim' if c.dim else ''}"
-    return f'<g class="{look}" data-node="{i}">{tip}{"".join(parts)}</g>'
+    mono = f'<g font-family="{MONO}">{"".join(numbers)}</g>' if numbers else ""
+    return f'<g class="node {c.role}" data-node="{i}">{tip}{"".join(parts)}{mono}</g>'
 
 
-def _arrow(i: int, arrow: Arrow, curve: Sequence[Point], player: bool) -> str:
+def _arrow(i: int, arrow: Arrow, curve: Sequence[Point], player: bool, dense: bool) -> str:
     """A curve whose head points at the user; for the player also one that points back at the operand."""
-    look, stroke = "arrow", ""
+    curved, headed, stroke = ["curve"], ["head"], ""
     if arrow.flow is not None:
-        look += " flow" + (" negative" if arrow.flow < 0 else "")
+        curved += ["flow"] + ["negative"] * (arrow.flow < 0)
+        headed.append("flow-head")
         stroke = f' style="stroke-width:{0.8 + 4.2 * abs(arrow.flow):.2f}"'
-    if arrow.dim:
-        look += " dim"
+    if arrow.dim or dense:
+        curved.append("faint")
+        headed.append("faint-head")
     d = "".join(_piece(curve[n : n + 4]) for n in range(0, len(curve) - 1, 3))
     d = f"M{_short(*curve[0])}{d}"
-    heads = f'<polygon points="{_head(curve[-1], curve[-2])}"/>'
+    heads = f'<polygon{look(*headed)} points="{_head(curve[-1], curve[-2])}"/>'
     if player:
-        heads += f'<polygon class="back" points="{_head(curve[0], curve[1])}"/>'
-    return f'<g class="{look}" data-edge="{i}"><path d="{d}"{stroke}/>{heads}</g>'
+        heads += f'<polygon{look("head", "back")} points="{_head(curve[0], curve[1])}"/>'
+    return f'<g class="arrow" data-edge="{i}"><path{look(*curved)} d="{d}"{stroke}/>{heads}</g>'
 
 
 def _head(tip: Point, before: Point) -> str:
@@ -240,20 +234,32 @@ def _point(piece: Sequence[Point], t: float) -> Point:
 
 def _pill(i: int, arrow: Arrow, curve: Sequence[Point], left: float, top: float) -> str:
     x, y = pill_place(curve)
-    w = 6.2 * columns(arrow.text) + 10
-    box = f'x="{x - left - w / 2:.1f}" y="{y - top - 8:.1f}" width="{w:.1f}" height="16" rx="8"'
-    text = f'<text x="{x - left:.1f}" y="{y - top + 3.5:.1f}" text-anchor="middle">{_text(arrow.text)}</text>'
-    look = "pill uses" if arrow.uses > 1 else "pill"
-    return f'<g class="{look}" data-edge="{i}"><rect {box}/>{text}</g>'
+    w = LETTER * columns(arrow.text) + 12
+    box = f'x="{x - left - w / 2:.1f}" y="{y - top - 10:.1f}" width="{w:.1f}" height="20" rx="10"'
+    name = "uses" if arrow.uses > 1 else "pill"
+    place = f'x="{x - left:.1f}" y="{y - top + 4.5:.1f}" text-anchor="middle" font-family="{MONO}"'
+    text = f"<text{look(f'{name}-text')} {place}>{_text(arrow.text)}</text>"
+    return f'<g class="label {name}" data-edge="{i}"><rect{look(name)} {box}/>{text}</g>'
 
 
-def _fit(text: str, room: int, from_the_left: bool) -> str:
-    """A title cut to so many columns; of a path the end matters."""
+def _fit(text: str, room: int, path: bool) -> str:
+    """A title of at most so many columns. Of a path the words are cut to letters first, so that indices and the last
+    word stay: `l.0.n[1].w[0]`; then, as of any text, its middle is left out."""
+    if path and columns(text) > room:
+        parts = re.split(r"([.\[\]])", text)
+        words = [i for i, part in enumerate(parts) if part[:1].isalpha()]
+        for i in words[:-1]:
+            parts[i] = parts[i][0]
+        text = "".join(parts)
     if columns(text) <= room:
         return text
-    while text and columns(text) > room - 1:
-        text = text[1:] if from_the_left else text[:-1]
-    return f"…{text}" if from_the_left else f"{text}…"
+    tail = text
+    while tail and columns(tail) > (room - 1) * 2 // 3:
+        tail = tail[1:]
+    head = text[: len(text) - len(tail)]
+    while head and columns(head) + columns(tail) > room - 1:
+        head = head[:-1]
+    return f"{head}…{tail}"
 
 
 def _text(text: str, length: int = 200) -> str:
