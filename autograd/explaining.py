@@ -1,50 +1,22 @@
 """The reasons of a derivative: the chain rule of one root and one leaf, with this graph's own numbers."""
 
 import html
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .floats import is_node
+from .foreign import Adapter, any_snapshot, looks_like_a_node
 from .formulas import PRODUCT, derivative, factor, number, partial, partial_formulas, row, tight
 from .graph import Node, operands
-from .snapshots import Formula, Snapshot, SnapshotEdge, indexed_snapshot, names_of_values, snapshot
+from .snapshots import Formula, Snapshot, SnapshotEdge, SnapshotNode, reverse_sweep
 from .sweeps import active_path
 from .texts import aligned, number_text, one_line, symbol
 
 MOST_PATHS = 1000
 MOST_ROWS = 60
 MOST_TERMS = 8
-
-
-class Flow(NamedTuple):
-    """The share that one edge sends back in the reverse sweep: upstream x local = contribution, added to what was
-    there."""
-
-    edge: SnapshotEdge
-    upstream: float
-    contribution: float | None  # None where nothing flows
-    before: float | None  # None where nothing has arrived yet
-    after: float | None
-
-
-def reverse_sweep(graph: Snapshot) -> list[Flow]:
-    """Every contribution of the sweep from the root, seeded with 1, in the order in which the engine makes them."""
-    grads: list[float | None] = [None] * len(graph.nodes)
-    grads[-1] = 1.0
-    flows = []
-    for _, edges in itertools.groupby(reversed(graph.edges), key=lambda edge: edge.target):
-        for edge in reversed(list(edges)):
-            upstream, before = grads[edge.target], grads[edge.source]
-            if upstream is None or graph.nodes[edge.source].role == "constant":
-                continue
-            contribution = None if edge.local is None else upstream * edge.local
-            if contribution is not None:
-                grads[edge.source] = contribution if before is None else before + contribution
-            flows.append(Flow(edge, upstream, contribution, before, grads[edge.source]))
-    return flows
 
 
 def role(graph: Snapshot, edges: Sequence[SnapshotEdge]) -> str:
@@ -199,12 +171,15 @@ class Explanation:
         }
 
 
-def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> Explanation:
+def explain(
+    root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None, adapter: Adapter | None = None
+) -> Explanation:
     """The reasons of the derivative of `root` by `leaf`: the chain rule of this graph, with its numbers.
 
     Makes a sweep of its own and changes no number. Shows the recursion of adjoints, each operation's role, for up to
     1,000 paths also the sum over paths with the share of each, and how `leaf.grad` compares. `leaf` may be any node.
     names: labels for Values without one, such as `locals()`; in a notebook its variables.
+    adapter: see `draw_dot`, for graphs of other engines.
     Raises TypeError for anything but Values, RuntimeError if a leaf's `.data` was assigned after it was used.
 
     >>> from autograd import Value, explain
@@ -224,22 +199,22 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     a.grad is 0: no sweep has been run yet from this root; call .backward() on it.
     """
     for x in (root, leaf):
-        if not is_node(x):
+        if not is_node(x) and not looks_like_a_node(x) and adapter is None:
             raise TypeError(f"explain expected two Values, explain(root, leaf), got {type(x).__name__}")
-    active, _ = active_path([root], [leaf])
+    active = active_path([root], [leaf])[0] if is_node(root) and is_node(leaf) else set()
 
     def formulas(node: Node, called: Mapping[Node, str]) -> Sequence[Formula | None]:
         return partial_formulas(node, called) if node in active else [None] * len(operands(node))
 
-    graph, index = indexed_snapshot(root, names_of_values(names), formulas)
+    graph, index = any_snapshot(root, names, formulas, adapter)
     if leaf not in index:
-        found = snapshot(leaf, names_of_values(names)).nodes[-1]
+        found = any_snapshot(leaf, names, None, adapter)[0].nodes[-1]
         other = found._replace(name=found.label or "other")
         graph = Snapshot(
             (other, *graph.nodes), tuple(e._replace(source=e.source + 1, target=e.target + 1) for e in graph.edges)
         )
         last = Adjoint(len(graph.nodes) - 1, (), 1.0, "")
-        return Explanation(0.0, (last,), (), 0, _verdict(root, leaf, 0.0, other.name), graph, 0)
+        return Explanation(0.0, (last,), (), 0, _verdict(graph.nodes[-1], other, 0.0, other.name), graph, 0)
     start = index[leaf]
     users: dict[int, list[SnapshotEdge]] = {}
     inputs: dict[int, list[SnapshotEdge]] = {}
@@ -262,9 +237,8 @@ def explain(root: Any, leaf: Any, *, names: Mapping[str, Any] | None = None) -> 
     )
     total = totals.get(start, 0.0)
     count, paths = _paths(users, start, len(graph.nodes) - 1)
-    return Explanation(
-        total, adjoints, paths, count, _verdict(root, leaf, total, graph.nodes[start].name), graph, start
-    )
+    verdict = _verdict(graph.nodes[-1], graph.nodes[start], total, graph.nodes[start].name)
+    return Explanation(total, adjoints, paths, count, verdict, graph, start)
 
 
 def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple[int, tuple[Path, ...] | None]:
@@ -297,13 +271,13 @@ def _paths(users: dict[int, list[SnapshotEdge]], start: int, root: int) -> tuple
     return ways[start], tuple(paths)
 
 
-def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
+def _verdict(root: SnapshotNode, leaf: SnapshotNode, total: float, name: str) -> str:
     """A comparison of `leaf.grad` with the derivative, and the likeliest reason for a difference."""
 
     def close(a: float, b: float) -> bool:
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (a != a and b != b)
 
-    name, grad, own = one_line(name, 32), leaf._grad, root._grad
+    name, grad, own = one_line(name, 32), leaf.grad or 0.0, root.grad or 0.0
     times = grad / total if total else math.nan
     sweeps = round(times) if math.isfinite(times) else 0
     if close(grad, total):
@@ -314,7 +288,9 @@ def _verdict(root: Any, leaf: Any, total: float, name: str) -> str:
         reason = (
             f"a sweep was run, for the root's .grad is {number_text(own)}; this one was set to 0 since, or cancelled."
         )
-    elif leaf.primitive is not None:
+    elif leaf.right is not None:
+        reason = f"not the derivative, {number_text(total, 6)}; draw_dot and step_through mark where they part first."
+    elif leaf.role == "operation":
         reason = "no leaf, so it shows the last sweep only; that one had another root or another seed."
     elif close(grad, own * total):
         reason = f"the derivative times {number_text(own)}, the seed or the gradient that the root itself received."

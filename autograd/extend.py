@@ -3,6 +3,7 @@ graph."""
 
 from .files import write_file
 from .floats import as_float
+from .foreign import Seen
 from .graph import Node, Note, local_derivatives, operands, topological_order
 from .modes import is_recording, paused_collector, warn
 from .primitives import REGISTRY, Primitive, find, primitive
@@ -14,6 +15,7 @@ __all__ = [
     "Node",
     "Note",
     "Primitive",
+    "Seen",
     "Snapshot",
     "SnapshotEdge",
     "SnapshotNode",

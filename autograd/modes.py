@@ -176,8 +176,8 @@ def _frame_of_user() -> tuple[FrameType, int]:
 
 def notebook() -> Any:
     """IPython's shell, if the user works in one; None otherwise."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
+    shell = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    return shell.instance() if shell and shell.initialized() else None
 
 
 def source_line(file: str, line: int) -> str:

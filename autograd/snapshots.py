@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from .floats import is_node
@@ -33,6 +33,7 @@ class SnapshotNode(NamedTuple):
     module: str = ""
     line: str = ""
     primitive: str = ""  # the key of the operation in the registry, else ""
+    right: float | None = None  # of another engine's node, once it has gradients: what the gradient should be
 
 
 class SnapshotEdge(NamedTuple):
@@ -157,19 +158,54 @@ def names_of_values(names: Mapping[str, Any] | None) -> dict[Node, str]:
     underscore do not count; of several names the first does. None: the variables of the notebook, if there is one.
     Raises TypeError for anything but a dict.
     """
+    found: dict[Node, str] = {}
+    for node, name in named(names, is_node):
+        found.setdefault(node, name)
+    return found
+
+
+def named(names: Mapping[str, Any] | None, wanted: Callable[[Any], bool]) -> Iterator[tuple[Any, str]]:
+    """Those of the values of names, and of those in lists, that are wanted, each with a name. See `names_of_values`;
+    raises TypeError as it does."""
     if names is None:
         shell = notebook()
         hidden = getattr(shell, "user_ns_hidden", {})
         names = {name: x for name, x in dict(getattr(shell, "user_ns", {})).items() if name not in hidden}
     if not isinstance(names, Mapping):
         raise TypeError(f"names expected a dict such as locals(), got {type(names).__name__}")
-    found: dict[Node, str] = {}
     for name, x in list(names.items()):
         if not isinstance(name, str) or name.startswith("_"):
             continue
-        if is_node(x):
-            found.setdefault(x, name)
+        if wanted(x):
+            yield x, name
         for i, v in enumerate(x if isinstance(x, list | tuple) else ()):
-            if is_node(v):
-                found.setdefault(v, f"{name}[{i}]")
-    return found
+            if wanted(v):
+                yield v, f"{name}[{i}]"
+
+
+class Flow(NamedTuple):
+    """The share that one edge sends back in the reverse sweep: upstream x local = contribution, added to what was
+    there."""
+
+    edge: SnapshotEdge
+    upstream: float
+    contribution: float | None  # None where nothing flows
+    before: float | None  # None where nothing has arrived yet
+    after: float | None
+
+
+def reverse_sweep(graph: Snapshot) -> list[Flow]:
+    """Every contribution of the sweep from the root, seeded with 1, in the order in which the engine makes them."""
+    grads: list[float | None] = [None] * len(graph.nodes)
+    grads[-1] = 1.0
+    flows = []
+    for _, edges in itertools.groupby(reversed(graph.edges), key=lambda edge: edge.target):
+        for edge in reversed(list(edges)):
+            upstream, before = grads[edge.target], grads[edge.source]
+            if upstream is None or graph.nodes[edge.source].role == "constant":
+                continue
+            contribution = None if edge.local is None else upstream * edge.local
+            if contribution is not None:
+                grads[edge.source] = contribution if before is None else before + contribution
+            flows.append(Flow(edge, upstream, contribution, before, grads[edge.source]))
+    return flows

@@ -20,7 +20,8 @@ ROOMS = [
     "autograd.sweeps", "autograd.copying", "autograd.value", "autograd.operators",
     "autograd.trees", "autograd.transforms",
     "autograd.checking",
-    "autograd.texts", "autograd.snapshots", "autograd.formulas", "autograd.explaining", "autograd.files",
+    "autograd.texts", "autograd.snapshots", "autograd.formulas", "autograd.foreign", "autograd.explaining",
+    "autograd.files",
     *[f"autograd.drawing.{room}" for room in (
         "tables", "looks", "cards", "modules", "grouping", "layout", "svg", "engines", "rendering", "mermaid",
         "digraph", "notebook", "recording", "stepper",
@@ -58,7 +59,7 @@ ALLOWED = {
     "autograd.graph": {"autograd.primitives"},
     "autograd.snapshots": {"autograd.floats", "autograd.modes", "autograd.graph"},
     "autograd.drawing.tables": {"autograd.texts", "autograd.snapshots"},
-    "autograd.drawing.cards": {"autograd.texts", "autograd.snapshots"},
+    "autograd.drawing.cards": {"autograd.texts", "autograd.snapshots", "autograd.foreign"},
     "autograd.drawing.grouping": {
         "autograd.texts",
         "autograd.formulas",

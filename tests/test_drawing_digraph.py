@@ -17,6 +17,7 @@ from autograd.drawing.engines import use_dot
 
 
 def test_save_writes_what_the_name_says(tmp_path):
+    pytest.importorskip("typst")
     picture = draw_dot(graph())
     for name, start in [("x.svg", "<svg"), ("x.dot", "digraph"), ("x.gv", "digraph"), ("deep/x.mmd", "flowchart LR")]:
         path = picture.save(tmp_path / name)
@@ -35,6 +36,7 @@ def test_save_writes_what_the_name_says(tmp_path):
 
 
 def test_render_takes_any_name_as_graphviz_does(tmp_path):
+    pytest.importorskip("typst")
     for name in ("out", "version.1", "x.svg"):
         path = Path(draw_dot(graph()).render(tmp_path / name, format="png"))
         assert path.name == f"{name}.png"
@@ -67,6 +69,7 @@ def test_svg_needs_nothing_and_others_name_the_extra(no_engine, monkeypatch, tmp
 
 
 def test_a_png_has_the_size_that_is_asked_for():
+    pytest.importorskip("typst")
     picture = draw_dot(graph())
     for scale in (1, 2.0, 0.5):
         wide, high = struct.unpack(">II", picture.pipe("png", scale=scale)[16:24])
@@ -76,6 +79,7 @@ def test_a_png_has_the_size_that_is_asked_for():
 
 
 def test_a_pdf_is_made_of_lines_and_text():
+    pytest.importorskip("typst")
     content = draw_dot(graph()).pipe("pdf")
     assert b"/Subtype/Image" not in content.replace(b" ", b"")
     assert b"/FontFile" in content

@@ -82,8 +82,8 @@ def gpt():
 def by_cairo(svg):
     try:
         import cairosvg
-    except OSError:
-        pytest.skip("Debian's libcairo2 is not installed")
+    except (ImportError, OSError):
+        pytest.skip("cairosvg or Debian's libcairo2 is not installed")
     return cairosvg.svg2png(bytestring=svg.encode())
 
 
@@ -94,6 +94,7 @@ def by_rsvg(svg):
 
 
 def by_ourselves(svg):
+    pytest.importorskip("typst")
     return rendered(Drawn(svg, 0.0, 0.0), "png", 1.0)
 
 

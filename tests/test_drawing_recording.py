@@ -1,5 +1,6 @@
 """The recording of both passes and the page that holds it; what the page does is tested in a browser."""
 
+import base64
 import html
 import json
 import math
@@ -69,7 +70,7 @@ def test_the_documented_format():
     y, _, _ = example()
     recording = step_through(y).recording
     assert json.loads(json.dumps(recording, allow_nan=False)) == recording
-    assert list(recording) == ["format", "version", "root", "scale", "nodes", "edges", "steps"]
+    assert list(recording) == ["format", "version", "root", "formula", "scale", "nodes", "edges", "steps"]
     assert (recording["format"], recording["version"], recording["root"]) == ("autograd recording", 1, "y")
     assert [s["phase"] for s in recording["steps"]] == ["start", *["forward"] * 3, "seed", *["backward"] * 5, "end"]
     fields = {"role", "name", "symbol", "data", "text", "module", "line", "does", "math"}
@@ -83,7 +84,7 @@ def test_the_documented_format():
     documented = {
         word.strip(",:") for line in documentation.splitlines() if line.startswith("    ") for word in line.split()
     }
-    assert fields | flow | always | {"scale", "root", "source", "target", "position", "rule"} <= documented
+    assert fields | flow | always | {"scale", "root", "formula", "source", "target", "position", "rule"} <= documented
 
 
 def test_the_scale_is_the_largest_gradient_at_any_step():
@@ -240,7 +241,7 @@ def test_a_page_of_forty_nodes_is_small(make):
 def test_a_notebook_gets_the_page_in_a_frame():
     y, _, _ = example()
     bundle = step_through(y)._repr_mimebundle_()
-    frame = re.fullmatch(r'<iframe title="step-through" (.*?) srcdoc="(.*)"></iframe>', bundle["text/html"], re.DOTALL)
+    frame = re.search(r'<iframe title="step-through" (.*?) srcdoc="(.*)"></iframe>$', bundle["text/html"], re.DOTALL)
     assert 'sandbox="allow-scripts"' in frame[1]
     assert html.unescape(frame[2]) == step_through(y).html
     assert bundle["text/plain"] == str(step_through(y))
@@ -296,3 +297,43 @@ def test_without_anywidget_the_error_names_the_extra(monkeypatch):
     with pytest.raises(ImportError, match=r"needs anywidget: pip install 'scalar-autograd\[widget\]'"):
         step_through(Value(1.0) * 2, widget=True)
     autograd.drawing.stepper._widget_class.cache_clear()
+
+
+def test_without_frames_and_styles_a_notebook_shows_a_picture_and_the_list():
+    """As where it is not trusted, and on GitHub."""
+    y, _, _ = example()
+    result = step_through(y)
+    source = result._repr_mimebundle_()["text/html"]
+    left = re.sub(r"<(iframe|style)\b.*?</\1>", "", source, flags=re.DOTALL)
+    image = re.search(r'<img alt="computation graph" src="data:image/svg\+xml;base64,([^"]*)"/>', left)[1]
+    assert result.recording["steps"][-2]["shown"] in base64.b64decode(image).decode()
+    assert html.escape(str(result)) in left
+    assert ".autograd-instead{display:none}" in source
+
+
+def test_a_worksheet_has_boxes_and_then_the_solution(tmp_path):
+    y, _, _ = example()
+    result = step_through(y)
+    page = Path(result.save(tmp_path / "sheet.html", worksheet=True)).read_text()
+    sheet, solution = page.split("</section>")[:2]
+    nodes = sum(node["role"] != "constant" for node in result.recording["nodes"])
+    assert sheet.count(">_______<") == nodes
+    assert "_______<" not in solution
+    final = {step["edge"]: step["shown"] for step in result.recording["steps"] if step["phase"] == "backward"}
+    last = {result.recording["edges"][edge]["source"]: shown for edge, shown in final.items()}
+    assert all(shown in solution for shown in last.values())
+    assert html.escape(result.recording["formula"]) in sheet
+    assert "<script" not in page
+
+
+def test_the_expression_writes_out_what_has_no_name():
+    a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(6.5, label="c")
+    assert step_through((a * b + c).tanh()).recording["formula"] == "tanh(a · b + c)"
+    d = a * b
+    d.label, y = "d", (d + c) ** 2
+    y.label = "L"
+    assert step_through(y).recording["formula"] == "L = (d + c)²"
+    deep = a
+    for _ in range(40):
+        deep = (deep * b + c).tanh()
+    assert len(step_through(deep).recording["formula"]) < 200

@@ -302,3 +302,56 @@ def test_a_network_of_three_layers_plays_to_the_end(open_page):
     root.backward()
     shown = [t for t, n in zip(page.texts("grad"), result.recording["nodes"], strict=True) if n["role"] == "parameter"]
     assert sorted(shown) == sorted(f"{p.grad:.4g}".replace("-", "−") for p in model.parameters())
+
+
+def test_the_address_names_the_step(open_page):
+    page = open_page(step_through(example()))
+    page.page.goto(page.url + "#8")
+    page.page.reload()
+    assert page.step == 8
+    page.press("ArrowRight")
+    assert page.page.url.endswith("#9")
+    page.page.evaluate("location.hash = '#3'")
+    page.requests[1:] = []
+    page.page.wait_for_function("document.querySelector('.count').textContent.startsWith('3 ')")
+
+
+@pytest.mark.parametrize("size", [(360, 740), (1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, size, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    viewport = {"width": size[0], "height": size[1]}
+    for quiz in (False, True):
+        page = open_page(step_through(example(), quiz=quiz), viewport=viewport, color_scheme=scheme)
+        for keys in ((), ("ArrowRight",), ("End",)):
+            page.press(*keys)
+            found = axe.run(page.page)
+            assert found.violations_count == 0, found.generate_report()
+
+
+def test_on_a_projector_the_picture_fills_the_screen_and_on_touch_targets_are_large(open_page):
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    page = open_page(step_through((a * b).tanh()), viewport={"width": 1920, "height": 1080})
+    page.press(*["ArrowRight"] * 4)
+    picture = page.page.locator("svg.agraph").bounding_box()
+    assert picture["width"] > 1400 or picture["height"] > 600
+    assert page.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    page = open_page(step_through(a * b), viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    for box in page.page.evaluate(
+        "[...document.querySelectorAll('.bar button:not([hidden]), .bar select')].map(x => x.getBoundingClientRect())"
+        ".map(x => [x.width, x.height])"
+    ):
+        assert min(box) >= 44
+
+
+def test_nothing_jumps_and_no_scrollbar_is_there_for_nothing(open_page):
+    page = open_page(step_through(example()), viewport={"width": 1280, "height": 900})
+    heights = set()
+    for _ in range(len(step_through(example()).recording["steps"])):
+        heights.add(page.page.evaluate("document.querySelector('.panel').getBoundingClientRect().height"))
+        assert page.page.evaluate(
+            "[...document.querySelectorAll('.equation, .rule, .stage')].every("
+            "x => x.scrollHeight <= x.clientHeight + 1 || getComputedStyle(x).overflowY === 'hidden')"
+        )
+        page.press("ArrowRight")
+    assert len(heights) == 1

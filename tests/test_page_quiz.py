@@ -48,13 +48,13 @@ def test_quiz(open_page):
     field.press("ArrowLeft")
     assert page.step == k
     answer(step["shown"])
-    assert page.say().startswith("Right. (0 of ")
+    assert page.say().startswith("✓ Right. (0 of ")
     assert page.texts("grad")[operand] == step["shown"]
     assert step["shown"] in page.equation()
     page.press("Enter")
     assert page.page.evaluate("document.activeElement.tagName") == "INPUT"
     answer(f"{steps[k + 1]['upstream']:.4g} * {steps[k + 1]['local']:.4g}")
-    assert page.say().startswith("Right. (1 of ")
+    assert page.say().startswith("✓ Right. (1 of ")
     page.page.locator("button.quiz").click()
     assert page.page.locator(".question input").count() == 0
 
@@ -74,3 +74,44 @@ def test_quiz_after_watching_to_the_end_begins_at_the_first_question(open_page):
     page.page.locator("button.quiz").click()
     assert result.recording["steps"][page.step]["phase"] == "backward"
     assert page.page.locator(".question input").count() == 1
+
+
+def through(page, answers):
+    """Answers each question in turn: rightly where answers says so, else by asking for it."""
+    for right in answers:
+        while not page.page.locator(".question input").count():
+            page.press("ArrowRight")
+        if right:
+            page.page.locator(".question input").fill(right)
+            page.press("Enter")
+        else:
+            page.page.locator("button:has-text('Show it')").click()
+        page.press("Enter")
+
+
+def test_a_quiz_may_be_open_from_the_beginning_and_ends_with_a_score(open_page):
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    result = step_through(a * b + a, quiz=True)
+    page, steps = open_page(result), result.recording["steps"]
+    asked = [k for k, step in enumerate(steps) if step["phase"] == "backward"]
+    assert page.step == asked[0]
+    through(page, [steps[asked[0]]["shown"], None, *(steps[k]["shown"] for k in asked[2:])])
+    page.press("End")
+    assert page.say().endswith(
+        f"{len(asked) - 1} of {len(asked)} right at the first try. Look again at step {asked[1]}"
+    )
+    page.page.locator("button.again").click()
+    assert page.step == asked[1]
+
+
+def test_a_harder_quiz_hides_the_rule(open_page):
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    page = open_page(step_through(a * b, quiz=True))
+    assert page.page.text_content(".panel .rule") != ""
+    page.page.locator("button.hard").click()
+    assert page.page.text_content(".panel .rule") == ""
+    page.page.locator(".question input").fill("17")
+    page.press("Enter")
+    assert page.page.text_content(".reply").startswith("✗ ")
+    page.page.locator("button:has-text('Show it')").click()
+    assert page.page.text_content(".panel .rule") != ""

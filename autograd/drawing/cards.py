@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
+from ..foreign import parted
 from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode
 from ..texts import columns, number_text, one_line, symbol
 
 SHOWABLE = ("label", "data", "grad", "local")
 
-Kind = Literal["data", "grad", "plain"]
+Kind = Literal["data", "grad", "local", "plain"]
 
 
 class Row(NamedTuple):
@@ -30,6 +31,7 @@ class Card(NamedTuple):
     named: bool = True  # whether the title is a name that a person gave
     root: bool = False
     dim: bool = False
+    parted: bool = False  # the first node whose gradient is wrong, in a graph of another engine
 
 
 class Arrow(NamedTuple):
@@ -61,6 +63,8 @@ def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = Fa
         rows.append(Row("data", number_text(node.data, digits), "data"))
     if "grad" in show and node.grad is not None:
         rows.append(Row("grad", number_text(node.grad, digits), "grad"))
+        if node.right is not None:
+            rows.append(Row("right", number_text(node.right, digits), "local"))
     name = node.name if "label" in show else ""
     kind = symbol(node.symbol) or {"leaf": "input", "parameter": "parameter"}.get(node.role, "")
     tip = " · ".join(one_line(text, 200) for text in (node.name, node.module, node.line) if text)
@@ -72,9 +76,23 @@ def plain(
 ) -> Diagram:
     """A card for each node, an arrow for each use."""
     root = len(graph.nodes) - 1
-    cards = tuple(card(node, show, digits, i == root) for i, node in enumerate(graph.nodes))
+    wrong = parted(graph)
+    cards = tuple(card(node, show, digits, i == root)._replace(parted=i == wrong) for i, node in enumerate(graph.nodes))
     places = range(len(cards))
-    return Diagram(faded(cards, places, highlight), arrows(graph, places, show, digits, highlight), notes(highlight))
+    told = (*notes(highlight), *compared(graph))
+    return Diagram(faded(cards, places, highlight), arrows(graph, places, show, digits, highlight), told)
+
+
+def compared(graph: Snapshot) -> tuple[str, ...]:
+    """A sentence on the gradients that another engine found; none for a graph of ours."""
+    if graph.nodes[-1].right is None:
+        return ()
+    if (wrong := parted(graph)) is None:
+        return ("All gradients are right.",)
+    node = graph.nodes[wrong]
+    found, right = number_text(node.grad or 0.0), number_text(node.right or 0.0)
+    name = one_line(node.name, 40)
+    return (f"Coming from the root, {name} is the first with a wrong gradient: {found}, right is {right}.",)
 
 
 def faded(cards: Sequence[Card], place: Sequence[int], highlight: "Highlight | None") -> tuple[Card, ...]:

@@ -11,8 +11,8 @@ import graphviz
 
 from ..files import write_file
 from ..floats import is_node
-from ..graph import Node
-from ..snapshots import Snapshot, indexed_snapshot, names_of_values
+from ..foreign import Adapter, any_snapshot, looks_like_a_node
+from ..snapshots import Snapshot
 from ..texts import one_line
 from .cards import SHOWABLE, Card, Diagram, Highlight, contribution
 from .engines import HINT, use_dot
@@ -184,7 +184,7 @@ def bundle(picture: Drawn, text: str) -> dict[str, str]:
 
 
 def draw_dot(
-    root: Node,
+    root: Any,
     format: str = "svg",
     rankdir: str = "LR",
     *,
@@ -195,6 +195,7 @@ def draw_dot(
     expand: Collection[str] = (),
     highlight: Any = None,
     legend: bool = True,
+    adapter: Adapter | None = None,
 ) -> Picture:
     """A picture of the graph below `root`: a card for each node, an arrow for each use of an operand, in its order.
 
@@ -207,13 +208,16 @@ def draw_dot(
     highlight: "grad" draws the gradient that each arrow carries: size as width, sign as dashes; a number does the same
     with that as full width; a Value, or a list of them, fades everything that is not on a path through it. legend:
     whether the colours are explained below.
+    root may also be a node of another engine, with `.data`, `.grad`, and `_prev` and `_op` as in micrograd or
+    `_children` and `_local_grads` as in microgpt: its own gradients stand beside the right ones, and the first wrong
+    one on the way back is marked. adapter: for others, a function from a node to `autograd.extend.Seen`.
     Raises TypeError or ValueError for anything else.
 
     >>> from autograd import Value, draw_dot
     >>> print(draw_dot(Value(2.0) * Value(3.0)).source.count("->"))
     2
     """
-    if not is_node(root):
+    if not is_node(root) and not looks_like_a_node(root) and adapter is None:
         raise TypeError(f"draw_dot expected a Value, got {type(root).__name__}")
     if rankdir not in ("LR", "TB"):
         raise ValueError(f"draw_dot expected rankdir 'LR' or 'TB', got {rankdir!r}")
@@ -225,21 +229,21 @@ def draw_dot(
         raise ValueError(f"draw_dot expected collapse 'auto', None or a depth such as 1, got {collapse!r}")
     if type(digits) is not int or not 1 <= digits <= 17:
         raise ValueError(f"draw_dot expected digits from 1 to 17, got {digits!r}")
-    graph, index = indexed_snapshot(root, names_of_values(names))
+    graph, index = any_snapshot(root, names, adapter=adapter)
     if not isinstance(highlight, Highlight | None):
         highlight = _highlight(highlight, graph, index)
     drawn = diagram(graph, show, digits, collapse, expand, highlight)._replace(legend=bool(legend))
     return Picture.of(drawn, format, rankdir)
 
 
-def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Node, int]) -> Highlight:
+def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Any, int]) -> Highlight:
     if wanted == "grad" or (type(wanted) in (int, float) and 0 < wanted < float("inf")):
         flows = [abs(contribution(graph, edge)) for edge in graph.edges]
         largest = max((x for x in flows if x < float("inf")), default=0.0)
         return Highlight(scale=largest if wanted == "grad" else float(wanted))
     nodes = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
     for node in nodes or [()]:
-        if not is_node(node) or node not in index:
+        if node not in index:
             what = "a Value that is not in this graph" if is_node(node) else repr(node)
             raise ValueError(
                 f"draw_dot expected highlight 'grad', a number above 0, or Values of the graph, got {what}"

@@ -41,6 +41,8 @@ LOOKS: dict[str, dict[str, str]] = {
     "constant": {"fill": "constant", "stroke-dasharray": "2 2"},
     "group": {"fill": "group"},
     "root": {"fill": "root"},
+    "parted": {"stroke": "grad", "stroke-width": "4"},
+    "local": {"fill": "local"},
     "inner": {"fill": "none", "stroke": "line"},
     "rule": {"fill": "none", "stroke": "line"},
     "curve": {"fill": "none", "stroke": "soft", "stroke-width": "1.4"},

@@ -16,9 +16,11 @@ const SECONDS = 1.6;
 /**
  * Makes `host`, which holds the picture as an SVG, into a player. Keys reach it through `keys`, the host unless told.
  * @param {HTMLElement} host @param {Recording} recording
- * @param {{keys?: EventTarget, changed?: (step: number) => void}} options @returns {Player}
+ * linked: whether the address of the page names the step, as `lesson.html#8` does. quizzed: whether it opens as a quiz.
+ * @param {{keys?: EventTarget, changed?: (step: number) => void, linked?: boolean, quizzed?: boolean}} options
+ * @returns {Player}
  */
-export function play(host, recording, { keys = host, changed = () => {} } = {}) {
+export function play(host, recording, { keys = host, changed = () => {}, linked = false, quizzed = false } = {}) {
   const { nodes, edges, steps, pieces = [] } = recording;
   /** @param {Markup | null} math */
   const formula = (math) => math === null ? [] : [mathElement(["math", math], pieces)];
@@ -28,6 +30,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer;
   let quiz = false;
+  let hard = false; // the formulas are hidden too
   let open = -1; // the node whose card is enlarged
   /** @type {Set<number>} steps whose number is known to the reader */
   const answered = new Set();
@@ -62,6 +65,16 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
   speeds.value = "1";
   speeds.addEventListener("change", () => timer ? start() : undefined);
   const quizButton = make("button", { type: "button", class: "quiz", "aria-pressed": "false" }, "Quiz");
+  const hardButton = make(
+    "button",
+    { type: "button", class: "hard", "aria-pressed": "false", hidden: "" },
+    "Without formulas",
+  );
+  hardButton.addEventListener("click", () => {
+    hard = !hard;
+    hardButton.setAttribute("aria-pressed", String(hard));
+    show();
+  });
   quizButton.addEventListener("click", () => {
     quiz = !quiz;
     stop();
@@ -69,6 +82,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     missed.clear();
     solved.clear();
     quizButton.setAttribute("aria-pressed", String(quiz));
+    hardButton.hidden = !quiz;
     go(quiz && !hides(current) ? nextQuestion() : current);
     if (quiz && !hides(current)) say.textContent = "There is nothing to ask here: no gradient is handed on.";
     (quiz ? question.querySelector("input") : host)?.focus();
@@ -86,6 +100,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     count,
     speeds,
     quizButton,
+    hardButton,
     phase,
   );
 
@@ -172,6 +187,15 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     playButton.title = `${word} (space)`;
   }
 
+  /** Writes a step into the address of the page, which a frame may not have. @param {number} k */
+  function name(k) {
+    try {
+      history.replaceState(null, "", `#${k}`);
+    } catch {
+      linked = false;
+    }
+  }
+
   /** @param {number} k */
   function go(k) {
     k = Math.max(0, Math.min(steps.length - 1, k));
@@ -179,6 +203,7 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     current = k;
     if (timer && (current === steps.length - 1 || hides(current))) stop();
     show();
+    if (linked) name(current);
     changed(current);
   }
 
@@ -219,7 +244,8 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     say.textContent = step.say;
     equation.replaceChildren(...formula(hidden ? null : step.math));
     const reason = step.edge === undefined ? null : edges[step.edge].rule;
-    rule.replaceChildren(...formula(reason));
+    rule.replaceChildren(...formula(hidden && hard ? null : reason));
+    if (quiz && step.phase === "end") say.append(" ", ...score());
     question.hidden = !hidden;
     question.replaceChildren(...(hidden ? ask(step) : []));
     if (open >= 0) describe(open);
@@ -237,6 +263,21 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     if (frame.height > bottom - Math.max(0, frame.top) && (box.top < 40 || box.bottom > bottom - 20)) {
       scrollBy(0, (box.top + box.bottom - bottom) / 2);
     }
+  }
+
+  /** How the quiz went, and what to look at again. @returns {(string | Element)[]} */
+  function score() {
+    const asked = steps.filter((step) => step.phase === "backward" && step.contribution !== null).length;
+    const again = [...answered].filter((k) => !solved.has(k)).sort((a, b) => a - b);
+    const links = again.map((k) => {
+      const link = make("button", { type: "button", class: "again" }, String(k));
+      link.addEventListener("click", () => go(k));
+      return link;
+    });
+    return [
+      `${solved.size} of ${asked} right at the first try.`,
+      ...(links.length ? [" Look again at step ", ...links] : []),
+    ];
   }
 
   /** The question of a backward step. @param {Step} step @returns {Element[]} */
@@ -279,14 +320,14 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       event.preventDefault();
       const answer = parse(input.value);
       if (answer === undefined) {
-        reply.textContent = "Write a number, such as 1500 or -0.25, or a sum such as 1 + 2*3.";
+        reply.textContent = "✗ Write a number, such as 1500 or -0.25, or a sum such as 1 + 2*3.";
         return;
       }
       const verdict = judge(step, answer, edge.rule !== null);
       if (!verdict.right) missed.add(k);
       else if (!missed.has(k)) solved.add(k);
-      if (verdict.right) done(`Right. (${solved.size} of ${answered.size + 1} at the first try.)`);
-      else reply.textContent = verdict.say;
+      if (verdict.right) done(`✓ Right. (${solved.size} of ${answered.size + 1} at the first try.)`);
+      else reply.textContent = `✗ ${verdict.say}`;
     };
     reveal.addEventListener("click", () => done(""));
     return [label, make("button", { type: "submit" }, "Check"), reveal, reply];
@@ -333,8 +374,9 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
       if (edge.target !== i || nodes[edge.source].role === "constant") return;
       const asks = steps.some((step, k) => step.edge === e && k >= current && hides(k));
       const number = asks || !state.data[i] ? "?" : edge.text;
+      const told = asks && hard ? null : edge.rule;
       const shown = edge.local === null ? "nothing flows there" : edge.rule !== null ? ` = ${number}` : number;
-      entry(`by ${nodes[edge.source].name}`, ...formula(edge.rule), shown);
+      entry(`by ${nodes[edge.source].name}`, ...formula(told), shown);
     });
     entry("does", node.does);
     entry("module", node.module);
@@ -361,8 +403,18 @@ export function play(host, recording, { keys = host, changed = () => {} } = {}) 
     event.preventDefault();
     event.stopPropagation();
   });
+  /** Goes to the step that the address of the page names. */
+  const follows = () => {
+    const place = /^#(\d+)$/.exec(location.hash);
+    if (place) go(Number(place[1]));
+  };
   showPlaying();
   show();
+  if (quizzed) quizButton.click();
+  if (linked) {
+    follows();
+    addEventListener("hashchange", follows);
+  }
   return {
     get step() {
       return current;

@@ -5,6 +5,7 @@ The format, version 1. Numbers are JSON's; those it does not have are the string
     format    "autograd recording"
     version   1
     root      name of the root
+    formula   the root as one formula of the leaves and of what has a label
     scale     the largest size of a gradient at any step, at least 1: frames are drawn against it
     nodes     operands before users; the last is the root. An edge or a step says which by its index.
         role        "leaf", "parameter", "operation" or "constant"
@@ -32,13 +33,14 @@ import math
 from collections import Counter
 from typing import Any
 
-from ..explaining import Flow, reverse_sweep, role
+from ..explaining import role
 from ..formulas import derivative, factor, marked, name, number, operation, partial, row
-from ..snapshots import Formula, Snapshot, SnapshotEdge
+from ..snapshots import Flow, Formula, Snapshot, SnapshotEdge, reverse_sweep
 from ..texts import number_text, one_line, symbol
+from .cards import compared
 
 VERSION = 1
-SHORT, LONGEST = 32, 200
+SHORT, LONGEST, MOST = 32, 200, 90
 """Characters of a name in a sentence, and of what a person wrote anywhere."""
 
 
@@ -74,13 +76,14 @@ def record(graph: Snapshot) -> dict[str, Any]:
     steps.append(
         _step(
             "end",
-            f"Done: every node knows how {_short(root)} changes when it does.",
+            " ".join([f"Done: every node knows how {_short(root)} changes when it does.", *compared(graph)]),
         )
     )
     return {
         "format": "autograd recording",
         "version": VERSION,
         "root": one_line(root, LONGEST),
+        "formula": expression(graph),
         "scale": max([1.0, *sizes]),
         "nodes": [_node(graph, i, operands[i]) for i in range(len(graph.nodes))],
         "edges": [
@@ -97,6 +100,22 @@ def record(graph: Snapshot) -> dict[str, Any]:
         ],
         "steps": steps,
     }
+
+
+def expression(graph: Snapshot) -> str:
+    """The root as one formula, in which nodes that nobody gave a name are written out, unless they are long."""
+    operands: list[list[SnapshotEdge]] = [[] for _ in graph.nodes]
+    for edge in graph.edges:
+        operands[edge.target].append(edge)
+    formulas: list[Formula] = []
+    for i, node in enumerate(graph.nodes):
+        written = None
+        if operands[i] and node.primitive and (not node.label or i == len(graph.nodes) - 1):
+            written = operation(node.primitive, [formulas[edge.source] for edge in operands[i]])
+        short = written is not None and len(written.text) <= MOST
+        formulas.append(written if written is not None and short else _named(graph, i))
+    root, text = graph.nodes[-1], formulas[-1].text
+    return one_line(text if not root.label or text == root.label else f"{root.label} = {text}", LONGEST)
 
 
 def packed(recording: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any, Literal, overload
 
 from ..files import write_file
 from ..floats import is_node
+from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..formulas import partial_formulas
-from ..graph import Node, check_unchanged, topological_order
-from ..snapshots import names_of_values, snapshot
+from ..graph import check_unchanged, topological_order
 from ..texts import one_line
-from .cards import SHOWABLE, plain
+from .cards import SHOWABLE, Diagram, plain
 from .grouping import unfolded
 from .looks import PAGE_STYLE
 from .recording import packed, record, text
@@ -27,11 +27,12 @@ LARGEST = 300
 """Nodes; with more nobody steps to the end."""
 
 START = """
-play(
-  /** @type {HTMLElement} */ (document.querySelector("main")),
-  JSON.parse(document.querySelector('script[type="application/json"]')?.textContent ?? ""),
-  { keys: document },
-);
+const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+play(main, JSON.parse(document.querySelector('script[type="application/json"]')?.textContent ?? ""), {
+  keys: document,
+  linked: true,
+  quizzed: main.dataset.quiz === "true",
+});
 """
 
 
@@ -42,9 +43,11 @@ class StepThrough:
     SVG, and its size.
     """
 
-    def __init__(self, recording: dict[str, Any], picture: Drawn) -> None:
+    def __init__(self, recording: dict[str, Any], picture: Drawn, diagram: Diagram, quiz: bool = False) -> None:
         self.recording = recording
         self.picture = picture
+        self.diagram = diagram
+        self.quiz = quiz
 
     @property
     def html(self) -> str:
@@ -53,6 +56,8 @@ class StepThrough:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return _asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
+            heading=html.escape(one_line(self.recording["formula"], 120)),
+            quiz=str(self.quiz).lower(),
             script_hash=f"'sha256-{digest}'",
             style=PAGE_STYLE + _asset("player.css"),
             svg=self.picture.svg,
@@ -60,15 +65,29 @@ class StepThrough:
             script=script,
         )
 
-    def save(self, path: str | Path) -> str:
-        """Writes the page, or, if the name ends in `.json`, the recording. Returns the path. Raises ValueError for
-        another name.
+    @property
+    def worksheet(self) -> str:
+        """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution."""
+        empty, solved = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
+        sums = [step["text"] for step in self.recording["steps"] if step["phase"] == "backward"]
+        return _asset("worksheet.html").format(
+            title=html.escape(f"The gradients of {one_line(self.recording['root'], 60)}"),
+            heading=html.escape(one_line(self.recording["formula"], 120)),
+            sheet=empty,
+            solution=solved,
+            sums="".join(f"<li>{html.escape(text)}</li>" for text in sums),
+        )
+
+    def save(self, path: str | Path, *, worksheet: bool = False) -> str:
+        """Writes the page, or, if the name ends in `.json`, the recording; worksheet: a page to print, with empty boxes
+        for the gradients, and the solution. Returns the path. Raises ValueError for another name.
         """
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm", ".json"):
             raise ValueError(f"save expected a name that ends in .html or .json, got {str(path)!r}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, (_json(self.recording) if path.suffix.lower() == ".json" else self.html).encode())
+        page = self.worksheet if worksheet else self.html
+        write_file(path, (_json(self.recording) if path.suffix.lower() == ".json" else page).encode())
         return str(path)
 
     def __str__(self) -> str:
@@ -82,19 +101,44 @@ class StepThrough:
             f'width="100%" height="{min(900, self.picture.height + 250):.0f}" style="border:0" sandbox="allow-scripts"'
         )
         frame = f'<iframe title="step-through" {look} srcdoc="{html.escape(self.html)}"></iframe>'
-        return {"text/html": frame, "text/plain": str(self)}
+        still = draw(_filled(self.diagram, self.recording, True))
+        image = base64.b64encode(still.svg.encode()).decode()
+        # A notebook that is not trusted, and GitHub, leave out frames and styles: then the picture and list are seen.
+        instead = (
+            f'<div class="autograd-instead"><img alt="computation graph" src="data:image/svg+xml;base64,{image}"/>'
+            f"<pre>{html.escape(str(self))}</pre></div><style>.autograd-instead{{display:none}}</style>"
+        )
+        return {"text/html": instead + frame, "text/plain": str(self)}
 
 
 @overload
 def step_through(
-    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: Literal[False] = False
+    root: Any,
+    *,
+    names: Mapping[str, Any] | None = None,
+    expand: Collection[str] = (),
+    widget: Literal[False] = False,
+    adapter: Adapter | None = None,
+    quiz: bool = False,
 ) -> StepThrough: ...
 @overload
 def step_through(
-    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: bool
+    root: Any,
+    *,
+    names: Mapping[str, Any] | None = None,
+    expand: Collection[str] = (),
+    widget: bool,
+    adapter: Adapter | None = None,
+    quiz: bool = False,
 ) -> Any: ...
 def step_through(
-    root: Node, *, names: Mapping[str, Any] | None = None, expand: Collection[str] = (), widget: bool = False
+    root: Any,
+    *,
+    names: Mapping[str, Any] | None = None,
+    expand: Collection[str] = (),
+    widget: bool = False,
+    adapter: Adapter | None = None,
+    quiz: bool = False,
 ) -> Any:
     """Both passes below `root`, step by step: every operation, every contribution of the chain rule, every sum.
 
@@ -104,7 +148,8 @@ def step_through(
 
     names: labels for Values without one, such as `locals()`; in a notebook its variables. expand: ["dot"]
     takes each `dot` apart into its products and their sum. widget: a live one, whose `.step` Python can set and read;
-    needs the extra `widget`.
+    needs the extra `widget`. adapter: see `draw_dot`, for graphs of other engines, whose gradients the cards show too.
+    quiz: whether the page opens as a quiz.
     Raises TypeError for anything but a Value, ValueError for a graph of more than 300 nodes, RuntimeError if a leaf's
     `.data` was assigned after it was used.
 
@@ -118,15 +163,17 @@ def step_through(
     4  backward  dv1/db = dv1/dv1 · ∂v1/∂b = 1 × 2 = 2, where ∂v1/∂b = a
     5  end       Done: every node knows how v1 changes when it does.
     """
-    if not is_node(root):
+    if not is_node(root) and not looks_like_a_node(root) and adapter is None:
         raise TypeError(f"step_through expected a Value, got {type(root).__name__}")
     if not {*expand} <= {"dot"}:
         raise ValueError(f'step_through expected expand=["dot"] or nothing, got {expand!r}')
-    leaves, interiors = topological_order(root)
-    check_unchanged(leaves, interiors)
-    count = len(leaves) + len(interiors)
+    count = 0
+    if is_node(root):
+        leaves, interiors = topological_order(root)
+        check_unchanged(leaves, interiors)
+        count = len(leaves) + len(interiors)
     if count <= LARGEST:
-        graph = snapshot(root, names_of_values(names), partial_formulas)
+        graph, _ = any_snapshot(root, names, partial_formulas, adapter)
         graph = unfolded(graph) if "dot" in expand else graph
         count = len(graph.nodes)
     if count > LARGEST:
@@ -134,9 +181,37 @@ def step_through(
             f"step_through expected a graph of at most {LARGEST} nodes, got {count}; step through a part of it, "
             f"such as one neuron"
         )
-    picture = draw(plain(graph, SHOWABLE)._replace(title="computation graph, step by step"), player=True)
-    result = StepThrough(record(graph), picture)
+    diagram = plain(graph, SHOWABLE)
+    result = StepThrough(record(graph), draw(_for_the_player(diagram), player=True), diagram, quiz)
     return _widget(result) if widget else result
+
+
+def _for_the_player(diagram: Diagram) -> Diagram:
+    """The picture that the page fills: what another engine found stands below the gradient that arrives."""
+    cards = []
+    for c in diagram.cards:
+        own = [row._replace(name="yours", kind="local") for row in c.rows if row.name == "grad"]
+        rows = [row for row in c.rows if row.name != "right"]
+        cards.append(c._replace(rows=(*rows, *own)) if len(rows) < len(c.rows) else c)
+    return diagram._replace(cards=tuple(cards), notes=(), title="computation graph, step by step")
+
+
+def _filled(diagram: Diagram, recording: Mapping[str, Any], known: bool) -> Diagram:
+    """The picture after the last step; unless the gradients are known, with places to write them."""
+    grads = [""] * len(diagram.cards)
+    for step in recording["steps"]:
+        if step["phase"] == "seed":
+            grads[step["node"]] = step["shown"]
+        elif step["phase"] == "backward" and step["contribution"] is not None:
+            grads[recording["edges"][step["edge"]]["source"]] = step["shown"]
+    cards = []
+    for c, grad in zip(diagram.cards, grads, strict=True):
+        rows = [
+            row._replace(text=(grad or "0") if known else "_______") if row.name == "grad" else row for row in c.rows
+        ]
+        cards.append(c._replace(rows=tuple(row for row in rows if row.name != "right"), parted=False))
+    arrows = diagram.arrows if known else tuple(arrow._replace(text="") for arrow in diagram.arrows)
+    return diagram._replace(cards=tuple(cards), arrows=arrows, notes=())
 
 
 def _json(recording: dict[str, Any]) -> str:

@@ -111,12 +111,12 @@ def _legend(diagram: Diagram, wide: float, high: float) -> tuple[list[str], floa
     """The meaning of the colours, below a picture of this size, in as many lines as it takes; and the new size."""
     cards = [c for c in diagram.cards if c.role != "constant"]
     roles = {"leaf": "input", "parameter": "parameter", "operation": "operation", "group": "several"}
-    kinds = {"data": "the number", "grad": "derivative of the root by it"}
+    kinds = {"data": "the number", "grad": "derivative of the root by it", "local": "what it should be"}
     found: list[tuple[tuple[str, ...], str, tuple[str, ...]]]
     found = [(("box", *((role,) if role != "operation" else ())), text, ("note",))
              for role, text in roles.items() if any(c.role == role and not c.root for c in cards)]  # fmt: skip
     found.append((("box", "root"), "root", ("note",)))
-    found += [((), f"{kind}: {text}", ("note", kind)) for kind, text in kinds.items()
+    found += [((), f"{'right' if kind == 'local' else kind}: {text}", ("note", kind)) for kind, text in kinds.items()
               if any(row.kind == kind for c in cards for row in c.rows)]  # fmt: skip
     parts, x, y = list[str](), MARGIN, high + 4
     for swatch, text, looks in found:
@@ -146,7 +146,8 @@ def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
     if c.role == "group":
         behind = f'x="{x + 4:.1f}" y="{y - 4:.1f}" width="{w:.1f}" height="{h:.1f}"'
         parts.append(f'<rect{look("box", "group", *dim)} {behind} rx="8"/>')
-    filled = ("root",) if c.root else () if c.role == "operation" else (c.role,)
+    filled: tuple[str, ...] = ("root",) if c.root else () if c.role == "operation" else (c.role,)
+    filled += ("parted",) * c.parted
     parts.append(f'<rect{look("box", *filled, *dim)} {box} rx="8"/>')
     if c.root:
         inner = f'x="{x + 3:.1f}" y="{y + 3:.1f}" width="{w - 6:.1f}" height="{h - 6:.1f}"'
