@@ -47,16 +47,20 @@ def step(arguments: list[str]) -> None:
     parser.add_argument("values", nargs="*", metavar="name=number", help="a number for each name")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page that plays the steps")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the picture of the graph")
+    parser.add_argument("--animation", type=Path, metavar="FILE", help="write the steps as an SVG that moves")
     minus = re.compile(r"-(?!h$|-[a-z]{2,})")  # with a space before it, argparse takes it for no option
     options = parser.parse_intermixed_args([f" {a}" if minus.match(a) else a for a in arguments])
     try:
-        if options.svg and options.svg.suffix.lower() != ".svg":
-            raise ValueError(f"--svg writes SVG, so the file's name ends in .svg, got {str(options.svg)!r}")
+        for name, path in (("svg", options.svg), ("animation", options.animation)):
+            if path and path.suffix.lower() != ".svg":
+                raise ValueError(f"--{name} writes SVG, so the file's name ends in .svg, got {str(path)!r}")
         loss = evaluate(options.expression, parse_values(options.values))
         steps = step_through(loss)
         print(steps)
         if options.html:
             print(f"Page: {write(options.html, steps.html)}")
+        if options.animation:
+            print(f"Animation: {write(options.animation, steps.animation)}")
         if options.svg:
             loss.backward()
             print(f"Picture: {write(options.svg, draw_dot(loss).svg)}")

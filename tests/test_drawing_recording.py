@@ -5,6 +5,7 @@ import html
 import json
 import math
 import re
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,17 @@ def test_the_expression_writes_out_what_has_no_name():
     for _ in range(40):
         deep = (deep * b + c).tanh()
     assert len(step_through(deep).recording["formula"]) < 200
+
+
+def test_the_animation_shows_each_step_and_the_last_where_nothing_moves(tmp_path):
+    y, _, _ = example()
+    result = step_through(y)
+    svg = Path(result.save(tmp_path / "steps.svg")).read_text()
+    frames = re.findall(r'<g class="frame"( visibility="hidden")?', svg)
+    assert len(frames) == len(result.recording["steps"])
+    assert [bool(hidden) for hidden in frames] == [True] * (len(frames) - 1) + [False]
+    root = ElementTree.fromstring(svg)
+    last = root.findall("{http://www.w3.org/2000/svg}g")[-1]
+    shown = [text.text for text in last.iter("{http://www.w3.org/2000/svg}text")]
+    assert {step["shown"] for step in result.recording["steps"] if step["phase"] == "forward"} <= {*shown}
+    assert "prefers-reduced-motion" in svg

@@ -17,14 +17,16 @@ from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..formulas import partial_formulas
 from ..graph import check_unchanged, topological_order
 from ..texts import one_line
-from .cards import SHOWABLE, Diagram, plain
+from .cards import SHOWABLE, Card, Diagram, plain
 from .grouping import unfolded
 from .looks import PAGE_STYLE
 from .recording import packed, record, text
-from .svg import Drawn, draw
+from .svg import Drawn, animated, draw
 
 LARGEST = 300
 """Nodes; with more nobody steps to the end."""
+SECONDS = 1.6
+"""For each step of the animation."""
 
 START = """
 const main = /** @type {HTMLElement} */ (document.querySelector("main"));
@@ -66,6 +68,12 @@ class StepThrough:
         )
 
     @property
+    def animation(self) -> str:
+        """All steps as one picture that moves by itself, as SVG; where nothing moves, the last one is seen."""
+        frames = [draw(_frame(self.diagram, self.recording, k)) for k in range(len(self.recording["steps"]))]
+        return animated(frames, SECONDS)
+
+    @property
     def worksheet(self) -> str:
         """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution."""
         empty, solved = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
@@ -79,15 +87,16 @@ class StepThrough:
         )
 
     def save(self, path: str | Path, *, worksheet: bool = False) -> str:
-        """Writes the page, or, if the name ends in `.json`, the recording; worksheet: a page to print, with empty boxes
-        for the gradients, and the solution. Returns the path. Raises ValueError for another name.
+        """Writes the page, or, if the name ends in `.json`, the recording, or in `.svg`, the animation. worksheet: a page
+        to print, with empty boxes for the gradients, and the solution. Returns the path. Raises ValueError for another
+        name.
         """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm", ".json"):
-            raise ValueError(f"save expected a name that ends in .html or .json, got {str(path)!r}")
+        path, others = Path(path), {".json": lambda: _json(self.recording), ".svg": lambda: self.animation}
+        if path.suffix.lower() not in (".html", ".htm", *others):
+            raise ValueError(f"save expected a name that ends in .html, .svg or .json, got {str(path)!r}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        page = self.worksheet if worksheet else self.html
-        write_file(path, (_json(self.recording) if path.suffix.lower() == ".json" else page).encode())
+        page = lambda: self.worksheet if worksheet else self.html  # noqa: E731  # one of four
+        write_file(path, others.get(path.suffix.lower(), page)().encode())
         return str(path)
 
     def __str__(self) -> str:
@@ -196,22 +205,55 @@ def _for_the_player(diagram: Diagram) -> Diagram:
     return diagram._replace(cards=tuple(cards), notes=(), title="computation graph, step by step")
 
 
-def _filled(diagram: Diagram, recording: Mapping[str, Any], known: bool) -> Diagram:
-    """The picture after the last step; unless the gradients are known, with places to write them."""
-    grads = [""] * len(diagram.cards)
-    for step in recording["steps"]:
-        if step["phase"] == "seed":
+def _known(recording: Mapping[str, Any], last: int) -> tuple[dict[int, str], dict[int, str], set[int]]:
+    """After a step: the numbers and the gradients that are there, by node, and the edges on which something flowed."""
+    data = {i: node["text"] for i, node in enumerate(recording["nodes"]) if node["role"] != "operation"}
+    grads: dict[int, str] = {}
+    used: set[int] = set()
+    for step in recording["steps"][: last + 1]:
+        if step["phase"] == "forward":
+            data[step["node"]] = step["shown"]
+        elif step["phase"] == "seed":
             grads[step["node"]] = step["shown"]
         elif step["phase"] == "backward" and step["contribution"] is not None:
             grads[recording["edges"][step["edge"]]["source"]] = step["shown"]
+            used.add(step["edge"])
+        elif step["phase"] == "end":
+            grads = {i: grads.get(i, "0") for i in range(len(recording["nodes"]))}
+    return data, grads, used
+
+
+def _with_numbers(diagram: Diagram, data: Mapping[int, str], grads: Mapping[int, str], unknown: str) -> list[Card]:
     cards = []
-    for c, grad in zip(diagram.cards, grads, strict=True):
-        rows = [
-            row._replace(text=(grad or "0") if known else "_______") if row.name == "grad" else row for row in c.rows
-        ]
-        cards.append(c._replace(rows=tuple(row for row in rows if row.name != "right"), parted=False))
+    for i, c in enumerate(diagram.cards):
+        texts = {"data": data.get(i, unknown), "grad": grads.get(i, unknown)}
+        rows = [row._replace(text=texts.get(row.name, row.text)) for row in c.rows if row.name != "right"]
+        cards.append(c._replace(rows=tuple(rows), parted=False))
+    return cards
+
+
+def _filled(diagram: Diagram, recording: Mapping[str, Any], known: bool) -> Diagram:
+    """The picture after the last step; unless the gradients are known, with places to write them."""
+    data, grads, _ = _known(recording, len(recording["steps"]) - 1)
+    cards = _with_numbers(diagram, data, grads if known else {}, "_______")
     arrows = diagram.arrows if known else tuple(arrow._replace(text="") for arrow in diagram.arrows)
     return diagram._replace(cards=tuple(cards), arrows=arrows, notes=())
+
+
+def _frame(diagram: Diagram, recording: Mapping[str, Any], k: int) -> Diagram:
+    """The picture after step k, with what is said of it below."""
+    step, (data, grads, used) = recording["steps"][k], _known(recording, k)
+    edge = step.get("edge")
+    active = recording["edges"][edge]["source"] if edge is not None else step.get("node")
+    cards = _with_numbers(diagram, data, grads, "·")
+    if active is not None:
+        cards[active] = cards[active]._replace(parted=True)
+    arrows = [
+        arrow._replace(text=arrow.text if i == edge else "", flow=1.0 if i == edge else 0.2 if i in used else None)
+        for i, arrow in enumerate(diagram.arrows)
+    ]
+    said = (f"{k} {step['phase']}", one_line(step["text"] or step["say"], 110))
+    return diagram._replace(cards=tuple(cards), arrows=tuple(arrows), notes=said)
 
 
 def _json(recording: dict[str, Any]) -> str:

@@ -107,6 +107,30 @@ def render(diagram: Diagram, sizes: Sequence[Point], layout: Layout, player: boo
     )
 
 
+def animated(frames: Sequence[Drawn], seconds: float) -> str:
+    """Pictures of one size one after the other, each for so many seconds, as one that moves by itself. Readers that do
+    not move it, and people who want nothing to move, see the last one."""
+    wide, high = max(frame.width for frame in frames), max(frame.height for frame in frames)
+    share = 100.0 / len(frames)
+    style = (
+        f"@media (prefers-reduced-motion:no-preference){{.frame{{animation:frame {seconds * len(frames):g}s step-end "
+        f"infinite;visibility:hidden}}}}@keyframes frame{{0%{{visibility:visible}}{share:.4f}%{{visibility:hidden}}}}"
+    )
+    parts = []
+    for n, frame in enumerate(frames):
+        inner = re.sub(
+            r"<title>.*?</title>|<style>.*?</style>", "", frame.svg.split(">", 1)[1], count=2, flags=re.DOTALL
+        )
+        inner = inner.rsplit("</svg>", 1)[0]
+        hidden = "" if n == len(frames) - 1 else ' visibility="hidden"'
+        parts.append(f'<g class="frame"{hidden} style="animation-delay:{(n - len(frames)) * seconds:g}s">{inner}</g>')
+    size = f'width="{wide:.0f}" height="{high:.0f}" viewBox="0 0 {wide:.0f} {high:.0f}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="agraph" {size} font-family="{SANS}" role="img" '
+        f'aria-label="computation graph, step by step"><style>{STYLE}{style}</style>' + "\n".join(parts) + "</svg>\n"
+    )
+
+
 def _legend(diagram: Diagram, wide: float, high: float) -> tuple[list[str], float, float]:
     """The meaning of the colours, below a picture of this size, in as many lines as it takes; and the new size."""
     cards = [c for c in diagram.cards if c.role != "constant"]
