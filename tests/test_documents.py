@@ -10,11 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = README + (ROOT / "nn/README.md").read_text()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.strip().splitlines()[0][:40])
@@ -86,13 +87,34 @@ def test_the_tour_runs_and_writes_its_pictures(tmp_path):
     assert made == {"graph.svg", "steps.html", "neuron.svg", "mlp.svg", "learning_curves.png"}
 
 
-def test_the_readme_s_picture_is_what_its_command_makes(tmp_path):
-    (command,) = re.findall(r"^\.venv/bin/python -m autograd step (.*) --svg", README, re.MULTILINE)
-    arguments = [*shlex.split(command), "--svg", str(tmp_path / "graph.svg")]
-    subprocess.run([sys.executable, "-m", "autograd", "step", *arguments], cwd=ROOT, check=True, capture_output=True)
-    shown = texts(tmp_path / "graph.svg")
-    assert shown == texts(ROOT / ".github/graph.svg")
-    assert len(shown) == 41  # five of them in the legend
+def test_the_readme_s_pictures_are_what_its_commands_make(tmp_path, monkeypatch):
+    (command,) = re.findall(r"^\.venv/bin/python -m autograd step (.*)$", README, re.MULTILINE)
+    command = [sys.executable, "-m", "autograd", "step", *shlex.split(command)]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert texts(tmp_path / "steps.svg") == texts(ROOT / ".github/steps.svg")
+    assert "d = a · b" in (tmp_path / "steps.svg").read_text()
+    monkeypatch.chdir(tmp_path)
+    (code,) = [code for code in blocks("python") if "mlp.svg" in code]
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert texts(tmp_path / "mlp.svg") == texts(ROOT / ".github/mlp.svg")
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert sorted(pictures) == [".github/mlp.svg", ".github/monitor.png", ".github/steps.svg"]
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) < 300
+
+
+@pytest.mark.parametrize("folder", [".", "autograd", "autograd/compiler", "nn", "tests/benchmarks"])
+def test_links_lead_somewhere(folder):
+    page = ROOT / folder / "README.md"
+    for path, _, section in re.findall(r"\]\(([\w./-]*)(#([\w-]+))?\)", page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if section else []
+        assert not section or section in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings], (
+            section
+        )
 
 
 def test_the_tour_reaches_95_percent_on_real_digits(tmp_path):

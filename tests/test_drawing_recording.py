@@ -210,7 +210,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
             k: v for k, v in step.items() if k not in ("math", "text")
         }
     assert json.loads(Path(result.save(tmp_path / "lesson.json")).read_text()) == result.recording
-    with pytest.raises(ValueError, match=r"save expected a name that ends in \.html or \.json"):
+    with pytest.raises(ValueError, match=r"save expected a name that ends in \.html, \.svg or \.json"):
         result.save(tmp_path / "lesson.txt")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "lesson.json"]
 

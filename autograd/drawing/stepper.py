@@ -87,8 +87,8 @@ class StepThrough:
         )
 
     def save(self, path: str | Path, *, worksheet: bool = False) -> str:
-        """Writes the page, or, if the name ends in `.json`, the recording, or in `.svg`, the animation. worksheet: a page
-        to print, with empty boxes for the gradients, and the solution. Returns the path. Raises ValueError for another
+        """Writes the page, or for a name in `.json` the recording, in `.svg` the animation. worksheet: a page to print,
+        with empty boxes for the gradients, and the solution. Returns the path. Raises ValueError for another
         name.
         """
         path, others = Path(path), {".json": lambda: _json(self.recording), ".svg": lambda: self.animation}
