@@ -23,8 +23,8 @@ ROOMS = [
     "autograd.texts", "autograd.snapshots", "autograd.formulas", "autograd.foreign", "autograd.explaining",
     "autograd.files",
     *[f"autograd.drawing.{room}" for room in (
-        "tables", "looks", "cards", "modules", "grouping", "layout", "svg", "engines", "rendering", "mermaid",
-        "digraph", "notebook", "recording", "stepper",
+        "tables", "looks", "cards", "modules", "grouping", "layout", "svg", "engines", "rendering", "assets",
+        "viewer", "mermaid", "digraph", "notebook", "recording", "stepper",
     )],
     "autograd.drawing",
     *[f"autograd.compiler.{room}" for room in (

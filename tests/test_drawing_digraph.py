@@ -24,7 +24,7 @@ def test_save_writes_what_the_name_says(tmp_path):
         assert Path(path).read_text().startswith(start)
     assert Path(picture.save(tmp_path / "x.png")).read_bytes().startswith(b"\x89PNG")
     for name in ("x.jpg", "x"):
-        with pytest.raises(ValueError, match=r"save expected a name that ends in \.svg, \.png, "):
+        with pytest.raises(ValueError, match=r"save expected a name that ends in \.svg, \.html, \.png, "):
             picture.save(tmp_path / name)
     assert Path(picture.save(tmp_path / "x.pdf")).read_bytes().startswith(b"%PDF")
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix not in (".png", ".pdf")) == [

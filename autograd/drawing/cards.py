@@ -31,6 +31,7 @@ class Card(NamedTuple):
     named: bool = True  # whether the title is a name that a person gave
     root: bool = False
     dim: bool = False
+    path: str = ""  # of the module that it stands for
     parted: bool = False  # the first node whose gradient is wrong, in a graph of another engine
 
 

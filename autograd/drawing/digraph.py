@@ -1,6 +1,5 @@
 """The picture that `draw_dot` returns: a `graphviz.Digraph` that can also draw itself."""
 
-import base64
 import html
 import subprocess
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,6 +13,7 @@ from ..floats import is_node
 from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..snapshots import Snapshot
 from ..texts import one_line
+from .assets import framed, image
 from .cards import SHOWABLE, Card, Diagram, Highlight, contribution
 from .engines import HINT, use_dot
 from .grouping import diagram
@@ -21,22 +21,27 @@ from .looks import PALETTE
 from .mermaid import mermaid
 from .rendering import rendered
 from .svg import Drawn, draw
+from .viewer import page
 
 OURS = ("svg", "png", "pdf")
 SCALE = 2.0
 PAGE = 1400
-"""Pixels; a wider picture is scrolled rather than made smaller."""
+"""Pixels; a wider picture is scrolled in a notebook."""
+FRAMED = 3000
+"""Nodes up to which a notebook gets the page in which modules open; of more nodes it is megabytes."""
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without types
-    """The picture of a graph. `save("x.svg")`, `.png`, `.pdf`, `.dot` or `.mmd` writes what the name says, and so do
-    `pipe` and `render`: SVG needs nothing else, PNG and PDF the extra `draw`.
+    """The picture of a graph. `save("x.svg")`, `.html`, `.png`, `.pdf`, `.dot` or `.mmd` writes what the name says;
+    SVG and HTML, a page in which a click opens modules, need nothing else, PNG and PDF the extra `draw`.
 
     It is a `graphviz.Digraph` too: `.source` is DOT, and what you add to it, or ask for with `engine="dot"`, Graphviz
     draws, in its own look, if it is installed.
     """
 
     diagram: Diagram | None = None
+    graph: Snapshot | None = None
+    cards_of: Callable[[Snapshot], Diagram] | None = None  # how a part of the graph is drawn
     rankdir = "LR"
     _rendering = False  # while graphviz renders it saves its source under any name
     _own = ""  # the DOT that the diagram gave; something else once you have added to it
@@ -70,6 +75,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         """The same picture again, to add to."""
         other: Picture = super().copy()
         other.diagram, other.rankdir, other._own = self.diagram, self.rankdir, self._own
+        other.graph, other.cards_of = self.graph, self.cards_of
         return other
 
     @property
@@ -89,6 +95,14 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         if self.diagram is None:
             raise ValueError("only a picture made by draw_dot can be written as Mermaid")
         return mermaid(self.diagram, self.rankdir)
+
+    @property
+    def html(self) -> str:
+        """The picture as a page to walk in: a click on a module opens it, down to the numbers of its parameters. Raises
+        ValueError for a picture that `draw_dot` did not make."""
+        if self.diagram is None or self.graph is None or self.cards_of is None:
+            raise ValueError("only a picture made by draw_dot can be written as a page")
+        return page(self.graph, self.diagram, self.cards_of, self.rankdir)
 
     def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **options: Any) -> Any:
         """The picture in a format, as bytes, or as text in `encoding`; "svg" unless told. scale: the size of a PNG,
@@ -129,8 +143,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         return str(path)
 
     def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
-        """Writes the file that the name says: `.svg`, `.png`, `.pdf`, `.mmd`, or `.dot` or `.gv` for DOT. scale: see
-        `pipe`.
+        """Writes the file that the name says: `.svg`, `.html`, `.png`, `.pdf`, `.mmd`, or `.dot` or `.gv` for DOT.
+        scale: see `pipe`.
 
         Raises ValueError for another name, ImportError for PNG and PDF without the extra `draw`, and RuntimeError for
         what needs an engine that is not installed.
@@ -138,12 +152,13 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
         suffix = Path(filename).suffix.lower() if filename is not None else ".gv"
         if self._rendering or suffix in (".dot", ".gv"):
             return str(super().save(filename, directory=directory, **options))
-        if suffix not in (".svg", ".png", ".pdf", ".mmd"):
+        if suffix not in (".svg", ".html", ".png", ".pdf", ".mmd"):
             raise ValueError(
-                f"save expected a name that ends in .svg, .png, .pdf, .mmd, .dot or .gv, got {str(filename)!r}"
+                f"save expected a name that ends in .svg, .html, .png, .pdf, .mmd, .dot or .gv, got {str(filename)!r}"
             )
         path = Path(directory or ".", filename)
-        content = self.mermaid.encode() if suffix == ".mmd" else self.pipe(format=suffix[1:], **options)
+        texts = {".mmd": lambda: self.mermaid, ".html": lambda: self.html}
+        content = texts[suffix]().encode() if suffix in texts else self.pipe(format=suffix[1:], **options)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, content)
         return str(path)
@@ -167,20 +182,13 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
         text = f"{self!r}: a computation graph; print(picture.source) shows it as DOT"
-        return bundle(self.drawn or Drawn(self.svg, 0, 0), text)
-
-
-def bundle(picture: Drawn, text: str) -> dict[str, str]:
-    """The MIME bundle of an SVG. The image in HTML also survives where a notebook is opened without being trusted."""
-    source = base64.b64encode(picture.svg.encode()).decode()
-    image = f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"'
-    return {
-        "text/html": f'<div style="overflow-x:auto">{image} style="max-width:none"/></div>'
-        if picture.width > PAGE
-        else f"{image}/>",
-        "image/svg+xml": picture.svg,
-        "text/plain": text,
-    }
+        drawn = self.drawn or Drawn(self.svg, 0, 0)
+        small = self.graph is not None and len(self.graph.nodes) <= FRAMED
+        if self.drawn and self.diagram and small and any(c.path for c in self.diagram.cards):
+            shown = framed("computation graph", self.html, drawn.height + 140, drawn.svg)
+        else:
+            shown = image(drawn.svg, drawn.width > PAGE)
+        return {"text/html": shown, "image/svg+xml": drawn.svg, "text/plain": text}
 
 
 def draw_dot(
@@ -233,7 +241,9 @@ def draw_dot(
     if not isinstance(highlight, Highlight | None):
         highlight = _highlight(highlight, graph, index)
     drawn = diagram(graph, show, digits, collapse, expand, highlight)._replace(legend=bool(legend))
-    return Picture.of(drawn, format, rankdir)
+    picture = Picture.of(drawn, format, rankdir)
+    picture.graph, picture.cards_of = graph, lambda part: diagram(part, show, digits, "auto", (), None)
+    return picture
 
 
 def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Any, int]) -> Highlight:

@@ -270,7 +270,8 @@ def _draw(
             rows += [Row(name, f"{count:,}", "plain") for name, count in counts.items() if count > 1]
             root = len(keys) - 1 in nodes
             symbol = shape if key[0] == "module" else ""
-            drawn.append(Card("group", title, symbol, tuple(rows), title, key[0] == "module", root))
+            path = str(key[1]) if key[0] == "module" else ""
+            drawn.append(Card("group", title, symbol, tuple(rows), title, bool(path), root, path=path))
     drawn = _told_apart(graph, drawn, members)
     lines = list(notes(highlight))
     if len(members) < len(keys):

@@ -1,13 +1,9 @@
 """The step-through: a recording, its picture, and the page that plays it."""
 
-import base64
-import hashlib
 import html
 import json
-import re
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -17,6 +13,7 @@ from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..formulas import partial_formulas
 from ..graph import check_unchanged, topological_order
 from ..texts import one_line
+from .assets import asset, framed, script, script_hash
 from .cards import SHOWABLE, Card, Diagram, plain
 from .grouping import unfolded
 from .looks import PAGE_STYLE
@@ -28,8 +25,9 @@ LARGEST = 300
 SECONDS = 1.6
 """For each step of the animation."""
 
+SCRIPTS = ("recording.js", "quiz.js", "player.js")
 START = """
-const main = /** @type {HTMLElement} */ (document.querySelector("main"));
+const main = document.querySelector("main");
 play(main, JSON.parse(document.querySelector('script[type="application/json"]')?.textContent ?? ""), {
   keys: document,
   linked: true,
@@ -54,17 +52,16 @@ class StepThrough:
     @property
     def html(self) -> str:
         """The page: one self-contained file that asks for nothing from elsewhere."""
-        script = re.sub(r"/\*\*.*?\*/\s*", "", _script() + START, flags=re.DOTALL)  # without types
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        return _asset("page.html").format(
+        code = script(*SCRIPTS) + START
+        return asset("page.html").format(
             title=html.escape(f"Backpropagation of {one_line(self.recording['root'], 60)}, step by step"),
             heading=html.escape(one_line(self.recording["formula"], 120)),
             quiz=str(self.quiz).lower(),
-            script_hash=f"'sha256-{digest}'",
-            style=PAGE_STYLE + _asset("player.css"),
+            script_hash=script_hash(code),
+            style=PAGE_STYLE + asset("player.css"),
             svg=self.picture.svg,
             recording=_json(packed(self.recording)).replace("<", "\\u003c"),
-            script=script,
+            script=code,
         )
 
     @property
@@ -78,7 +75,7 @@ class StepThrough:
         """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution."""
         empty, solved = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
         sums = [step["text"] for step in self.recording["steps"] if step["phase"] == "backward"]
-        return _asset("worksheet.html").format(
+        return asset("worksheet.html").format(
             title=html.escape(f"The gradients of {one_line(self.recording['root'], 60)}"),
             heading=html.escape(one_line(self.recording["formula"], 120)),
             sheet=empty,
@@ -106,18 +103,9 @@ class StepThrough:
         return f"<step-through of {one_line(self.recording['root'], 60)}: {len(self.recording['steps'])} steps>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        look = (
-            f'width="100%" height="{min(900, self.picture.height + 250):.0f}" style="border:0" sandbox="allow-scripts"'
-        )
-        frame = f'<iframe title="step-through" {look} srcdoc="{html.escape(self.html)}"></iframe>'
-        still = draw(_filled(self.diagram, self.recording, True))
-        image = base64.b64encode(still.svg.encode()).decode()
-        # A notebook that is not trusted, and GitHub, leave out frames and styles: then the picture and list are seen.
-        instead = (
-            f'<div class="autograd-instead"><img alt="computation graph" src="data:image/svg+xml;base64,{image}"/>'
-            f"<pre>{html.escape(str(self))}</pre></div><style>.autograd-instead{{display:none}}</style>"
-        )
-        return {"text/html": instead + frame, "text/plain": str(self)}
+        still = draw(_filled(self.diagram, self.recording, True)).svg
+        shown = framed("step-through", self.html, self.picture.height + 250, still, str(self))
+        return {"text/html": shown, "text/plain": str(self)}
 
 
 @overload
@@ -260,17 +248,6 @@ def _json(recording: dict[str, Any]) -> str:
     return json.dumps(recording, ensure_ascii=False, separators=(",", ":"))
 
 
-@cache
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """The player and what it imports, as one module."""
-    parts = "".join(map(_asset, ("elements.js", "recording.js", "quiz.js", "player.js")))
-    return re.sub(r"^import .*\n", "", parts, flags=re.MULTILINE)
-
-
 def _widget(result: StepThrough) -> Any:
     """The same as a widget, with the traits `step` and `recording`."""
     try:
@@ -287,8 +264,8 @@ def _widget_class() -> Any:
     class StepWidget(anywidget.AnyWidget):
         """A live step-through: `.step` is where it stands."""
 
-        _esm = _script()
-        _css = PAGE_STYLE + _asset("player.css")
+        _esm = script(*SCRIPTS)
+        _css = PAGE_STYLE + asset("player.css")
         step = traitlets.Int(0).tag(sync=True)
         recording = traitlets.Dict().tag(sync=True)
 

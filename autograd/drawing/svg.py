@@ -199,7 +199,8 @@ def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
         numbers.append(f"<text{look('number', *shade, *faded)} {place}>{_text(row.text)}</text>")
     tip = f"<title>{_text(c.tip, 600)}</title>" if c.tip else ""
     mono = f'<g font-family="{MONO}">{"".join(numbers)}</g>' if numbers else ""
-    return f'<g class="node {c.role}" data-node="{i}">{tip}{"".join(parts)}{mono}</g>'
+    path = f' data-path="{_text(c.path)}"' if c.path else ""
+    return f'<g class="node {c.role}" data-node="{i}"{path}>{tip}{"".join(parts)}{mono}</g>'
 
 
 def _arrow(i: int, arrow: Arrow, curve: Sequence[Point], player: bool, dense: bool) -> str:

@@ -1,0 +1,44 @@
+"""The files of the pages: templates, and JavaScript as one module."""
+
+import base64
+import hashlib
+import html
+import re
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def asset(name: str) -> str:
+    """A file of this folder."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def script(*names: str) -> str:
+    """A script and what it imports, as one module without imports and types."""
+    parts = "".join(map(asset, ("elements.js", *names)))
+    return re.sub(r"/\*\*.*?\*/\s*", "", re.sub(r"^import .*\n", "", parts, flags=re.MULTILINE), flags=re.DOTALL)
+
+
+def script_hash(code: str) -> str:
+    """The digest of a script, as the policy of its page names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
+
+
+def image(svg: str, wide: bool = False) -> str:
+    """A picture as an image of HTML, which also survives where a notebook is opened without being trusted. A wide one
+    is scrolled rather than made smaller."""
+    source = base64.b64encode(svg.encode()).decode()
+    found = f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"'
+    return f'<div style="overflow-x:auto">{found} style="max-width:none"/></div>' if wide else f"{found}/>"
+
+
+def framed(title: str, page: str, height: float, svg: str, text: str = "") -> str:
+    """A page in a notebook. One that is not trusted, and GitHub, leave out frames and styles: then the picture and the
+    text are seen."""
+    told = f"<pre>{html.escape(text)}</pre>" if text else ""
+    look = f'width="100%" height="{min(900, height):.0f}" style="border:0" sandbox="allow-scripts"'
+    return (
+        f'<div class="autograd-instead">{image(svg)}{told}</div><style>.autograd-instead{{display:none}}</style>'
+        f'<iframe title="{title}" {look} srcdoc="{html.escape(page)}"></iframe>'
+    )
