@@ -116,5 +116,6 @@ def counters_of(state: Mapping[str, Any], has_scheduler: bool) -> dict[str, Any]
     if counters["best_state"] and counters["best_state"].keys() != state["model"].keys():
         raise ValueError("the state of a Trainer has best weights of another model than its own")
     if ("scheduler" in state) != has_scheduler:
-        raise ValueError("the state is of a Trainer that had a schedule, or had none; build this one alike")
+        kind = state["scheduler"].get("kind") if "scheduler" in state else "none"
+        raise ValueError(f"the state is of a Trainer whose schedule was {kind}; build this one alike, by scheduler=")
     return counters

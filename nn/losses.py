@@ -281,7 +281,8 @@ def _weighed(weight: Any, x: Any) -> Any:
 
 def _check_probability(name: str, what: str, x: Any, remedy: str = "map classes -1 and 1 to 0 and 1") -> None:
     if not (isinstance(x, Value) and is_symbolic()) and not 0 <= x <= 1:
-        raise ValueError(f"{name} expected {what} in [0, 1], got {x}; {remedy}")
+        missing = "one is missing: leave its example out"
+        raise ValueError(f"{name} expected {what} in [0, 1], got {x}; {missing if x != x else remedy}")
 
 
 def _are_probabilities(xs: Any) -> bool:

@@ -15,9 +15,9 @@ def progress_bar(total: int, initial: int, shown: bool) -> Any:
     return tqdm(total=total, initial=initial, disable=not shown, unit="batch", file=file)
 
 
-def say_stopped(trainer: Any, shown: bool) -> None:
-    """Says where Ctrl-C has stopped a training and how it goes on, beside the bar if there is one."""
-    if shown and (settings := trainer.history.settings):
+def say_stopped(trainer: Any) -> None:
+    """Says where Ctrl-C has stopped a training and how it goes on."""
+    if settings := trainer.history.settings:
         batches = math.ceil(settings["X"] / settings["batch_size"])
         print(
             f"Stopped in epoch {trainer.epoch + 1}, after {trainer.batch} of {batches} batches. Call fit with the same "

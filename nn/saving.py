@@ -42,6 +42,10 @@ def load(model: Any, path: str | os.PathLike[str]) -> Any:
         state, kind = content["state"], content["kind"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path} is not a whole file written by nn.save") from None
+    if kind == "Trainer" != type(model).__name__:
+        raise ValueError(
+            f"{path} holds a Trainer, with its model; load it with one, or write save(trainer.model, path)"
+        )
     if not whole:
         raise ValueError(f"{path} is damaged, or was changed after nn.save wrote it: its checksum does not fit")
     try:
@@ -67,5 +71,5 @@ def _checksum(content: Any) -> str:
 
 
 def _check(model: Any) -> None:
-    if isinstance(model, type) or not hasattr(model, "state_dict"):
+    if isinstance(model, type) or not hasattr(model, "load_state_dict"):
         raise TypeError(f"expected a model or a Trainer first, and then a path, got {model!r}")

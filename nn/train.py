@@ -205,7 +205,7 @@ class Trainer:
                 raise
             except KeyboardInterrupt:
                 self.history.interrupted = True
-                say_stopped(self, progress)
+                say_stopped(self)
             finally:
                 self._fitting = before
                 self._settle()
