@@ -284,12 +284,10 @@ def _verdict(root: SnapshotNode, leaf: SnapshotNode, total: float, name: str) ->
         reason = "the same."
     elif grad == 0 and own == 0:
         reason = "no sweep has been run yet from this root; call .backward() on it."
-    elif grad == 0:
+    elif grad == 0 and leaf.right is None:
         reason = (
             f"a sweep was run, for the root's .grad is {number_text(own)}; this one was set to 0 since, or cancelled."
         )
-    elif leaf.right is not None:
-        reason = f"not the derivative, {number_text(total, 6)}; draw_dot and step_through mark where they part first."
     elif leaf.role == "operation":
         reason = "no leaf, so it shows the last sweep only; that one had another root or another seed."
     elif close(grad, own * total):
@@ -299,6 +297,8 @@ def _verdict(root: SnapshotNode, leaf: SnapshotNode, total: float, name: str) ->
             f"{sweeps} times the derivative, as after {sweeps} sweeps: a leaf adds up the gradients of all sweeps "
             f"until its .grad is set to 0, those from other roots too."
         )
+    elif leaf.right is not None:
+        reason = f"not the derivative, {number_text(total, 6)}; draw_dot and step_through mark where they part first."
     else:
         reason = "sweeps from other roots, or with other numbers, were added to it, or it was assigned."
     return f"{name}.grad is {number_text(grad, 6)}: {reason}"

@@ -53,6 +53,8 @@ def evaluate(text: str, values: Mapping[str, float]) -> Value:
         raise ValueError(f"cannot read {_short(text)}: it has a #; write 2*x, x**2, tanh(x)")
     if not text.strip():
         raise ValueError("the expression is empty; write one such as tanh(a*b + c)")
+    for sign, plain in (("·", "*"), ("×", "*"), ("−", "-"), ("÷", "/")):
+        text = text.replace(sign, plain)
     try:
         lines = ast.parse("\n".join(map(str.strip, text.strip().splitlines()))).body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
@@ -140,6 +142,10 @@ def _operation(node: ast.AST) -> tuple[Primitive, list[Any], dict[str, float]]:
                 raise ValueError(f"{_shown(keyword)} is not understood; a keyword takes a number")
             parameters[keyword.arg] = sign * _number(number.value)
         return FUNCTIONS[called], [*first, *node.args], parameters
+    if called in ("backward", "zero_grad"):
+        raise ValueError(f"{_shown(node)} is not understood; leave it out, the steps show both passes")
+    if called == "Value":
+        raise ValueError(f"{_shown(node)} is not understood; write the number alone, or a=2 behind the expression")
     if called in ("sum", "mean", "prod"):
         raise ValueError(
             f"{_shown(node)} is not understood; write it with {'*' if called == 'prod' else '+'}: a + b + c"
@@ -152,6 +158,8 @@ def _operation(node: ast.AST) -> tuple[Primitive, list[Any], dict[str, float]]:
         raise ValueError(f"there is no function {called} of single numbers; {there}")
     if isinstance(node, ast.Call):
         raise ValueError(f"{_shown(node)} is not understood; write * for a product")
+    if isinstance(node, ast.Attribute) and node.attr in FUNCTIONS:
+        raise ValueError(f"{_shown(node)} is a function; write {node.attr}(x), or () behind it")
     if isinstance(node, ast.Subscript | ast.List | ast.Tuple):
         raise ValueError(
             f"{_shown(node)} is not understood; a value is one number: write w0, w1 in the place of w[0], w[1]"

@@ -34,6 +34,7 @@ class SnapshotNode(NamedTuple):
     line: str = ""
     primitive: str = ""  # the key of the operation in the registry, else ""
     right: float | None = None  # of another engine's node, once it has gradients: what the gradient should be
+    expected: float | None = None  # of another engine's node: what its operands give, if that is not its number
 
 
 class SnapshotEdge(NamedTuple):

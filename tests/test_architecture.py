@@ -64,6 +64,7 @@ ALLOWED = {
         "autograd.texts",
         "autograd.formulas",
         "autograd.snapshots",
+        "autograd.foreign",
         "autograd.drawing.cards",
         "autograd.drawing.modules",
     },

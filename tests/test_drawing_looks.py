@@ -154,3 +154,33 @@ def test_a_gpt_opens_one_level_and_keeps_the_other_cards():
     assert {"blocks.0.attention", "blocks.0.norm1", "blocks.0.linear1", "blocks.1", "head"} <= titles
     assert {c.title for c in closed.cards} - titles == {"blocks.0"}
     assert len(opened.cards) <= 20
+
+
+def test_a_png_that_is_too_large_is_refused_before_it_takes_the_machine():
+    pytest.importorskip("typst")
+    with pytest.raises(ValueError, match="at most 64 million are drawn; take a smaller scale="):
+        draw_dot(expression()).pipe("png", scale=1000)
+    for scale in ("2", None, 1j):
+        with pytest.raises(ValueError, match="a picture's scale is a number above 0"):
+            draw_dot(expression()).pipe("png", scale=scale)
+
+
+def test_two_models_and_numbered_attributes_keep_their_numbers():
+    first, second = MLP(2, [3, 1], rng=0), MLP(2, [3, 1], rng=1)
+    x = [Value(1.0), Value(2.0)]
+    root = ElementTree.fromstring(draw_dot(first(x) * second(x)).svg)
+    titles = [text.text for text in root.iter(f"{SVG}text") if text.get("class") == "title"]
+    assert len({*titles}) == len(titles)
+
+
+def test_numbers_on_arrows_have_room():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    root = ElementTree.fromstring(step_through((a * b + 1.0).tanh()).picture.svg)
+    cards = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class").startswith("box") and rect.get("rx") == "8"]
+    for pill in (rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "pill"):
+        left, top = float(pill.get("x")), float(pill.get("y"))
+        right, bottom = left + float(pill.get("width")), top + float(pill.get("height"))
+        for card in cards:
+            x, y = float(card.get("x")), float(card.get("y"))
+            apart = right <= x or left >= x + float(card.get("width")) or bottom <= y
+            assert apart or top >= y + float(card.get("height"))

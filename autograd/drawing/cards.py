@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
-from ..foreign import parted
+from ..foreign import parted, swept
 from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode
 from ..texts import columns, number_text, one_line, symbol
 
@@ -69,7 +69,7 @@ def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = Fa
     name = node.name if "label" in show else ""
     kind = symbol(node.symbol) or {"leaf": "input", "parameter": "parameter"}.get(node.role, "")
     tip = " · ".join(one_line(text, 200) for text in (node.name, node.module, node.line) if text)
-    return Card(node.role, one_line(name, 40), one_line(kind, 16), tuple(rows), tip, bool(node.label), root)
+    return Card(node.role, one_line(name, 100), one_line(kind, 16), tuple(rows), tip, bool(node.label), root)
 
 
 def plain(
@@ -85,9 +85,18 @@ def plain(
 
 
 def compared(graph: Snapshot) -> tuple[str, ...]:
-    """A sentence on the gradients that another engine found; none for a graph of ours."""
-    if graph.nodes[-1].right is None:
+    """A sentence on the numbers and gradients that another engine found; none for a graph of ours."""
+    odd = next((node for node in graph.nodes if node.expected is not None), None)
+    if odd is not None:
+        name, found, expected = one_line(odd.name, 40), number_text(odd.data), number_text(odd.expected or 0.0)
+        return (
+            f"{name} is {found}, but its operands give {expected}: one changed since, or its forward rule is wrong.",
+        )
+    judged = [node for node in graph.nodes if node.right is not None]
+    if not judged:
         return ()
+    if (sweeps := swept(graph)) > 1:
+        return (f"All gradients are right, {sweeps} times: backward has run {sweeps} times.",)
     if (wrong := parted(graph)) is None:
         return ("All gradients are right.",)
     node = graph.nodes[wrong]
@@ -160,9 +169,9 @@ def notes(highlight: "Highlight | None") -> tuple[str, ...]:
     return (f"Arrows carry gradients: width is size, full at {scale}; solid is positive, dashed negative.",)
 
 
-def width(cards: Sequence[Card]) -> int:
-    """The width of every card of a picture: at least 128, so that all numbers fit, and titles up to 220."""
+def width(cards: Sequence[Card], most: int = 220) -> int:
+    """The width of every card of a picture: at least 128, so that all numbers fit, and titles up to `most`."""
     others = [c for c in cards if c.role != "constant"]
     titles = max((8.6 * columns(c.title) + 9.1 * columns(c.symbol) + 30 for c in others), default=0)
     rows = max((7.9 * (columns(r.name) + columns(r.text)) + 32 for c in others for r in c.rows), default=0)
-    return int(max(128, min(220, titles), rows))
+    return int(max(128, min(most, titles), rows))

@@ -107,7 +107,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
     def pipe(self, format: str | None = None, *args: Any, encoding: str | None = None, **options: Any) -> Any:
         """The picture in a format, as bytes, or as text in `encoding`; "svg" unless told. scale: the size of a PNG,
         2 for sharp text. See `graphviz.Digraph`."""
-        format, scale = format or self.format, options.pop("scale", SCALE)
+        format, scale = (format or self.format).lower(), options.pop("scale", SCALE)
         if format in OURS and not args and _plain(options) and (drawn := self.drawn):
             content = _content(drawn, format, scale)
             return content.decode(encoding) if encoding else content
@@ -271,7 +271,7 @@ def _highlight(wanted: Any, graph: Snapshot, index: Mapping[Any, int]) -> Highli
 
 def _content(drawn: Drawn, format: str, scale: float) -> bytes:
     """The picture as it is drawn here."""
-    if not 0.0 < scale < float("inf"):
+    if not isinstance(scale, int | float) or not 0.0 < scale < float("inf"):
         raise ValueError(f"a picture's scale is a number above 0, got {scale!r}")
     return drawn.svg.encode() if format == "svg" else rendered(drawn, "png" if format == "png" else "pdf", scale)
 

@@ -7,10 +7,11 @@ import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from ..foreign import parted
 from ..formulas import number
 from ..snapshots import Snapshot, SnapshotEdge, SnapshotNode, levels
 from ..texts import number_text, one_line, symbol
-from .cards import Card, Diagram, Highlight, Row, arrows, card, faded, notes, plain
+from .cards import Card, Diagram, Highlight, Row, arrows, card, compared, faded, notes, plain
 from .modules import Key, by_module, inputs_of, numbers_to_their_users
 
 LIMIT, LIMIT_OF_MODULES = 60, 25
@@ -72,6 +73,8 @@ def diagram(
             )
     if "dot" in expand:
         graph = unfolded(graph)
+    parts = [levels(path) for path in expand]  # what is around an opened module is open too
+    expand = [".".join(names[:n]) for names in parts for n in range(1, len(names) + 1)]
     limit = LIMIT_OF_MODULES if known else LIMIT
     if not collapse or (collapse == "auto" and len(graph.nodes) <= limit):
         return plain(graph, show, digits, highlight)
@@ -273,7 +276,9 @@ def _draw(
             path = str(key[1]) if key[0] == "module" else ""
             drawn.append(Card("group", title, symbol, tuple(rows), title, bool(path), root, path=path))
     drawn = _told_apart(graph, drawn, members)
-    lines = list(notes(highlight))
+    if (wrong := parted(graph)) is not None:
+        drawn[inside[wrong]] = drawn[inside[wrong]]._replace(parted=True)
+    lines = [*notes(highlight), *compared(graph)]
     if len(members) < len(keys):
         modules = [key for key in members if key[0] == "module" and len(members[key]) > 1]
         opening = max(modules, key=lambda key: len(members[key]))[1] if modules else None

@@ -13,8 +13,8 @@ Point = tuple[float, float]
 
 RANK_GAP, CARD_GAP, LINE_GAP = 56.0, 16.0, 10.0
 SWEEPS, EXCHANGES, TOLERANCE = 16, 8, 5.0
-FEW = 200
-"""Edges; a layout of more is not tried twice."""
+FEW, MANY = 200, 500
+"""Edges, and places: a layout of more is not tried twice, and of more not improved by exchanges."""
 
 
 class Edge(NamedTuple):
@@ -32,15 +32,15 @@ class Layout(NamedTuple):
     curves: list[list[Point]]
 
 
-def placed(sizes: Sequence[Point], edges: Sequence[Edge], rankdir: str) -> Layout:
-    """Positions on the page for cards of the given widths and heights; y grows downwards."""
+def placed(sizes: Sequence[Point], edges: Sequence[Edge], rankdir: str, gap: float = RANK_GAP) -> Layout:
+    """Positions on the page for cards of the given widths and heights; y grows downwards. gap: between ranks."""
     if rankdir == "LR":
-        return layered(sizes, edges)
+        return layered(sizes, edges, gap)
     centres, curves = layered([(h, w) for w, h in sizes], edges)
     return Layout([(x, y) for y, x in centres], [[(x, y) for y, x in curve] for curve in curves])
 
 
-def layered(sizes: Sequence[Point], edges: Sequence[Edge]) -> Layout:
+def layered(sizes: Sequence[Point], edges: Sequence[Edge], gap: float = RANK_GAP) -> Layout:
     """Positions for cards of the given extents (along, across). Edges form no cycle.
 
     Every card stands in the rank just before its first user; an edge that skips ranks runs through places reserved in
@@ -48,14 +48,14 @@ def layered(sizes: Sequence[Point], edges: Sequence[Edge]) -> Layout:
     place of their neighbours (Sugiyama et al. 1981), beginning with the order of operands, and neighbours exchanged
     where that helps; the best of several sweeps, counted in crossings, is kept.
     """
-    layout, crossings = _layered(sizes, edges, True)
+    layout, crossings = _layered(sizes, edges, True, gap)
     if crossings and len(edges) <= FEW:
-        other, fewer = _layered(sizes, edges, False)
+        other, fewer = _layered(sizes, edges, False, gap)
         layout = other if fewer < crossings else layout
     return layout
 
 
-def _layered(sizes: Sequence[Point], edges: Sequence[Edge], shared: bool) -> tuple[Layout, int]:
+def _layered(sizes: Sequence[Point], edges: Sequence[Edge], shared: bool, gap: float) -> tuple[Layout, int]:
     """A layout, and how many pairs of edges cross in it, where edges that share places count as one."""
     count = len(sizes)
     rank = ranks_of(count, edges)
@@ -91,7 +91,7 @@ def _layered(sizes: Sequence[Point], edges: Sequence[Edge], shared: bool) -> tup
     across = _places(ranks, extents, before, after, count)
 
     width = [max([0.0, *(sizes[i][0] for i in row if i < count)]) for row in ranks]
-    middle = list(itertools.accumulate([w / 2 + v / 2 + RANK_GAP for v, w in itertools.pairwise(width)], initial=0.0))
+    middle = list(itertools.accumulate([w / 2 + v / 2 + gap for v, w in itertools.pairwise(width)], initial=0.0))
     centres = [(middle[rank[i]], across[i]) for i in range(count)]
     curves = []
     for edge, chain in zip(edges, chains, strict=True):
@@ -150,7 +150,8 @@ Ends = Sequence[Sequence[tuple[int, float]]]
 
 def _fewest_crossings(ranks: list[list[int]], before: Sequence[Sequence[int]], ends: Ends) -> list[list[int]]:
     best, fewest = ranks, _crossings(ranks, ends)
-    for sweep in range(SWEEPS):
+    many = sum(map(len, ranks)) > MANY
+    for sweep in range(SWEEPS // 2 if many else SWEEPS):
         if fewest == 0:
             break
         ranks = [list(row) for row in ranks]
@@ -163,7 +164,8 @@ def _fewest_crossings(ranks: list[list[int]], before: Sequence[Sequence[int]], e
             row.sort(key=place.__getitem__)
             place.update({i: float(n) for n, i in enumerate(row)})
         exchanged = [list(row) for row in ranks]
-        _exchange(exchanged, before, ends)
+        if not many:
+            _exchange(exchanged, before, ends)
         found = _crossings(exchanged, ends)
         if found < fewest:
             best, fewest = exchanged, found

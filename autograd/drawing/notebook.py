@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from ..graph import Node, topological_order
-from ..snapshots import snapshot
+from ..snapshots import names_of_values, snapshot
 from .digraph import draw_dot
 from .tables import table
 
@@ -19,4 +19,7 @@ def mimebundle(root: Node, include: Any = None, exclude: Any = None) -> dict[str
         counts = Counter(node.primitive.symbol for node in interiors if node.primitive).most_common()
         summary = ", ".join(f"{count:,} {symbol}" for symbol, count in [("leaf nodes", len(leaves)), *counts])
         return {"text/plain": f"{root!r}\n\nA large graph: {summary}. For a picture of it: draw_dot(root)."}
-    return {**draw_dot(root)._repr_mimebundle_(), "text/plain": f"{root!r}\n\n{table(snapshot(root))}"}
+    return {
+        **draw_dot(root)._repr_mimebundle_(),
+        "text/plain": f"{root!r}\n\n{table(snapshot(root, names_of_values(None)))}",
+    }

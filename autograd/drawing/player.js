@@ -137,6 +137,8 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
   /** @param {string} selector @returns {(Element | null)[]} */
   const parts = (selector) => nodes.map((_, i) => svg.querySelector(`.node[data-node="${i}"]${selector}`));
   const [cards, dataTexts, gradTexts] = [parts(""), parts(" .number.data"), parts(" .number.grad")];
+  const ownTexts = parts(" .number.local"); // what another engine found
+  const own = ownTexts.map((text) => text?.textContent ?? "");
   const arrows = edges.map((_, i) => svg.querySelector(`.arrow[data-edge="${i}"]`));
   const pills = edges.map((_, i) => svg.querySelector(`.label[data-edge="${i}"]`));
   cards.forEach((card, i) => {
@@ -218,6 +220,8 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
       const data = state.data[i] || "·";
       if (dataTexts[i]) dataTexts[i].textContent = data;
       if (gradTexts[i]) gradTexts[i].textContent = grad;
+      const asked = steps.some((s, k) => hides(k) && edges[s.edge ?? 0].source === i);
+      if (ownTexts[i]) ownTexts[i].textContent = asked ? "?" : own[i];
       const card = cards[i];
       if (!card) return;
       card.classList.toggle("active", i === active);

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
@@ -73,7 +74,8 @@ class StepThrough:
     @property
     def worksheet(self) -> str:
         """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution."""
-        empty, solved = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
+        pictures = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
+        empty, solved = (re.sub(r"<style>.*?</style>", "", svg, flags=re.DOTALL) for svg in pictures)  # paper is white
         sums = [step["text"] for step in self.recording["steps"] if step["phase"] == "backward"]
         return asset("worksheet.html").format(
             title=html.escape(f"The gradients of {one_line(self.recording['root'], 60)}"),

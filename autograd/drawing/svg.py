@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..texts import columns, one_line
 from .cards import Arrow, Card, Diagram, width
-from .layout import Edge, Layout, Point, placed
+from .layout import RANK_GAP, Edge, Layout, Point, placed
 from .looks import MONO, SANS, STYLE, look
 
 TITLE, ROW, PADDING = 28, 19, 6
@@ -35,13 +35,18 @@ def draw(diagram: Diagram, rankdir: str = "LR", player: bool = False) -> Drawn:
     player: for the step-through, whose page has the style and lets arrows point backwards too.
     """
     sizes = card_sizes(diagram.cards)
-    layout = placed(sizes, entries(diagram, rankdir), rankdir)
+    pills = max((LETTER * columns(arrow.text) + 28 for arrow in diagram.arrows if arrow.text), default=0.0)
+    layout = placed(sizes, entries(diagram, rankdir), rankdir, max(RANK_GAP, pills))
     return render(diagram, sizes, layout, player)
 
 
 def card_sizes(cards: Sequence[Card]) -> list[Point]:
     """Width and height of each card: all are of one width, numbers are small pills."""
-    wide = width(cards)
+    for most in (220, 300, 400):  # until no two titles look alike
+        wide = width(cards, most)
+        shown = {(c.title, _shown_title(c, wide)) for c in cards if c.role != "constant" and c.title}
+        if len({short for _, short in shown}) == len(shown):
+            break
     return [
         (max(28.0, LETTER * columns(c.title) + 16), 24.0)
         if c.role == "constant"
@@ -176,14 +181,9 @@ def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
     if c.root:
         inner = f'x="{x + 3:.1f}" y="{y + 3:.1f}" width="{w - 6:.1f}" height="{h - 6:.1f}"'
         parts.append(f'<rect{look("inner", *dim)} {inner} rx="6"/>')
-    kind = "symbol" if c.role == "operation" else "kind"
-    room = (
-        int((w - 30 - (9.1 if kind == "symbol" else LETTER) * columns(c.symbol)) / 8.4)
-        if c.symbol
-        else int((w - 20) / 8.4)
-    )
+    kind = _kind(c)
     if c.title:
-        title = _fit(c.title, room, c.role == "group" or not c.named)
+        title = _shown_title(c, w)
         shade = () if c.named else ("auto",)
         parts.append(f'<text{look("title", *shade, *faded)} x="{x + 10:.1f}" y="{y + 19:.1f}">{_text(title)}</text>')
     if c.symbol:
@@ -201,6 +201,16 @@ def _card(i: int, c: Card, x: float, y: float, w: float, h: float) -> str:
     mono = f'<g font-family="{MONO}">{"".join(numbers)}</g>' if numbers else ""
     path = f' data-path="{_text(c.path)}"' if c.path else ""
     return f'<g class="node {c.role}" data-node="{i}"{path}>{tip}{"".join(parts)}{mono}</g>'
+
+
+def _kind(c: Card) -> str:
+    return "symbol" if c.role == "operation" else "kind"
+
+
+def _shown_title(c: Card, wide: float) -> str:
+    """The title as it fits onto a card of this width."""
+    beside = (9.1 if _kind(c) == "symbol" else LETTER) * columns(c.symbol) + 10 if c.symbol else 0.0
+    return _fit(c.title, int((wide - 20 - beside) / 8.4), c.role == "group" or not c.named)
 
 
 def _arrow(i: int, arrow: Arrow, curve: Sequence[Point], player: bool, dense: bool) -> str:
@@ -241,13 +251,14 @@ def _short(*numbers: float) -> str:
     return " ".join(f"{x:.1f}".removesuffix(".0") for x in numbers)
 
 
-def pill_place(curve: Sequence[Point]) -> Point:
-    """The place of a number on a curve: half way, but on a long one not far before its end, where arrows are apart."""
+def pill_place(curve: Sequence[Point], wide: float = 52.0) -> Point:
+    """The place of a number so wide on a curve: half way, but on a long one just before its end, where arrows are
+    apart."""
     points = [_point(curve[n : n + 4], t / 12) for n in range(0, len(curve) - 1, 3) for t in range(12)] + [curve[-1]]
     lengths = [0.0]
     for (x0, y0), (x1, y1) in itertools.pairwise(reversed(points)):
         lengths.append(lengths[-1] + math.hypot(x1 - x0, y1 - y0))
-    wanted = min(lengths[-1] / 2, 34.0)
+    wanted = min(lengths[-1] / 2, wide / 2 + 8.0)
     return points[-1 - next(n for n, length in enumerate(lengths) if length >= wanted)]
 
 
@@ -259,8 +270,8 @@ def _point(piece: Sequence[Point], t: float) -> Point:
 
 
 def _pill(i: int, arrow: Arrow, curve: Sequence[Point], left: float, top: float) -> str:
-    x, y = pill_place(curve)
     w = LETTER * columns(arrow.text) + 12
+    x, y = pill_place(curve, w)
     box = f'x="{x - left - w / 2:.1f}" y="{y - top - 10:.1f}" width="{w:.1f}" height="20" rx="10"'
     name = "uses" if arrow.uses > 1 else "pill"
     place = f'x="{x - left:.1f}" y="{y - top + 4.5:.1f}" text-anchor="middle" font-family="{MONO}"'
@@ -275,7 +286,7 @@ def _fit(text: str, room: int, path: bool) -> str:
         parts = re.split(r"([.\[\]])", text)
         words = [i for i, part in enumerate(parts) if part[:1].isalpha()]
         for i in words[:-1]:
-            parts[i] = parts[i][0]
+            parts[i] = parts[i][0] + re.sub(r".*?(\d*)$", r"\1", parts[i])
         text = "".join(parts)
     if columns(text) <= room:
         return text
