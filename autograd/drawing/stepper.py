@@ -106,7 +106,7 @@ class StepThrough:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         still = draw(_filled(self.diagram, self.recording, True)).svg
-        shown = framed("step-through", self.html, self.picture.height + 250, still, str(self))
+        shown = framed("step-through", self.html, self.picture.height + 350, still, str(self))
         return {"text/html": shown, "text/plain": str(self)}
 
 
