@@ -325,6 +325,11 @@ def test_a_worksheet_has_boxes_and_then_the_solution(tmp_path):
     assert all(shown in solution for shown in last.values())
     assert html.escape(result.recording["formula"]) in sheet
     assert "<script" not in page
+    x = Value(0.5)
+    for _ in range(30):
+        x = x.tanh()
+    with pytest.raises(ValueError, match="too wide to be written into on paper; take a part of it"):
+        step_through(x).save(tmp_path / "wide.html", worksheet=True)
 
 
 def test_the_expression_writes_out_what_has_no_name():

@@ -25,6 +25,8 @@ LARGEST = 300
 """Nodes; with more nobody steps to the end."""
 SECONDS = 1.6
 """For each step of the animation."""
+PAPER = 2400
+"""Pixels that paper is wide enough for, turned round."""
 
 SCRIPTS = ("recording.js", "quiz.js", "player.js")
 START = """
@@ -73,7 +75,10 @@ class StepThrough:
 
     @property
     def worksheet(self) -> str:
-        """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution."""
+        """A page to print: the graph with an empty box for each gradient, and on a page of its own the solution. Raises
+        ValueError for a graph that is too wide for paper."""
+        if self.picture.width > PAPER:
+            raise ValueError("the graph is too wide to be written into on paper; take a part of it, such as one neuron")
         pictures = (draw(_filled(self.diagram, self.recording, known)).svg for known in (False, True))
         empty, solved = (re.sub(r"<style>.*?</style>", "", svg, flags=re.DOTALL) for svg in pictures)  # paper is white
         sums = [step["text"] for step in self.recording["steps"] if step["phase"] == "backward"]
