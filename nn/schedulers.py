@@ -84,14 +84,16 @@ class Scheduler(Configured):
 
     def step(self) -> None:
         """Goes on to the next learning rate. Raises ValueError if `rate` returns no learning rate."""
-        t, groups = self.last_epoch + 1, self.optimizer.param_groups
-        before = self._before(t)
-        after = [self._rate(base, t) for base in self.base_lrs]
-        rates = [
-            y if group["lr"] == x else self._moved(group["lr"], base, t, x, y)
-            for group, base, x, y in zip(groups, self.base_lrs, before, after, strict=True)
-        ]
-        self.last_epoch, self._latest = t, after
+        own = vars(self)  # once a batch, perhaps, so that no time is lost
+        t, groups = own["last_epoch"] + 1, self.optimizer.param_groups
+        before = own["_latest"] if t and own["_latest"] else self._before(t)
+        rates = after = [self._rate(base, t) for base in self.base_lrs]
+        if [group["lr"] for group in groups] != before:
+            rates = [
+                y if group["lr"] == x else self._moved(group["lr"], base, t, x, y)
+                for group, base, x, y in zip(groups, self.base_lrs, before, after, strict=True)
+            ]
+        own["last_epoch"], own["_latest"] = t, after
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
         self.arrive(t)
@@ -103,7 +105,7 @@ class Scheduler(Configured):
         """The formula's rates one step before."""
         if not t:
             return self.base_lrs
-        return self._latest or [self._rate(base, t - 1) for base in self.base_lrs]
+        return [self._rate(base, t - 1) for base in self.base_lrs]
 
     def _moved(self, now: float, base: float, t: int, before: float, after: float) -> float:
         """The rate after t steps, from another one than the formula's."""
