@@ -97,11 +97,13 @@ def test_a_quiz_may_be_open_from_the_beginning_and_ends_with_a_score(open_page):
     assert page.step == asked[0]
     through(page, [steps[asked[0]]["shown"], None, *(steps[k]["shown"] for k in asked[2:])])
     page.press("End")
-    assert page.say().endswith(
-        f"{len(asked) - 1} of {len(asked)} right at the first try. Look again at step {asked[1]}"
-    )
+    assert page.say().endswith(f"{len(asked) - 1} of {len(asked)} right at the first try. Look again at: {asked[1]}")
     page.page.locator("button.again").click()
     assert page.step == asked[1]
+    page.page.goto(page.url + f"#{asked[2]}")
+    page.page.reload()
+    page.requests[1:] = []
+    assert page.step == asked[2]  # a link to a step shows that step
 
 
 def test_a_harder_quiz_hides_the_rule(open_page):

@@ -273,14 +273,14 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
   function score() {
     const asked = steps.filter((step) => step.phase === "backward" && step.contribution !== null).length;
     const again = [...answered].filter((k) => !solved.has(k)).sort((a, b) => a - b);
-    const links = again.map((k) => {
+    const links = again.flatMap((k, n) => {
       const link = make("button", { type: "button", class: "again" }, String(k));
       link.addEventListener("click", () => go(k));
-      return link;
+      return n ? [", ", link] : [link];
     });
     return [
       `${solved.size} of ${asked} right at the first try.`,
-      ...(links.length ? [" Look again at step ", ...links] : []),
+      ...(links.length ? [" Look again at: ", ...links] : []),
     ];
   }
 
@@ -414,7 +414,8 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
   };
   showPlaying();
   show();
-  if (quizzed) quizButton.click();
+  const named = linked && /^#\d+$/.test(location.hash);
+  if (quizzed && !named) quizButton.click(); // a link to a step shows that step
   if (linked) {
     follows();
     addEventListener("hashchange", follows);

@@ -19,7 +19,7 @@ from .cards import SHOWABLE, Card, Diagram, plain
 from .grouping import unfolded
 from .looks import PAGE_STYLE
 from .recording import packed, record, text
-from .svg import Drawn, animated, draw
+from .svg import Drawn, animated, draw, room_for_numbers
 
 LARGEST = 300
 """Nodes; with more nobody steps to the end."""
@@ -70,7 +70,8 @@ class StepThrough:
     @property
     def animation(self) -> str:
         """All steps as one picture that moves by itself, as SVG; where nothing moves, the last one is seen."""
-        frames = [draw(_frame(self.diagram, self.recording, k)) for k in range(len(self.recording["steps"]))]
+        steps, gap = range(len(self.recording["steps"])), room_for_numbers(self.diagram)
+        frames = [draw(_frame(self.diagram, self.recording, k), gap=gap) for k in steps]
         return animated(frames, SECONDS)
 
     @property

@@ -29,15 +29,20 @@ class Drawn(NamedTuple):
     height: float
 
 
-def draw(diagram: Diagram, rankdir: str = "LR", player: bool = False) -> Drawn:
+def draw(diagram: Diagram, rankdir: str = "LR", player: bool = False, gap: float = RANK_GAP) -> Drawn:
     """The picture of a diagram as one self-contained SVG: light or dark as its reader is, legible in grey.
 
-    player: for the step-through, whose page has the style and lets arrows point backwards too.
+    player: for the step-through, whose page has the style and lets arrows point backwards too. gap: between
+    ranks, at least.
     """
     sizes = card_sizes(diagram.cards)
-    pills = max((LETTER * columns(arrow.text) + 28 for arrow in diagram.arrows if arrow.text), default=0.0)
-    layout = placed(sizes, entries(diagram, rankdir), rankdir, max(RANK_GAP, pills))
+    layout = placed(sizes, entries(diagram, rankdir), rankdir, max(gap, room_for_numbers(diagram)))
     return render(diagram, sizes, layout, player)
+
+
+def room_for_numbers(diagram: Diagram) -> float:
+    """The distance of ranks at which no number on an arrow covers a card."""
+    return max((LETTER * columns(arrow.text) + 28 for arrow in diagram.arrows if arrow.text), default=0.0)
 
 
 def card_sizes(cards: Sequence[Card]) -> list[Point]:

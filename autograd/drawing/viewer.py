@@ -22,7 +22,7 @@ def page(graph: Snapshot, whole: Diagram, cards_of: Grouping, rankdir: str) -> s
     """One file that asks for nothing from elsewhere: the whole picture, and a view of the inside of each module."""
     where = homes(graph)
     paths = _modules(graph, where)[:MOST_VIEWS]
-    views = [_view("", draw(whole, rankdir).svg, "")]
+    views = [_view("", draw(whole._replace(notes=()), rankdir).svg, "")]
     for path in paths:
         inside = _inside(graph, where, path)
         views.append(_view(path, draw(cards_of(inside)._replace(notes=()), rankdir).svg, _parameters(inside, path)))
