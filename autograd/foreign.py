@@ -6,6 +6,7 @@ are right for these numbers.
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from numbers import Real
 from typing import Any, NamedTuple
@@ -229,14 +230,11 @@ def _recognised(view: Seen, numbers: Sequence[float]) -> Read:
     """The operation of a node: by its name, or where that is not known by the numbers, if only one fits them. A set of
     operands has no order, and of a * a holds one."""
     name = view.operation.strip().lower()
-    power = name.removeprefix("**").removeprefix("^").strip("() ")
+    power = re.fullmatch(r"(?:\*\*|\^) ?\(?(-?\d*\.?\d+(?:e-?\d+)?)\)?", name)
     name = SYMBOLS.get(name, name)
     unordered, count = isinstance(view.operands, Set), len(numbers)
-    if power != name and count == 1:
-        try:
-            return Read(REGISTRY["pow"], [0], [float(power)])
-        except ValueError:
-            pass
+    if power and count == 1:
+        return Read(REGISTRY["pow"], [0], [float(power[1])])
     known = REGISTRY.get(name)
     if known is not None and known.module == TABLE and not known.vectors:
         extra = list(known.parameters.values())

@@ -184,3 +184,7 @@ def test_numbers_on_arrows_have_room():
             x, y = float(card.get("x")), float(card.get("y"))
             apart = right <= x or left >= x + float(card.get("width")) or bottom <= y
             assert apart or top >= y + float(card.get("height"))
+
+
+def test_a_picture_that_a_browser_opens_is_no_wider_than_the_page():
+    assert "@media screen{.agraph{max-width:100%;height:auto}" in draw_dot(expression()).svg

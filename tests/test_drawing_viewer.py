@@ -95,3 +95,10 @@ def test_a_notebook_gets_the_page_and_without_trust_the_picture():
     picture.node("mine")
     with pytest.raises(ValueError, match="only a picture made by draw_dot"):
         type(picture)().html
+
+
+def test_modules_that_cannot_be_opened_are_told(monkeypatch):
+    monkeypatch.setattr("autograd.drawing.viewer.MOST_VIEWS", 2)
+    page = draw_dot(network()).html
+    assert page.count('class="view"') == 3
+    assert re.search(r"Of \d+ modules the outer 2 can be opened", page)

@@ -272,6 +272,15 @@ def test_plain_numbers_that_are_no_operands():
         assert explain(kind(value, (x,), name), x).derivative == pytest.approx(slope), name
 
 
+@pytest.mark.parametrize(
+    ("name", "exponent"), [("**2", 2.0), ("**-1", -1.0), ("^(0.5)", 0.5), ("** 3", 3.0), ("**1e-1", 0.1)]
+)
+def test_exponents_in_the_name(name, exponent):
+    kind = micrograd()
+    x = kind(2.0)
+    assert explain(kind(2.0**exponent, (x,), name), x).derivative == pytest.approx(exponent * 2.0 ** (exponent - 1.0))
+
+
 def test_the_mark_is_seen_on_few_cards_too():
     kind = micrograd()
     xs = [kind(0.1 * i) for i in range(60)]

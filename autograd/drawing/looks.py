@@ -84,9 +84,7 @@ def _variables(scheme: int) -> str:
     return "".join(f"--{name}:{colours[scheme]};" for name, colours in PALETTE.items())
 
 
-STYLE = f".agraph text{{unicode-bidi:plaintext}}@media screen and (prefers-color-scheme:dark){{{_rules(LOOKS)}}}"
-"""The style sheet of a picture."""
-PAGE_STYLE = (
+STYLE = (
     "@media screen{.agraph{max-width:100%;height:auto}.agraph text{unicode-bidi:plaintext}}"
     f"@media screen and (prefers-color-scheme:dark){{{_rules(LOOKS)}}}"
 )

@@ -8,6 +8,7 @@
 /** @typedef {{step: number, go: (step: number) => void, stop: () => void}} Player */
 
 import { icon, ICONS, make, mathElement } from "./elements.js";
+import { readStep, reveal, writeStep } from "./page.js";
 import { judge, parse } from "./quiz.js";
 import { stateAt } from "./recording.js";
 
@@ -189,15 +190,6 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
     playButton.title = `${word} (space)`;
   }
 
-  /** Writes a step into the address of the page, which a frame may not have. @param {number} k */
-  function name(k) {
-    try {
-      history.replaceState(null, "", `#${k}`);
-    } catch {
-      linked = false;
-    }
-  }
-
   /** @param {number} k */
   function go(k) {
     k = Math.max(0, Math.min(steps.length - 1, k));
@@ -205,7 +197,7 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
     current = k;
     if (timer && (current === steps.length - 1 || hides(current))) stop();
     show();
-    if (linked) name(current);
+    if (linked) writeStep(current);
     changed(current);
   }
 
@@ -253,20 +245,7 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
     question.hidden = !hidden;
     question.replaceChildren(...(hidden ? ask(step) : []));
     if (open >= 0) describe(open);
-    if (active !== undefined) follow(cards[active]);
-  }
-
-  /** Scrolls so that the active card is seen. @param {Element | null} card */
-  function follow(card) {
-    if (!card || current === 0) return;
-    const [box, frame] = [card.getBoundingClientRect(), stage.getBoundingClientRect()];
-    if (box.left < frame.left + 40 || box.right > frame.right - 40) {
-      stage.scrollLeft += (box.left + box.right - frame.left - frame.right) / 2;
-    }
-    const bottom = panel.getBoundingClientRect().top;
-    if (frame.height > bottom - Math.max(0, frame.top) && (box.top < 40 || box.bottom > bottom - 20)) {
-      scrollBy(0, (box.top + box.bottom - bottom) / 2);
-    }
+    if (active !== undefined && current > 0) reveal(cards[active], stage, panel);
   }
 
   /** How the quiz went, and what to look at again. @returns {(string | Element)[]} */
@@ -407,19 +386,12 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
     event.preventDefault();
     event.stopPropagation();
   });
-  /** Goes to the step that the address of the page names. */
-  const follows = () => {
-    const place = /^#(\d+)$/.exec(location.hash);
-    if (place) go(Number(place[1]));
-  };
   showPlaying();
   show();
-  const named = linked && /^#\d+$/.test(location.hash);
-  if (quizzed && !named) quizButton.click(); // a link to a step shows that step
-  if (linked) {
-    follows();
-    addEventListener("hashchange", follows);
-  }
+  const named = linked ? readStep() : undefined;
+  if (named !== undefined) go(named);
+  else if (quizzed) quizButton.click(); // a link to a step shows that step
+  if (linked) addEventListener("hashchange", () => go(readStep() ?? current));
   return {
     get step() {
       return current;
@@ -428,30 +400,3 @@ export function play(host, recording, { keys = host, changed = () => {}, linked 
     stop,
   };
 }
-
-/** For anywidget: the same player, whose step Python can set and read. */
-export default {
-  /** @param {{model: any, el: HTMLElement}} context */
-  render({ model, el }) {
-    const { svg, ...recording } = model.get("recording");
-    const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
-    el.append(document.importNode(picture, true));
-    const player = play(el, recording, {
-      changed(step) {
-        if (model.get("step") !== step) {
-          model.set("step", step);
-          model.save_changes();
-        }
-      },
-    });
-    const follow = () => {
-      if (model.get("step") !== player.step) player.go(model.get("step"));
-    };
-    follow();
-    model.on("change:step", follow);
-    return () => {
-      model.off("change:step", follow);
-      player.stop();
-    };
-  },
-};

@@ -28,7 +28,7 @@ SECONDS = 1.6
 PAPER = 2400
 """Pixels that paper is wide enough for, turned round."""
 
-SCRIPTS = ("recording.js", "quiz.js", "player.js")
+SCRIPTS = ("recording.js", "quiz.js", "page.js", "player.js")
 START = """
 const main = document.querySelector("main");
 play(main, JSON.parse(document.querySelector('script[type="application/json"]')?.textContent ?? ""), {
@@ -93,15 +93,20 @@ class StepThrough:
 
     def save(self, path: str | Path, *, worksheet: bool = False) -> str:
         """Writes the page, or for a name in `.json` the recording, in `.svg` the animation. worksheet: a page to print,
-        with empty boxes for the gradients, and the solution. Returns the path. Raises ValueError for another
-        name.
+        with places for the gradients, and the solution. Returns the path. Raises ValueError for another name.
         """
-        path, others = Path(path), {".json": lambda: _json(self.recording), ".svg": lambda: self.animation}
-        if path.suffix.lower() not in (".html", ".htm", *others):
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".html", ".htm", ".svg", ".json"):
             raise ValueError(f"save expected a name that ends in .html, .svg or .json, got {str(path)!r}")
+        if suffix == ".json":
+            content = _json(self.recording)
+        elif suffix == ".svg":
+            content = self.animation
+        else:
+            content = self.worksheet if worksheet else self.html
         path.parent.mkdir(parents=True, exist_ok=True)
-        page = lambda: self.worksheet if worksheet else self.html  # noqa: E731  # one of four
-        write_file(path, others.get(path.suffix.lower(), page)().encode())
+        write_file(path, content.encode())
         return str(path)
 
     def __str__(self) -> str:
@@ -272,7 +277,7 @@ def _widget_class() -> Any:
     class StepWidget(anywidget.AnyWidget):
         """A live step-through: `.step` is where it stands."""
 
-        _esm = script(*SCRIPTS)
+        _esm = script(*SCRIPTS, "widget.js")
         _css = PAGE_STYLE + asset("player.css")
         step = traitlets.Int(0).tag(sync=True)
         recording = traitlets.Dict().tag(sync=True)

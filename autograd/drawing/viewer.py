@@ -21,8 +21,11 @@ Grouping = Callable[[Snapshot], Diagram]
 def page(graph: Snapshot, whole: Diagram, cards_of: Grouping, rankdir: str) -> str:
     """One file that asks for nothing from elsewhere: the whole picture, and a view of the inside of each module."""
     where = homes(graph)
-    paths = _modules(graph, where)[:MOST_VIEWS]
-    views = [_view("", draw(whole._replace(notes=()), rankdir).svg, "")]
+    modules = _modules(graph, where)
+    paths = modules[:MOST_VIEWS]
+    left_out = len(modules) - len(paths)
+    told = (f"Of {len(modules):,} modules the outer {MOST_VIEWS} can be opened.",) if left_out else ()
+    views = [_view("", draw(whole._replace(notes=told), rankdir).svg, "")]
     for path in paths:
         inside = _inside(graph, where, path)
         views.append(_view(path, draw(cards_of(inside)._replace(notes=()), rankdir).svg, _parameters(inside, path)))
