@@ -1,0 +1,123 @@
+"""Running a stranger's code: with a deadline, its output kept, whatever it raises."""
+
+import builtins
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+DEPTH = 1000
+"""Calls within calls that the code may make, as Python sets it."""
+LONGEST = 10_000
+"""The most characters of output that are kept."""
+
+
+class Stopped(BaseException):
+    """The time is over. No `except Exception` catches it, and where something else does, the watch goes on."""
+
+    watch: "Watch | None" = None
+
+    def __del__(self) -> None:
+        if self.watch is not None and self.watch.running:
+            self.watch.start()
+
+
+class Watch:
+    """Stops Python code that runs longer than so many seconds.
+
+    Python calls the watch at every line. Whatever it raises ends the tracing too, so that code which catches everything
+    would run on for ever; therefore the exception starts the watch again when it is dropped.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.end, self.running = time.monotonic() + seconds, True
+
+    def start(self) -> None:
+        """Watches this thread, from all frames that run in it."""
+        sys.settrace(self)
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            frame.f_trace = self
+            frame = frame.f_back
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> "Watch":
+        """Called by Python. Raises Stopped if the time is over."""
+        if time.monotonic() > self.end and self.running:
+            stop = Stopped()
+            stop.watch = self
+            raise stop
+        return self
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """A block that is stopped after so many seconds. Raises Stopped."""
+    before, watch = sys.gettrace(), Watch(seconds)
+    traces: list[tuple[FrameType, Any]] = []
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        traces.append((frame, frame.f_trace))
+        frame = frame.f_back
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        watch.running = False
+        sys.settrace(before)
+        for known, trace in traces:
+            known.f_trace = trace
+
+
+class Attempt(NamedTuple, Generic[T]):
+    """How it went."""
+
+    value: T | None
+    error: BaseException | None
+    output: str
+    seconds: float
+
+
+class _Limited(io.StringIO):
+    """Keeps the beginning of a text."""
+
+    def write(self, text: str) -> int:
+        if (room := LONGEST - self.tell()) > 0:
+            super().write(text[:room])
+        return len(text)
+
+
+def _no_input(prompt: object = "") -> str:
+    raise EOFError("input() has nobody to ask while a checker runs")
+
+
+def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
+    """Calls f, and tells what it gave or raised and what it printed. SystemExit is an error like others;
+    KeyboardInterrupt is passed on."""
+    output, start = _Limited(), time.monotonic()
+    value, error = None, None
+    limit, depth, ask = sys.getrecursionlimit(), _depth(), builtins.input
+    try:
+        sys.setrecursionlimit(depth + DEPTH)
+        builtins.input = _no_input  # type: ignore[assignment]  # its prompt has another name
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), deadline(seconds):
+            value = f()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:
+        error = caught
+    finally:
+        builtins.input = ask
+        sys.setrecursionlimit(limit)
+    return Attempt(value, error, output.getvalue(), time.monotonic() - start)
+
+
+def _depth() -> int:
+    frame: FrameType | None = sys._getframe()
+    depth = 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth

@@ -1,0 +1,371 @@
+"""`check_engine`: a student's own class of values, held against the right one and against every misconception."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..drawing import draw_dot
+from ..foreign import Seen, looks_like_a_node
+from ..value import Value
+from .attempts import Stopped, attempt
+from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, number_in, run, same
+from .diagnosis import SWEEPS, Choice, Explanation, Place, Search
+from .engine import Engine
+from .misconceptions import NAMED, Misconception
+from .operations import BINARY, FUNCTIONS, ORDER, RIGHT
+from .report import Finding, Picture, Report, Task
+
+SECONDS = 0.3
+"""The most time for one probe, which a right engine answers in a thousandth of it."""
+ALL_SECONDS = 1.5
+"""The most time for all of them."""
+DEEP, WIDE = 3000, 30
+"""Operations in a chain, and doublings, of the remarks."""
+TASKS: dict[str, float] = {"order": 2.0, "used again": 1.0, "numbers on the right": 1.0, "numbers on the left": 1.0,
+                           "in place": 1.0, "large numbers": 1.0}  # fmt: skip
+"""Points of the tasks that belong to no single operation; an operation has one."""
+TITLES = {"nodes": "", "constant": "numbers on the right", "reflected": "numbers on the left", "in place": "in place",
+          "extreme": "large numbers", "sweep": "order", "repeated": "used again"}  # fmt: skip
+OPERATIONS = tuple(ORDER)
+
+
+def check_engine(
+    ValueClass: Callable[[float], Any], operations: Collection[str] | None = None, *, name: str = ""
+) -> Report:
+    """What a student's engine does, right and wrong, and which misconceptions explain it.
+
+    ValueClass: a class in the shape of micrograd's or microgpt's: made from a number, with operators, `backward()`,
+    `.data` and `.grad`; inner names are free. operations: those that the exercise asks for, of `+ * neg - ** /` and
+    `exp log tanh sigmoid relu sqrt sin cos`; unless told all operators, and the functions that are there. name: of the
+    class in the report. Raises TypeError for what is no class or function, ValueError for an unknown operation.
+
+    The class runs here, in this process, with a deadline; nothing that it does ends the check. Loops in C, such as a
+    power of huge integers, cannot be stopped; `python -m autograd grade` runs submissions in processes of their own.
+
+    >>> from autograd import Value
+    >>> from autograd.exercises import check_engine
+    >>> check_engine(Value).findings
+    []
+    """
+    if not callable(ValueClass):
+        raise TypeError(f"check_engine expected a class, such as Value, got {type(ValueClass).__name__}")
+    for operation in operations or ():
+        if operation not in OPERATIONS:
+            raise ValueError(f"check_engine knows the operations {' '.join(OPERATIONS)}, got {operation!r}")
+    return _Check(ValueClass, operations, name or getattr(ValueClass, "__name__", "the engine")).report()
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A difference between two outcomes."""
+
+    probe: Probe
+    quantity: str
+    expected: float | str
+    got: float | str
+
+
+class _Check:
+    def __init__(self, make: Callable[[float], Any], operations: Collection[str] | None, name: str) -> None:
+        self.make, self.name = make, name
+        self.printed: list[str] = []
+        self.left = ALL_SECONDS
+        self.stopped: set[str] = set()
+        self.wanted = self._wanted(operations)
+
+    def _wanted(self, operations: Collection[str] | None) -> set[str]:
+        """The operations that are tried."""
+        if operations is not None:
+            return {*operations}
+        made = attempt(lambda: self.make(0.5), SECONDS).value
+        there = {name for name in FUNCTIONS if callable(getattr(made, name, None))}
+        return {*ORDER} - {*FUNCTIONS} | there
+
+    # Trying
+
+    def report(self) -> Report:
+        """The report."""
+        if (problem := self._no_node()) is not None:
+            return Report(f"check_engine({self.name})", [Task("a number becomes a node", 0, 1, 1.0)], [problem])
+        asked = self.wanted | {f"{sign}=" for sign in "+*" if sign in self.wanted}
+        probes = [item for item in BATTERY if item.operations <= asked]
+        theirs = {item: self._run(item) for item in probes}
+        _mask(theirs)
+        right = {item: run(Engine(RIGHT, SWEEPS[0]), item) for item in probes}
+        wrong = [item for item in probes if not passes(item, right[item], theirs[item])]
+        beyond = [item for item in wrong if item.axis == "repeated" and not item.basic]
+        basic = [item for item in wrong if item not in beyond]
+        findings: list[Finding] = []
+        pictures: dict[str, Callable[[], Sequence[Picture]]] = {}
+        if basic or any(isinstance(x, Numbers) and x.nodes for x in theirs.values()):
+            explanation = Search(theirs).explain()
+            findings = Findings(explanation, theirs, right, basic).all()
+        remarks = [] if any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) else self._remarks(beyond, right, theirs)
+        by_text = {item.text: item for item in probes}
+        for finding in findings:
+            if finding.example in by_text:
+                pictures[finding.name] = _Pictures(self.make, by_text[finding.example])
+        return Report(
+            f"check_engine({self.name})", self._tasks(probes, wrong), findings, remarks, "".join(self.printed), pictures
+        )
+
+    def _no_node(self) -> Finding | None:
+        """The reason why there is nothing to try."""
+        made = attempt(lambda: self.make(2.0), SECONDS)
+        program = "a = Value(2.0)"
+        if made.error is not None:
+            text = f"Value(2.0) raises {describe(made.error)}, so that nothing else can be tried."
+            return Finding("no-node", text, "Which arguments does __init__ take?", program)
+        for attribute in ("data", "grad", "backward"):
+            if not hasattr(made.value, attribute):
+                text = f"A node has no .{attribute}, so that nothing else can be tried."
+                return Finding("no-node", text, "A node has .data, .grad and backward().", program)
+        found = attempt(lambda: number_in(made.value.data)[0], SECONDS)  # type: ignore[union-attr]
+        if found.value is None or not close(found.value, 2.0):
+            text = ".data of Value(2.0) is not the number 2.0."
+            return Finding("no-node", text, "What does __init__ keep?", f"{program}; a.data", "a.data", 2.0, repr(found.value))
+        return None
+
+    def _run(self, item: Probe) -> Outcome:
+        """The probe, with a deadline."""
+        if self.left <= 0.0 or any(item.operations >= {name} for name in self.stopped):
+            return Error(0, "endless", "it was not tried, since others took too long")
+        done = attempt(lambda: run(self.make, item), min(SECONDS, self.left))
+        self.left -= done.seconds
+        if done.output and sum(map(len, self.printed)) < 2000:
+            self.printed.append(done.output)
+        if isinstance(done.error, Stopped):
+            if len(item.operations) == 1:
+                self.stopped |= item.operations
+            return Error(len(item.lines) - 1, "endless", f"it did not end within {SECONDS} s")
+        if done.value is None:
+            return Error(len(item.lines) - 1, "error", describe(done.error))
+        return done.value
+
+    def _remarks(self, beyond: list[Probe], right: Mapping[Probe, Outcome], theirs: Mapping[Probe, Outcome]) -> list[Finding]:
+        found = []
+        for name, trunk in (("repeat-backward-accumulates-interior", False), ("gradient-of-shared-trunk", True)):
+            items = [item for item in beyond if ("M.backward()" in item.lines) == trunk]
+            if items and (shown := difference(items[0], right[items[0]], theirs[items[0]])):
+                found.append(finding_of(NAMED[name], (), shown))
+        a_sum = next((x for item, x in theirs.items() if item.lines[0] == "L = a + b"), None)
+        if not isinstance(a_sum, Numbers):
+            return found
+        for name, program, count in (
+            ("recursion-limit", f"L = a; for i in range({DEEP}): L = L + a", DEEP),
+            ("every-path-walked", f"L = a; for i in range({WIDE}): L = L + L", WIDE),
+        ):
+            done = attempt(lambda name=name, count=count: self._chain(name, count), SECONDS)  # type: ignore[misc]
+            expected = DEEP + 1.0 if count == DEEP else 2.0**WIDE
+            if done.error is not None or done.value is None or not close(done.value, expected):
+                got = describe(done.error) if done.error else repr(done.value)
+                if name == "recursion-limit" and not isinstance(done.error, RecursionError):
+                    continue
+                if name == "every-path-walked" and not isinstance(done.error, Stopped):
+                    continue
+                text = f"a = Value(1.0); {program}; L.backward()"
+                found.append(finding_of(NAMED[name], (), None)._replace(example=text, quantity="a.grad", expected=expected, got=got))
+        return found
+
+    def _chain(self, name: str, count: int) -> float | None:
+        a = self.make(1.0)
+        result = a
+        for _ in range(count):
+            result = result + (a if name == "recursion-limit" else result)
+        result.backward()
+        return number_in(a.grad)[0]
+
+    def _tasks(self, probes: Sequence[Probe], wrong: Collection[Probe]) -> list[Task]:
+        tasks = [Task("a number becomes a node", 1, 1, 1.0)]
+        for name in ORDER:
+            if name in self.wanted:
+                items = [item for item in probes if item.axis == "nodes" and item.subject == name]
+                tasks.append(self._task(shown_as(name), items, wrong, 1.0))
+        for axis, title in TITLES.items():
+            items = [item for item in probes if item.axis == axis and (axis != "repeated" or item.basic)]
+            if title and items:
+                tasks.append(self._task(title, items, wrong, TASKS[title]))
+        return tasks
+
+    def _task(self, title: str, items: Sequence[Probe], wrong: Collection[Probe], points: float) -> Task:
+        return Task(title, sum(item not in wrong for item in items), len(items), points)
+
+
+def describe(error: BaseException | None) -> str:
+    """An error as a student sees it."""
+    if isinstance(error, Stopped):
+        return "no end"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def shown_as(name: str) -> str:
+    """An operation as it is typed."""
+    return {"neg": "-a"}.get(name, f"a {name} b" if name in (*BINARY, "**") else name)
+
+
+def _mask(theirs: dict[Probe, Outcome]) -> None:
+    """Forgets which operands are recorded, if that cannot be seen in this engine at all; and the gradients of results,
+    if it does not keep them."""
+    numbers = {item: x for item, x in theirs.items() if isinstance(x, Numbers)}
+    if not any(any(x.recorded) for x in numbers.values() if x.recorded):
+        theirs |= {item: x._replace(recorded=None) for item, x in numbers.items()}
+
+
+def passes(item: Probe, right: Outcome, theirs: Outcome) -> bool:
+    """Whether the numbers that count are right: all data, and the gradients of leaves."""
+    if isinstance(right, Error) or isinstance(theirs, Error):
+        return False
+    leaves = [name for name in item.values if name in right.grads]
+    return (
+        not theirs.nodes
+        and right.data.keys() == theirs.data.keys()
+        and all(close(x, theirs.data[name]) for name, x in right.data.items())
+        and all(close(right.grads[name] or 0.0, theirs.grads[name] or 0.0) for name in leaves)
+    )
+
+
+def difference(item: Probe, right: Outcome, theirs: Outcome) -> _Shown | None:
+    """The first number in which they differ, leaves first."""
+    if isinstance(right, Error):
+        return None
+    if isinstance(theirs, Error):
+        line = item.lines[max(theirs.line, 0)]
+        return _Shown(item, line, "a number", theirs.text or theirs.kind)
+    leaves = [name for name in item.values if name in right.grads]
+    for name in leaves:
+        if not close(right.grads[name] or 0.0, theirs.grads[name] or 0.0):
+            return _Shown(item, f"{name}.grad", right.grads[name] or 0.0, theirs.grads[name] or 0.0)
+    for name, x in right.data.items():
+        if not close(x, theirs.data[name]):
+            return _Shown(item, f"{name}.data", x, theirs.data[name])
+    if theirs.nodes:
+        name = min(theirs.nodes)
+        return _Shown(item, f"{name}.grad", "a number", "a node")
+    return None
+
+
+def finding_of(m: Misconception, where: Sequence[str], shown: _Shown | None, also: Sequence[str] = ()) -> Finding:
+    """A finding of the catalogue."""
+    message = m.message.format(where=_listed(where))
+    message = message[:1].upper() + message[1:]
+    if shown is None:
+        return Finding(m.name, message, m.hint, where=tuple(where), also=tuple(also))
+    return Finding(
+        m.name, message, m.hint, shown.probe.text, shown.quantity, shown.expected, shown.got, tuple(where), tuple(also)
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1] if quoted else ""
+
+
+class Findings:
+    """An explanation as findings."""
+
+    def __init__(
+        self,
+        explanation: Explanation,
+        theirs: Mapping[Probe, Outcome],
+        right: Mapping[Probe, Outcome],
+        wrong: Sequence[Probe],
+    ) -> None:
+        self.explanation, self.theirs, self.right = explanation, theirs, right
+        self.wrong = sorted(wrong, key=lambda item: (len(item.lines), len(item.text)))
+
+    def all(self) -> list[Finding]:
+        """Those of the sweep, those of operations, and what is not explained."""
+        e = self.explanation
+        found = [finding_of(NAMED[name], (), self._shown(sweep=True)) for name in e.swept]
+        for name, places in e.named().items():
+            where = [_place(place) for place in places]
+            also = {other for place in places for way in e.choices[place] for other in way.names if len(way.names) == 1}
+            shown = self._shown(places, name)
+            found.append(finding_of(NAMED[name], where, shown, sorted(also - {name})))
+        for place in e.unexplained:
+            found.append(self._unexplained(_place(place), self._first([place.operation], place)))
+        if e.left and not e.unexplained:
+            left = [item for item in self.wrong if item in e.left]
+            if left:
+                found.append(self._unexplained("backward", left[0]))
+        if not found and self.wrong:
+            found.append(self._unexplained("the engine", self.wrong[0]))
+        return found
+
+    def _unexplained(self, what: str, item: Probe | None) -> Finding:
+        shown = difference(item, self.right[item], self.theirs[item]) if item else None
+        text = f"`{what}` gives something wrong, and no misconception that is known here explains it."
+        if shown is None:
+            return Finding("unexplained", text, where=(what,))
+        if isinstance(shown.got, str):
+            text = f"`{what}` ends in an error: {shown.got}."
+        hint = "Compute the example by hand, line by line, and compare with your nodes."
+        return Finding("unexplained", text, hint, shown.probe.text, shown.quantity, shown.expected, shown.got, (what,))
+
+    def _first(self, names: Collection[str], place: Place | None = None) -> Probe | None:
+        for item in self.wrong:
+            if item.operations & {*names} and (place is None or item.axis == place.axis):
+                return item
+        return None
+
+    def _shown(self, places: Sequence[Place] = (), name: str = "", sweep: bool = False) -> _Shown | None:
+        """The smallest probe in which this misconception alone is seen, and the student's engine is wrong."""
+        e = self.explanation
+        operations = dict(RIGHT)
+        for place in places:
+            way = min((c for c in e.choices[place] if name in c.names), key=lambda c: len(c.names))
+            operations[place.operation] = way.operation
+        engine_sweep = e.sweep if sweep else SWEEPS[0]
+        for item in self.wrong:
+            alone = run(Engine(operations, engine_sweep), item)
+            if not passes(item, self.right[item], alone) and (shown := difference(item, self.right[item], self.theirs[item])):
+                return shown
+        return None
+
+
+def _place(place: Place) -> str:
+    """An operation, as it was tried."""
+    sign = place.operation
+    if place.axis == "constant":
+        return f"v {sign} 2"
+    if place.axis == "reflected":
+        return f"2 {sign} v"
+    return shown_as(sign) if sign in ("neg",) else sign
+
+
+class _Pictures:
+    """The student's graph beside the right one, drawn when they are shown."""
+
+    def __init__(self, make: Callable[[float], Any], item: Probe) -> None:
+        self.make, self.item = make, item
+
+    def __call__(self) -> list[Picture]:
+        found = []
+        for caption, make, adapter in (("your graph", self.make, True), ("the right one", Value, False)):
+            done = attempt(lambda make=make, adapter=adapter: self._picture(make, adapter), 2.0)  # type: ignore[misc]
+            if done.value is not None:
+                found.append((caption, done.value))
+        return found if len(found) == 2 else []
+
+    def _picture(self, make: Callable[[float], Any], theirs: bool) -> str:
+        names = {name: make(x) for name, x in self.item.values.items()}
+        for code in self.item.codes:
+            exec(code, {}, names)
+        named = {name: x for name, x in names.items()}
+        root = names["M" if "M" in names else "L"]
+        adapter = _adapter(root) if theirs and not looks_like_a_node(root) else None
+        return draw_dot(root, names=named, adapter=adapter).svg
+
+
+def _adapter(root: Any) -> Callable[[Any], Seen]:
+    """An adapter for a class with names of its own: the operands stand in the attribute that holds nodes."""
+    kind = type(root)
+
+    def operands(x: Any) -> list[Any]:
+        for value in vars(x).values():
+            if isinstance(value, list | tuple | set | frozenset) and any(isinstance(v, kind) for v in value):
+                return [v for v in value if isinstance(v, kind)]
+        return []
+
+    return lambda x: Seen(x.data, x.grad, operands(x))
