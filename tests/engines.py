@@ -58,6 +58,7 @@ RIGHT = {
     "paths": {op: f"({d},)" for op, d in LOCALS.items()},
     "functions": {op: f"({', '.join(f'({d}) * g' for d in pieces(op))},)" for op in LOCALS},
 }
+RIGHT["pulls"] = RIGHT["closures"]
 
 HEAD = '''
 import math
@@ -282,12 +283,68 @@ Value.backward = backward
     return "".join(parts)
 
 
+def pulls(rules):
+    """Slots, functions outside the class, and closures that a node keeps; the sweep has a stack of its own."""
+    parts = [HEAD, '''
+class Value:
+    __slots__ = ("data", "grad", "pull", "sources")
+    def __init__(self, data, sources=()):
+        self.data, self.grad, self.sources, self.pull = data, 0.0, sources, None
+
+def lift(x):
+    return x if isinstance(x, Value) else Value(x)
+''']
+    for op, forward in FORWARD.items():
+        name = "f_" + METHODS.get(op, op).strip("_")
+        arguments, sources = ("self, other", "(self, other)") if two(op) else ("self, other=None", "(self,)")
+        wrap = "    other = lift(other)\n" if two(op) else ""
+        parts.append(f'''
+def {name}({arguments}):
+{wrap}    out = Value({forward}, {sources})
+    def pull():
+        {rules[op]}
+    out.pull = pull  # {op}
+    return out  # {op}
+Value.{METHODS.get(op, op)} = {name}
+''')
+    parts.append('''
+Value.__radd__ = lambda self, other: self + other
+Value.__rmul__ = lambda self, other: self * other
+Value.__rsub__ = lambda self, other: lift(other) - self
+Value.__rtruediv__ = lambda self, other: lift(other) / self
+
+def ordered(root):
+    order, state, stack = [], {}, [root]
+    while stack:
+        v = stack[-1]
+        if v in state:
+            stack.pop()
+            if state[v] == 1:
+                order.append(v)
+            state[v] = 2
+        else:
+            state[v] = 1
+            stack.extend(x for x in v.sources if x not in state)
+    return order[::-1]
+
+def backward(root):
+    root.grad = 1.0
+    for v in ordered(root):
+        if v.sources:
+            v.pull()
+
+Value.backward = backward
+''')
+    return "".join(parts)
+
+
 STYLES = {
     "closures": closures,
     "locals": partial(stored, sweep=LOOP),
     "outside": outside,
     "paths": partial(stored, sweep=PATHS),
     "functions": functions,
+    "pulls": pulls,
 }
 
 

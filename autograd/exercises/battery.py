@@ -5,14 +5,15 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
 
 from .engine import Node, Sweep, topological
 from .operations import BINARY, FUNCTIONS, IN_PLACE, ORDER
 
 Axis = Literal["nodes", "constant", "reflected", "in place", "extreme", "sweep", "repeated"]
-LEAVES = {"a": 2.0, "b": -3.0, "c": 5.0}
+LEAVES = {"a": 2.0, "b": -3.0, "c": 7.0}
+PROGRAM = "<program>"
 K = 2.5
 """The number that stands beside a node."""
 
@@ -25,7 +26,8 @@ class Probe:
     values: Mapping[str, float]
     axis: Axis
     operations: frozenset[str]
-    codes: tuple[CodeType, ...]
+    program: Callable[..., dict[str, Any]]
+    """The program as a function of the leaves, which gives all names that it has made."""
 
     single: bool
     """Whether it is one operation, and nothing else."""
@@ -57,7 +59,8 @@ class Numbers(NamedTuple):
     grads: Mapping[str, float | None]
     nodes: frozenset[str] = frozenset()
     recorded: tuple[bool, ...] | None = None
-    """Of a single operation: which leaves its result remembers, if that can be seen."""
+    """Of a single operation, if it can be seen: which leaves its result remembers; and whether there are nodes between,
+    since it is made of others."""
 
 
 Outcome = Error | Numbers
@@ -82,8 +85,10 @@ def probe(axis: Axis, program: str, subject: str = "", basic: bool = True, /, **
         elif isinstance(node, ast.Attribute) and node.attr in FUNCTIONS:
             found.add(node.attr)
     leaves = {name: values.get(name, LEAVES.get(name, 0.0)) for name in sorted({*names} & ({*LEAVES} | {*values}))}
-    codes = tuple(compile(line, "<probe>", "exec") for line in lines)
-    return Probe(tuple(lines), leaves, axis, frozenset(found), codes, axis == "nodes" and len(lines) == 2, subject, basic)
+    namespace: dict[str, Any] = {}
+    body = "\n    ".join(lines)
+    exec(compile(f"def program({', '.join(leaves)}):\n    {body}\n    return locals()", PROGRAM, "exec"), namespace)
+    return Probe(tuple(lines), leaves, axis, frozenset(found), namespace["program"], axis == "nodes" and len(lines) == 2, subject, basic)
 
 
 def _of_operators() -> Iterable[Probe]:
@@ -132,6 +137,7 @@ def _of_functions() -> Iterable[Probe]:
         yield probe("nodes", f"d = a.{name}(); L = d * b", name, a=other)
         yield probe("nodes", f"d = a.{name}(); L = d + a", name, a=x)
         yield probe("nodes", f"d = a.{name}(); L = d * a", name, a=x)
+        yield probe("nodes", f"d = a * c; L = d.{name}()", name, a=x)
     for name in ("tanh", "sigmoid"):
         yield probe("extreme", f"L = a.{name}()", name, a=1000.0)
         yield probe("extreme", f"L = a.{name}()", name, a=-1000.0)
@@ -156,6 +162,7 @@ def _of_sweeps() -> Iterable[Probe]:
     for program in (
         "L = a * b; L.backward(); L.backward()",
         "L = a * b; M = a * c; L.backward(); M.backward()",
+        "L = a + b; L.backward(); M = a * b; M.backward()",
         "L = a * b; L.backward(); a.grad = 0.0; b.grad = 0.0; M = a + b; M.backward()",
         "d = a * b; L = d * c; L.backward(); a.grad = b.grad = c.grad = d.grad = 0.0; M = d * a; M.backward()",
     ):
@@ -206,30 +213,32 @@ def number_in(x: Any) -> tuple[float | None, bool]:
 
 
 def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
-    """Which of the leaves a result remembers, in whatever attributes."""
+    """Which of the leaves a result remembers, in whatever attributes, and whether there are other nodes."""
     if isinstance(x, Node):
         found = {id(v) for v in topological(x, PLAIN)}
-        return tuple(id(v) in found for v in leaves.values())
-    waiting, seen, wanted = [(x, 0)], set(), {id(v) for v in leaves.values()}
+        return *(id(v) in found for v in leaves.values()), len({*found} - {id(v) for v in leaves.values()}) > 1
+    kind, waiting, seen = type(x), [(x, 0)], {id(v) for v in leaves.values()}
+    met: set[int] = set()
+    others = 0
     while waiting and len(seen) < 500:
-        x, depth = waiting.pop()
-        if id(x) in seen:
+        y, depth = waiting.pop()
+        met.add(id(y))
+        if id(y) in seen or depth > 8 or isinstance(y, type | FunctionType | ModuleType):
             continue
-        seen.add(id(x))
-        if isinstance(x, Mapping):
-            inside: list[Any] = [*x.values()]
-        elif isinstance(x, list | tuple | Set):
-            inside = [*x]
-        elif depth and (id(x) in wanted or not hasattr(x, "__dict__") and not hasattr(type(x), "__slots__")):
-            continue
-        elif isinstance(x, type | FunctionType | ModuleType):
-            continue
-        else:
-            slots = [s for t in type(x).__mro__ for s in getattr(t, "__slots__", ())]
-            inside = [*getattr(x, "__dict__", {}).values(), *(getattr(x, s, None) for s in slots)]
-        if depth < 8:
-            waiting += [(v, depth + 1) for v in inside]
-    return tuple(id(v) in seen for v in leaves.values())
+        seen.add(id(y))
+        others += isinstance(y, kind)
+        waiting += [(v, depth + 1) for v in _inside(y)]
+    return *(id(v) in met for v in leaves.values()), others > 1
+
+
+def _inside(x: Any) -> list[Any]:
+    """What an object holds."""
+    if isinstance(x, Mapping):
+        return [*x.values()]
+    if isinstance(x, list | tuple | Set):
+        return [*x]
+    slots = [name for kind in type(x).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(x, "__dict__", {}).values(), *(getattr(x, name, None) for name in slots)]
 
 
 PLAIN = Sweep(topological)
@@ -237,24 +246,30 @@ PLAIN = Sweep(topological)
 
 def run(make: Callable[[float], Any], item: Probe) -> Outcome:
     """The program on nodes that `make` makes."""
-    names: dict[str, Any] = {}
-    line = -1
     try:
-        names |= {name: make(x) for name, x in item.values.items()}
-        recorded = None
-        for line, code in enumerate(item.codes):
-            exec(code, {}, names)
-            if item.single and line == 0:
-                recorded = reached(names["L"], {name: names[name] for name in item.values})
+        leaves = {name: make(x) for name, x in item.values.items()}
+        names = item.program(**leaves)
         data, grads, nodes = {}, {}, set()
         for name, x in names.items():
             data[name] = number_in(x.data)[0]
-            grads[name], is_node = number_in(x.grad)
+            grads[name], is_node = (x.grad, x.grad_is_node) if isinstance(x, Node) else number_in(x.grad)
             if is_node:
                 nodes.add(name)
     except Exception as error:
-        return Error(line, kind_of(error), f"{type(error).__name__}: {error}")
-    return Numbers({n: math.nan if x is None else x for n, x in data.items()}, grads, frozenset(nodes), recorded)
+        line, found = _stopped(error)
+        kind = "nothing" if any(x is None for x in found.values()) else kind_of(error)
+        return Error(line, kind, f"{type(error).__name__}: {error}")
+    return Numbers({n: math.nan if x is None else x for n, x in data.items()}, grads, frozenset(nodes), reached(names["L"], leaves) if item.single else None)
+
+
+def _stopped(error: BaseException) -> tuple[int, Mapping[str, Any]]:
+    """The line of the program that an error ended, -1 before it, and the names that it had made."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == PROGRAM:
+            return trace.tb_lineno - 2, trace.tb_frame.f_locals
+        trace = trace.tb_next
+    return -1, {}
 
 
 def close(x: float, y: float) -> bool:
@@ -262,12 +277,13 @@ def close(x: float, y: float) -> bool:
     return math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9) or (x != x and y != y)
 
 
-def same(wrong: Outcome, theirs: Outcome, leaves: Iterable[str] = ()) -> bool:
+def same(item: Probe, wrong: Outcome, theirs: Outcome) -> bool:
     """Whether an imagined engine left what the student's did. A gradient that the student's does not keep, None, is
-    taken for 0 at a leaf and for any number elsewhere."""
+    taken for 0 at a leaf and for any number elsewhere; where backward is called more than once, those of leaves
+    count."""
     if isinstance(wrong, Error) or isinstance(theirs, Error):
         return isinstance(wrong, Error) and isinstance(theirs, Error) and wrong[:2] == theirs[:2]
-    if wrong.data.keys() != theirs.data.keys() or wrong.nodes != theirs.nodes:
+    if wrong.data.keys() != theirs.data.keys() or (wrong.nodes != theirs.nodes and item.axis != "repeated"):
         return False
     if not all(close(x, theirs.data[name]) for name, x in wrong.data.items()):
         return False
@@ -275,9 +291,11 @@ def same(wrong: Outcome, theirs: Outcome, leaves: Iterable[str] = ()) -> bool:
         return False
     for name, x in wrong.grads.items():
         y = theirs.grads[name]
-        if y is None and name in leaves:
-            y = 0.0
-        if y is not None and not close(x or 0.0, y):
+        if name in item.values:
+            y = y or 0.0
+        elif y is None or item.axis == "repeated":
+            continue
+        if not close(x or 0.0, y):
             return False
     return True
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .battery import Axis, Outcome, Probe, run, same
-from .engine import Engine, Operation, Sweep, topological
+from .engine import Engine, Operation, Sweep, by_number, topological
 from .misconceptions import CATALOGUE, NAMED, RULES, Changes, Misconception
 from .operations import IN_PLACE, ORDER, PARTS, REFLECTED, RIGHT
 
@@ -15,11 +15,13 @@ Theirs = Mapping[Probe, Outcome]
 Operations = Mapping[str, Operation]
 AXES: tuple[Axis, ...] = ("nodes", "constant", "reflected", "in place", "extreme")
 SWEEPS = (
-    Sweep(topological, resets="interior"),
     Sweep(topological),
+    Sweep(topological, resets="interior"),
     Sweep(topological, by_paths=True),
 )
-"""The right ones: that of this package, micrograd's, and the one that walks paths."""
+"""The right ones: micrograd's, that of this package, and the one that walks paths."""
+MANY = ("no-topological-order",)
+"""What has most variants is tried last."""
 PROMISING = 6
 """Sweeps that are looked at again, with two misconceptions in one operation."""
 
@@ -66,6 +68,7 @@ class Explanation(NamedTuple):
             )
             for name in [n for n in counts if NAMED[n].together and counts[n] < len(NAMED[n].operations)]:
                 del counts[name]
+            counts["rule-of-another-operator"] = min(1, counts["rule-of-another-operator"])
             best = max(counts, key=lambda name: (counts[name], -_priority(name)))
             done = []
             for place, ways in open_places.items():
@@ -124,10 +127,11 @@ def wrong_twice(name: str, axis: Axis, current: Operation) -> Iterator[Choice]:
 
 
 def explains(operations: Operations, sweep: Sweep, item: Probe, theirs: Outcome) -> bool:
-    """Whether an engine does in a probe what the student's does; in any order of operands, if there is none."""
-    bits = len(item.lines) if sweep.any_order else 0
+    """Whether an engine does in a probe what the student's does. A set of operands has no order, and a graph may have
+    several topological orders."""
+    bits = len(item.lines) if sweep.any_order or (item.axis == "sweep" and sweep.order is topological) else 0
     return any(
-        same(run(Engine(operations, replace(sweep, flips=flips) if flips else sweep), item), theirs, item.values)
+        same(item, run(Engine(operations, replace(sweep, flips=flips) if flips else sweep), item), theirs)
         for flips in range(2**bits)
     )
 
@@ -138,6 +142,7 @@ class Search:
     def __init__(self, theirs: Theirs, seconds: float = 2.5) -> None:
         self.theirs, self.end = theirs, time.monotonic() + seconds
         self.found: list[Explanation] = []
+        self.guesses: list[_Guess] = []
         self.tried = [name for name in (*ORDER, *IN_PLACE) if any(name in item.operations for item in theirs)]
         self.by_axis: dict[Axis, list[Probe]] = {}
         for item in theirs:
@@ -156,27 +161,34 @@ class Search:
             for second, more in self._sweeps([sweep]) if self._best > (0, 2) else ():
                 if more > names:
                     self._try(second, names + more)
-        return min(self.found, key=lambda e: e.badness)
+        best = min(range(len(self.found)), key=lambda i: self.found[i].badness)
+        return self.guesses[best].finished(self.found[best].swept, final=True)
 
     @property
     def _best(self) -> tuple[int, int]:
         return min(e.badness for e in self.found) if self.found else (len(self.theirs), len(CATALOGUE))
 
-    def _sweeps(self, bases: Sequence[Sweep] = SWEEPS) -> Iterator[tuple[Sweep, tuple[str, ...]]]:
+    def _sweeps(self, bases: Sequence[Sweep] = SWEEPS) -> list[tuple[Sweep, tuple[str, ...]]]:
+        """Those with a misconception, which leave no choice first."""
+        found = []
         for base in bases:
             for m in CATALOGUE:
                 for sweep in m.sweeps(base) if m.sweeps else ():
                     if not base.by_paths or sweep.seed != base.seed:
-                        yield sweep, (m.name,)
+                        found.append((sweep, (m.name,)))
+        return sorted(found, key=lambda way: (way[0].any_order and way[0].order is not by_number, way[1] == MANY))
 
     def _try(self, sweep: Sweep, swept: tuple[str, ...], thorough: bool = False) -> None:
         """Adds the best explanation with this sweep to those found, unless it cannot be the best of all."""
         guess, best = _Guess(self, sweep, thorough), self._best
         for name in self.tried:
             guess.operation(name)
+            if swept and not guess.broken.isdisjoint("+*"):
+                return
             if (len(guess.unexplained), len(swept) + guess.at_least) >= best or time.monotonic() > self.end:
                 return
         self.found.append(guess.finished(swept))
+        self.guesses.append(guess)
 
 
 class _Guess:
@@ -214,18 +226,25 @@ class _Guess:
                 counted.append(names)
         return len(counted)
 
-    def finished(self, swept: tuple[str, ...]) -> Explanation:
-        """The explanation, where each place keeps only the choices that explain everything."""
-        for place, found in self.choices.items():
-            if len(found) > 1:
-                items = [item for item in self.search.theirs if place.operation in item.operations]
-                kept = [choice for choice in found if self._fits(place.operation, choice.operation, items)]
-                self._take(place, kept or found)
-        left = [item for axis in ("sweep", "repeated") for item in self.search.by_axis.get(axis, ())]
-        left = [item for item in left if not self._fits("", RIGHT["+"], [item])]
+    def finished(self, swept: tuple[str, ...], final: bool = False) -> Explanation:
+        """The explanation, where each place keeps only the choices that explain everything; if something would be left
+        otherwise, or if it is final."""
+        left = self._left()
+        if left or final:
+            for place, found in self.choices.items():
+                if len(found) > 1 and any(choice.names for choice in found):
+                    items = [item for item in self.search.theirs if place.operation in item.operations]
+                    kept = [choice for choice in found if self._fits(place.operation, choice.operation, items)]
+                    self._take(place, kept or found)
+            left = self._left()
         return Explanation(
             self.sweep, swept, self.operations, self.choices, tuple(self.unexplained), tuple(left)
         )
+
+    def _left(self) -> list[Probe]:
+        """The probes of the sweep that it does not explain."""
+        items = [item for axis in ("sweep", "repeated") for item in self.search.by_axis.get(axis, ())]
+        return [item for item in items if not self._fits("", RIGHT["+"], [item])]
 
     def _take(self, place: Place, found: list[Choice]) -> None:
         self.choices[place] = found
@@ -246,12 +265,13 @@ class _Guess:
             explains(engine, self.sweep, item, theirs[item]) for item in items if not item.operations & self.broken
         )
 
-    def _fitting(self, name: str, axis: Axis, items: Sequence[Probe]) -> list[Choice]:
-        """The ways that explain the probes: the first right one, or all wrong ones."""
+    def _fitting(self, name: str, axis: Axis, items: Sequence[Probe], right_only: bool = False) -> list[Choice]:
+        """The ways that explain the probes: the right one, or those that are made of other operations and all wrong
+        ones."""
         current = self.operations.get(name) or self.operations[name[0]]
-        for operation in ways(name, axis, current):
-            if self._fits(name, operation, items):
-                return [Choice(operation, ())]
+        right = [Choice(way, ()) for way in ways(name, axis, current) if self._fits(name, way, items)]
+        if right_only or (right and right[0].operation is current):
+            return right
         for wrong in (wrong_ways, wrong_twice) if self.thorough else (wrong_ways,):
             found = []
             for choice in wrong(name, axis, current):
@@ -259,19 +279,19 @@ class _Guess:
                     found.append(choice)
                 elif time.monotonic() > self.search.end:
                     return found
-            if found:
-                return found
+            if right or found:
+                return right + found
         return []
 
     def _with_others(self, name: str, axis: Axis, items: Sequence[Probe]) -> list[Choice]:
         """The same, with another choice for an earlier operation, which its own probes left open."""
         used = {name for item in items for name in item.operations}
         for place, found in [*self.choices.items()]:
-            if len(found) > 1 and place.operation in used and place.operation != name:
+            if len(found) > 1 and place.operation in used and place != Place(name, axis):
                 before = self.operations[place.operation]
                 for choice in found[1:]:
                     self.operations[place.operation] = choice.operation
-                    if fitting := self._fitting(name, axis, items):
+                    if fitting := self._fitting(name, axis, items, right_only=not self.thorough):
                         self.choices[place] = [choice, *(c for c in found if c is not choice)]
                         return fitting
                 self.operations[place.operation] = before

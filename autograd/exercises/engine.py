@@ -52,6 +52,8 @@ class Operation:
     """The operands that the result remembers."""
     needs_record: bool = False
     """Whether the rule reaches only operands that are recorded, as in engines that store local derivatives."""
+    at_once: bool = False
+    """Whether all contributions are computed before any is stored."""
     attached: Attached = "result"
     gives: Gives = "node"
     constant: Gives = "node"
@@ -79,7 +81,7 @@ class Sweep:
     """The nodes that run the rule that was made last instead of their own."""
     shared: Literal["", "operands", "order", "visited"] = ""
     """The list that all nodes, or all sweeps, have in common."""
-    unhashable: bool = False
+    unhashable: Literal["", "in the sweep", "in operations"] = ""
     as_set: bool = False
     """Whether operands are kept in a set, so that a * a has one."""
     any_order: bool = False
@@ -166,12 +168,16 @@ class Engine:
     def apply(self, name: str, a: Node, *rest: Any) -> Any:
         """The operation's result: a node, or what a wrong one gives. Raises as a wrong one would."""
         operation = self.operations[name]
+        if rest and rest[0] is None:
+            raise TypeError("unsupported operand type(s)")
         plain = bool(rest) and not isinstance(rest[0], Node) and name != "**"
         gives = operation.constant if plain and operation.gives == "node" else operation.gives
         if gives != "node":
             return _failure(gives)
         if operation.parts:
             return operation.parts(a, *rest)
+        if self.sweep.unhashable == "in operations":
+            raise TypeError(UNHASHABLE)
         xs: list[Any] = [a, *(self(x) if plain else x for x in rest)]
         b = xs[1] if len(xs) > 1 else None
         y = operation.forward(a.data, *(x.data if isinstance(x, Node) else x for x in xs[1:]))
@@ -206,6 +212,11 @@ class Engine:
         steps = [_stored(s, a, b, out) if s.early else s for s in steps]
 
         def rule() -> None:
+            if operation.at_once:
+                found = [step.contribution(a, b, out) for step in steps]
+                for step, contribution in zip(steps, found, strict=True):
+                    _store(step, targets[step.to], contribution, out.grad_is_node)
+                return
             for step in steps:
                 _store(step, targets[step.to], step.contribution(a, b, out), out.grad_is_node)
 
@@ -229,7 +240,7 @@ class Engine:
         """One sweep. Raises as a wrong one would."""
         sweep = self.sweep
         if sweep.unhashable:
-            raise TypeError("unhashable type")
+            raise TypeError(UNHASHABLE)
         if sweep.by_paths:
             self._along_paths(root)
             return
@@ -265,6 +276,9 @@ class Engine:
                 _store(step, x, gradient, False)
             if x.run is not None and x.operands:
                 waiting.extend(reversed(x.run(gradient)))
+
+
+UNHASHABLE = "unhashable type"
 
 
 class _Passed(NamedTuple):
@@ -391,19 +405,24 @@ def reversed_preorder(root: Node, sweep: Sweep) -> list[Node]:
     return preorder(root, replace(sweep, flips=~sweep.flips))
 
 
-def breadth_first(root: Node, sweep: Sweep, visited: str = "when met") -> list[Node]:
-    """Level by level; each node once: when it is met, or when its turn comes; or however often it is met."""
-    order: list[Node] = []
-    queue, known = [root], {id(root)}
-    while queue:
-        x = queue.pop(0)
-        if visited == "when run" and any(x is v for v in order):
-            continue
-        order.append(_counted(order, x))
-        for v in operands(x, sweep):
-            if visited != "when met" or id(v) not in known:
-                known.add(id(v))
-                queue.append(v)
+def searched(visited: str, last: bool) -> Order:
+    """A search with a queue, or with a stack; each node once: when it is met, or when its turn comes; or however often
+    it is met."""
+
+    def order(root: Node, sweep: Sweep) -> list[Node]:
+        found: list[Node] = []
+        waiting, known = [root], {id(root)}
+        while waiting:
+            x = waiting.pop(-1 if last else 0)
+            if visited == "when run" and any(x is v for v in found):
+                continue
+            found.append(_counted(found, x))
+            for v in operands(x, sweep):
+                if visited != "when met" or id(v) not in known:
+                    known.add(id(v))
+                    waiting.append(v)
+        return found
+
     return order
 
 

@@ -1,5 +1,6 @@
 """`check_engine`: a student's own class of values, held against the right one and against every misconception."""
 
+import copy
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,6 +73,7 @@ class _Check:
         self.printed: list[str] = []
         self.left = ALL_SECONDS
         self.stopped: set[str] = set()
+        self.kept = _Kept(make)
         self.wanted = self._wanted(operations)
 
     def _wanted(self, operations: Collection[str] | None) -> set[str]:
@@ -92,7 +94,7 @@ class _Check:
         probes = [item for item in BATTERY if item.operations <= asked]
         theirs = {item: self._run(item) for item in probes}
         _mask(theirs)
-        right = {item: run(Engine(RIGHT, SWEEPS[0]), item) for item in probes}
+        right = {item: run(Engine(RIGHT, SWEEPS[1]), item) for item in probes}
         wrong = [item for item in probes if not passes(item, right[item], theirs[item])]
         beyond = [item for item in wrong if item.axis == "repeated" and not item.basic]
         basic = [item for item in wrong if item not in beyond]
@@ -131,6 +133,7 @@ class _Check:
         """The probe, with a deadline."""
         if self.left <= 0.0 or any(item.operations >= {name} for name in self.stopped):
             return Error(0, "endless", "it was not tried, since others took too long")
+        self.kept.restore()
         done = attempt(lambda: run(self.make, item), min(SECONDS, self.left))
         self.left -= done.seconds
         if done.output and sum(map(len, self.printed)) < 2000:
@@ -190,6 +193,26 @@ class _Check:
 
     def _task(self, title: str, items: Sequence[Probe], wrong: Collection[Probe], points: float) -> Task:
         return Task(title, sum(item not in wrong for item in items), len(items), points)
+
+
+class _Kept:
+    """The lists, sets and dicts that all nodes of a class share, and what was in them before the first node: so that
+    each probe begins as the first one does."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        functions = [f for f in (*vars(make).values(), make) if inspect.isfunction(f)] if hasattr(make, "__dict__") else []
+        held: list[Any] = [*getattr(make, "__dict__", {}).values()]
+        for f in functions:
+            held += [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
+            held += [f.__globals__[name] for name in f.__code__.co_names if name in f.__globals__]
+        self.before = [(x, copy.copy(x)) for x in held if type(x) in (list, set, dict)]
+
+    def restore(self) -> None:
+        """Puts back what was there."""
+        for x, before in self.before:
+            if len(x) != len(before):
+                x.clear()
+                (x.extend if isinstance(x, list) else x.update)(before)
 
 
 def describe(error: BaseException | None) -> str:
@@ -284,7 +307,8 @@ class Findings:
             shown = self._shown(places, name)
             found.append(finding_of(NAMED[name], where, shown, sorted(also - {name})))
         for place in e.unexplained:
-            found.append(self._unexplained(_place(place), self._first([place.operation], place)))
+            if item := self._first([place.operation], place):
+                found.append(self._unexplained(_place(place), item))
         if e.left and not e.unexplained:
             left = [item for item in self.wrong if item in e.left]
             if left:
@@ -316,7 +340,7 @@ class Findings:
         for place in places:
             way = min((c for c in e.choices[place] if name in c.names), key=lambda c: len(c.names))
             operations[place.operation] = way.operation
-        engine_sweep = e.sweep if sweep else SWEEPS[0]
+        engine_sweep = e.sweep if sweep else SWEEPS[1]
         for item in self.wrong:
             alone = run(Engine(operations, engine_sweep), item)
             if not passes(item, self.right[item], alone) and (shown := difference(item, self.right[item], self.theirs[item])):
@@ -349,13 +373,10 @@ class _Pictures:
         return found if len(found) == 2 else []
 
     def _picture(self, make: Callable[[float], Any], theirs: bool) -> str:
-        names = {name: make(x) for name, x in self.item.values.items()}
-        for code in self.item.codes:
-            exec(code, {}, names)
-        named = {name: x for name, x in names.items()}
+        names = self.item.program(**{name: make(x) for name, x in self.item.values.items()})
         root = names["M" if "M" in names else "L"]
         adapter = _adapter(root) if theirs and not looks_like_a_node(root) else None
-        return draw_dot(root, names=named, adapter=adapter).svg
+        return draw_dot(root, names=names, adapter=adapter).svg
 
 
 def _adapter(root: Any) -> Callable[[Any], Seen]:

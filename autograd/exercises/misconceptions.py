@@ -77,6 +77,19 @@ def fields(*all_changes: dict[str, Any]) -> Changes:
     return lambda name, o: [replace(o, **changes) for changes in all_changes]
 
 
+def in_both_orders(changes: Changes) -> Changes:
+    """The changes, with contributions stored one by one, and all at the end: it matters where a rule reads what it
+    writes."""
+
+    def both(name: str, o: Operation) -> Iterator[Operation]:
+        for changed in changes(name, o):
+            yield changed
+            if len(changed.steps) > 1:
+                yield replace(changed, at_once=True)
+
+    return both
+
+
 class _Grads:
     """A node whose gradient stands where its number belongs."""
 
@@ -177,6 +190,7 @@ def _forgotten(name: str, o: Operation) -> Iterator[Operation]:
 
 def _data_changed(name: str, o: Operation) -> Iterator[Operation]:
     yield from singly(o, field="data")
+    yield each(o, field="data", early=True)
     yield replace(o, steps=(*o.steps, *(s._replace(field="data") for s in o.steps)))
     yield replace(o, steps=tuple(t for s in o.steps for t in (s, s._replace(field="data", adds=False))))
 
@@ -218,11 +232,10 @@ def _large(name: str, o: Operation) -> Iterator[Operation]:
 
 
 def _not_in_order(s: Sweep) -> Iterator[Sweep]:
-    def visited(when: str) -> engine.Order:
-        return lambda root, sweep: engine.breadth_first(root, sweep, when)
-
-    for order in (engine.preorder_once, engine.preorder, *map(visited, ("when met", "when run", "never"))):
-        yield replace(s, order=order)
+    searches = [engine.searched(when, last) for last in (False, True) for when in ("when met", "when run", "never")]
+    for order in (engine.preorder_once, engine.preorder, *searches):
+        if order is not searches[-1]:  # which is a topological order with repeats
+            yield replace(s, order=order)
         for as_set in (False, True):
             yield replace(s, order=order, as_set=as_set, any_order=True)
 
@@ -315,7 +328,11 @@ CATALOGUE: tuple[Misconception, ...] = (
         "Two different nodes that happen to hold the same number are taken for one, so that one of them never passes "
         "on its gradient.",
         "How do you decide that a node was visited before? Two nodes with the number 2.0 are still two nodes.",
-        sweeps=lambda s: [replace(s, order=engine.by_number, any_order=True), replace(s, unhashable=True)],
+        sweeps=lambda s: [
+            replace(s, order=engine.by_number, any_order=True),
+            replace(s, unhashable="in the sweep"),
+            replace(s, unhashable="in operations"),
+        ],
     ),
     Misconception(
         "children-not-recorded", "order",
@@ -338,7 +355,9 @@ CATALOGUE: tuple[Misconception, ...] = (
         "seed-on-wrong-node", "seed",
         "backward gives the first gradient, 1, to another node than the one that it was called on.",
         "backward is called on the result. Which node gets the 1 in your code?",
-        sweeps=_seeds("first", "all"),
+        sweeps=lambda s: [
+            replace(s, seed="first"), replace(s, seed="all"), replace(s, seed="first", any_order=True)
+        ],
     ),
     Misconception(
         "seed-not-one", "seed",
@@ -369,7 +388,7 @@ CATALOGUE: tuple[Misconception, ...] = (
         "{where} multiplies by the gradient of the operand, which is only being computed. The gradient of the result "
         "belongs there.",
         "Gradients flow from the result to the operands. Whose gradient is known when the rule runs?",
-        _own_gradient,
+        in_both_orders(_own_gradient),
     ),
     Misconception(
         "local-forgotten", "chain rule",
@@ -381,7 +400,7 @@ CATALOGUE: tuple[Misconception, ...] = (
         "gradient-for-data", "chain rule",
         "{where} reads a gradient where a number belongs: the local derivative is made from .data.",
         "Write down the derivative of this operation on paper. Does a gradient occur in it?",
-        _grad_for_data,
+        in_both_orders(_grad_for_data),
     ),
     Misconception(
         "wrong-brackets-in-rule", "chain rule",
@@ -450,7 +469,7 @@ CATALOGUE: tuple[Misconception, ...] = (
         "sign-of-subtraction", "rules",
         "In a - b the gradient of b has a minus sign.",
         "If b grows by 1, what does a - b do?",
-        lambda name, o: local(o, (_plus, _plus), (_minus, _plus), (_minus, _minus)), ("-",),
+        lambda name, o: local(o, (_plus, _plus), (_minus, _minus)), ("-",),
     ),
     Misconception(
         "sign-of-negation", "rules",
@@ -630,7 +649,7 @@ CATALOGUE: tuple[Misconception, ...] = (
         "data-mutated-in-backward", "Python",
         "{where} changes the .data of a node during backward. Only gradients may change there.",
         "Compare the numbers of the nodes before and after backward.",
-        _data_changed,
+        in_both_orders(_data_changed),
     ),
     Misconception(
         "gradients-reset-by-backward", "repeated use",
