@@ -139,7 +139,7 @@ def explains(operations: Operations, sweep: Sweep, item: Probe, theirs: Outcome)
 class Search:
     """The search for one student's engine. theirs: what it did in each probe that was tried."""
 
-    def __init__(self, theirs: Theirs, seconds: float = 2.5) -> None:
+    def __init__(self, theirs: Theirs, seconds: float = 3.2) -> None:
         self.theirs, self.end = theirs, time.monotonic() + seconds
         self.found: list[Explanation] = []
         self.guesses: list[_Guess] = []
@@ -170,18 +170,22 @@ class Search:
 
     def _sweeps(self, bases: Sequence[Sweep] = SWEEPS) -> list[tuple[Sweep, tuple[str, ...]]]:
         """Those with a misconception, which leave no choice first."""
-        found = []
+        ordered = []
         for base in bases:
-            for m in CATALOGUE:
-                for sweep in m.sweeps(base) if m.sweeps else ():
-                    if not base.by_paths or sweep.seed != base.seed:
-                        found.append((sweep, (m.name,)))
-        return sorted(found, key=lambda way: (way[0].any_order and way[0].order is not by_number, way[1] == MANY))
+            found = [
+                (sweep, (m.name,))
+                for m in CATALOGUE
+                for sweep in (m.sweeps(base) if m.sweeps else ())
+                if not base.by_paths or sweep.seed != base.seed
+            ]
+            ordered += sorted(found, key=lambda way: (way[0].any_order and way[0].order is not by_number, way[1] == MANY))
+        return ordered
 
     def _try(self, sweep: Sweep, swept: tuple[str, ...], thorough: bool = False) -> None:
         """Adds the best explanation with this sweep to those found, unless it cannot be the best of all."""
         guess, best = _Guess(self, sweep, thorough), self._best
         for name in self.tried:
+            guess.right_only = best <= (0, len(swept) + guess.at_least + 1)
             guess.operation(name)
             if swept and not guess.broken.isdisjoint("+*"):
                 return
@@ -196,6 +200,7 @@ class _Guess:
 
     def __init__(self, search: Search, sweep: Sweep, thorough: bool) -> None:
         self.search, self.sweep, self.thorough = search, sweep, thorough
+        self.right_only = False  # if with one more misconception it would not be the best explanation
         self.operations: dict[str, Operation] = dict(RIGHT)
         self.choices: dict[Place, list[Choice]] = {}
         self.unexplained: list[Place] = []
@@ -270,7 +275,7 @@ class _Guess:
         ones."""
         current = self.operations.get(name) or self.operations[name[0]]
         right = [Choice(way, ()) for way in ways(name, axis, current) if self._fits(name, way, items)]
-        if right_only or (right and right[0].operation is current):
+        if right_only or self.right_only or (right and right[0].operation is current):
             return right
         for wrong in (wrong_ways, wrong_twice) if self.thorough else (wrong_ways,):
             found = []

@@ -233,10 +233,10 @@ def _large(name: str, o: Operation) -> Iterator[Operation]:
 
 def _not_in_order(s: Sweep) -> Iterator[Sweep]:
     searches = [engine.searched(when, last) for last in (False, True) for when in ("when met", "when run", "never")]
-    for order in (engine.preorder_once, engine.preorder, *searches):
+    for order in (engine.preorder, engine.preorder_once, *searches):
         if order is not searches[-1]:  # which is a topological order with repeats
             yield replace(s, order=order)
-        for as_set in (False, True):
+        for as_set in (True, False):
             yield replace(s, order=order, as_set=as_set, any_order=True)
 
 
