@@ -60,7 +60,7 @@ RIGHT = {
 }
 RIGHT["pulls"] = RIGHT["closures"]
 
-HEAD = '''
+HEAD = """
 import math
 
 def stable_sigmoid(x):
@@ -68,9 +68,9 @@ def stable_sigmoid(x):
         e = math.exp(x)
         return e / (1 + e)
     return 1 / (1 + math.exp(-x))
-'''
+"""
 
-REFLECTED = '''
+REFLECTED = """
     def __radd__(self, other):
         return self + other
     def __rmul__(self, other):
@@ -79,9 +79,9 @@ REFLECTED = '''
         return Value(other) - self
     def __rtruediv__(self, other):
         return Value(other) / self
-'''
+"""
 
-TOPOLOGICAL = '''
+TOPOLOGICAL = """
     def backward(self):
         order, visited = [], set()
         def visit(v):
@@ -94,7 +94,7 @@ TOPOLOGICAL = '''
         self.grad = 1.0
         for v in reversed(order):
             STEP
-'''
+"""
 
 
 def method(op, body, taken):
@@ -105,27 +105,38 @@ def method(op, body, taken):
 
 
 def closures(rules):
-    parts = [HEAD, '''
+    parts = [
+        HEAD,
+        """
 class Value:
     def __init__(self, data, _children=(), _op=""):
         self.data, self.grad, self._op = data, 0.0, _op
         self._backward = lambda: None
         self._prev = set(_children)
-''']
+""",
+    ]
     for op, forward in FORWARD.items():
         children = "(self, other)" if two(op) else "(self,)"
-        parts.append(method(op, f'''        out = Value({forward}, {children}, "{op}")
+        parts.append(
+            method(
+                op,
+                f'''        out = Value({forward}, {children}, "{op}")
         def _backward():
             {rules[op]}
         out._backward = _backward  # {op}
         return out  # {op}
-''', two(op)))
+''',
+                two(op),
+            )
+        )
     parts += [REFLECTED, TOPOLOGICAL.replace("CHILDREN", "v._prev").replace("STEP", "v._backward()")]
     return "".join(parts)
 
 
 def stored(rules, sweep):
-    parts = [HEAD, '''
+    parts = [
+        HEAD,
+        """
 class Value:
     __slots__ = ("data", "grad", "_children", "_local_grads")
     def __init__(self, data, children=(), local_grads=()):
@@ -133,30 +144,39 @@ class Value:
         self.grad = 0
         self._children = children
         self._local_grads = local_grads
-''']
+""",
+    ]
     for op, forward in FORWARD.items():
         children = "(self, other)" if two(op) else "(self,)"
-        parts.append(method(op, f'''        out = Value({forward}, {children})
+        parts.append(
+            method(
+                op,
+                f"""        out = Value({forward}, {children})
         out._local_grads = {rules[op]}
         return out  # {op}
-''', two(op)))
+""",
+                two(op),
+            )
+        )
     return "".join([*parts, REFLECTED, sweep])
 
 
 LOOP = TOPOLOGICAL.replace("CHILDREN", "v._children").replace(
     "STEP", "for child, local in zip(v._children, v._local_grads):\n                child.grad += local * v.grad"
 )
-PATHS = '''
+PATHS = """
     def backward(self, g=1.0):
         self.grad += g
         for child, local in zip(self._children, self._local_grads):
             child.backward(local * g)
-'''
+"""
 
 
 def outside(rules):
     """Slots, and functions outside the class: rules in a table, the sweep by decreasing number."""
-    parts = [HEAD, '''
+    parts = [
+        HEAD,
+        """
 import itertools
 numbers = itertools.count()
 
@@ -170,7 +190,8 @@ def wrap(x):
     return x if isinstance(x, Value) else Value(x)
 
 RULES = {}
-''']
+""",
+    ]
     for op, forward in FORWARD.items():
         name = "f_" + METHODS.get(op, op).strip("_")
         arguments, inputs = ("self, other", "(self, other)") if two(op) else ("self, other=None", "(self,)")
@@ -181,7 +202,7 @@ def {name}({arguments}):
 RULES["{op}"] = lambda self, other, out, g: {rules[op]}
 ''')
         parts.append(f"Value.{METHODS.get(op, op)} = {name}\n")
-    parts.append('''
+    parts.append("""
 Value.__radd__ = lambda self, other: f_add(wrap(other), self)
 Value.__rmul__ = lambda self, other: f_mul(wrap(other), self)
 Value.__rsub__ = lambda self, other: f_sub(wrap(other), self)
@@ -209,13 +230,15 @@ def backward(root):
             target.grad += c
 
 Value.backward = backward
-''')
+""")
     return "".join(parts)
 
 
 def functions(rules):
     """Operations as classes with a forward and a backward, as in PyTorch; the sweep counts users."""
-    parts = [HEAD, '''
+    parts = [
+        HEAD,
+        """
 class Value:
     def __init__(self, data, maker=None):
         self.data, self.grad, self.maker = data, 0.0, maker
@@ -233,13 +256,14 @@ class Function:
         out = Value(f.forward(*xs), f)
         f.out = out
         return out
-''']
+""",
+    ]
     for op, forward in FORWARD.items():
         name = "F" + METHODS.get(op, op).strip("_")
         arguments = "self, other" if two(op) or op == "**" else "self"
         call = f"{name}.apply(self, Value.lift(other))" if two(op) else f"{name}.apply({arguments})"
         unpack = "self, other = f.xs" if two(op) or op == "**" else "self, = f.xs"
-        parts.append(f'''
+        parts.append(f"""
 class {name}(Function):
     def forward(f, {arguments}):
         return {forward}
@@ -248,8 +272,8 @@ class {name}(Function):
         out = f.out
         return {rules[op]}
 Value.{METHODS.get(op, op)} = lambda {arguments}: {call}
-''')
-    parts.append('''
+""")
+    parts.append("""
 Value.__radd__ = lambda self, other: Value.lift(other) + self
 Value.__rmul__ = lambda self, other: Value.lift(other) * self
 Value.__rsub__ = lambda self, other: Value.lift(other) - self
@@ -279,13 +303,15 @@ def backward(root):
                     ready.append(x)
 
 Value.backward = backward
-''')
+""")
     return "".join(parts)
 
 
 def pulls(rules):
     """Slots, functions outside the class, and closures that a node keeps; the sweep has a stack of its own."""
-    parts = [HEAD, '''
+    parts = [
+        HEAD,
+        """
 class Value:
     __slots__ = ("data", "grad", "pull", "sources")
     def __init__(self, data, sources=()):
@@ -293,12 +319,13 @@ class Value:
 
 def lift(x):
     return x if isinstance(x, Value) else Value(x)
-''']
+""",
+    ]
     for op, forward in FORWARD.items():
         name = "f_" + METHODS.get(op, op).strip("_")
         arguments, sources = ("self, other", "(self, other)") if two(op) else ("self, other=None", "(self,)")
         wrap = "    other = lift(other)\n" if two(op) else ""
-        parts.append(f'''
+        parts.append(f"""
 def {name}({arguments}):
 {wrap}    out = Value({forward}, {sources})
     def pull():
@@ -306,8 +333,8 @@ def {name}({arguments}):
     out.pull = pull  # {op}
     return out  # {op}
 Value.{METHODS.get(op, op)} = {name}
-''')
-    parts.append('''
+""")
+    parts.append("""
 Value.__radd__ = lambda self, other: self + other
 Value.__rmul__ = lambda self, other: self * other
 Value.__rsub__ = lambda self, other: lift(other) - self
@@ -334,7 +361,7 @@ def backward(root):
             v.pull()
 
 Value.backward = backward
-''')
+""")
     return "".join(parts)
 
 
@@ -367,3 +394,142 @@ def made(text):
 def engine(style, rules=None, **lines):
     """The class of an engine with these changes."""
     return made(source(style, rules, **lines))
+
+
+# Further right engines
+
+
+COMPOSED = (
+    HEAD
+    + '''
+class Value:
+    """As in the lecture: subtraction and division are made of others, and so is tanh."""
+    def __init__(self, data, _children=(), _op="", label=""):
+        self.data, self.grad, self._op, self.label = data, 0.0, _op, label
+        self._backward = lambda: None
+        self._prev = set(_children)
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data + other.data, (self, other), "+")
+        def _backward():
+            self.grad += 1.0 * out.grad
+            other.grad += 1.0 * out.grad
+        out._backward = _backward
+        return out
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        out = Value(self.data * other.data, (self, other), "*")
+        def _backward():
+            self.grad += other.data * out.grad
+            other.grad += self.data * out.grad
+        out._backward = _backward
+        return out
+    def __pow__(self, other):
+        assert isinstance(other, (int, float))
+        out = Value(self.data**other, (self,), f"**{other}")
+        def _backward():
+            self.grad += other * self.data ** (other - 1) * out.grad
+        out._backward = _backward
+        return out
+    def exp(self):
+        out = Value(math.exp(self.data), (self,), "exp")
+        def _backward():
+            self.grad += out.data * out.grad
+        out._backward = _backward
+        return out
+    def sigmoid(self):
+        if self.data >= 0:
+            return 1 / (1 + (-self).exp())
+        return self.exp() / (1 + self.exp())
+    def tanh(self):
+        return 2 * (2 * self).sigmoid() - 1
+    def __radd__(self, other): return self + other
+    def __rmul__(self, other): return self * other
+    def __neg__(self): return self * -1
+    def __sub__(self, other): return self + (-other)
+    def __rsub__(self, other): return other + (-self)
+    def __truediv__(self, other): return self * other**-1
+    def __rtruediv__(self, other): return other * self**-1
+'''
+    + TOPOLOGICAL.replace("CHILDREN", "v._prev").replace("STEP", "v._backward()")
+)
+
+TAPE = (
+    HEAD
+    + '''
+import numpy as np
+tape = []
+
+class Value:
+    """Records on a tape, which a sweep reads from its end; numbers are NumPy's."""
+    def __init__(self, data):
+        self.data, self.grad = np.float64(data), np.float64(0)
+def record(y, *pulls):
+    out = Value(y)
+    tape.append((out, pulls))
+    return out
+def lift(x): return x if isinstance(x, Value) else Value(x)
+def add(a, b): a, b = lift(a), lift(b); return record(a.data + b.data, (a, 1.0), (b, 1.0))
+def mul(a, b): a, b = lift(a), lift(b); return record(a.data * b.data, (a, b.data), (b, a.data))
+def sub(a, b): a, b = lift(a), lift(b); return record(a.data - b.data, (a, 1.0), (b, -1.0))
+def div(a, b): a, b = lift(a), lift(b); return record(a.data / b.data, (a, 1 / b.data), (b, -a.data / b.data**2))
+Value.__add__, Value.__radd__ = add, lambda a, b: add(b, a)
+Value.__mul__, Value.__rmul__ = mul, lambda a, b: mul(b, a)
+Value.__sub__, Value.__rsub__ = sub, lambda a, b: sub(b, a)
+Value.__truediv__, Value.__rtruediv__ = div, lambda a, b: div(b, a)
+Value.__neg__ = lambda a: record(-a.data, (a, -1.0))
+Value.__pow__ = lambda a, n: record(a.data**float(n), (a, n * a.data ** (float(n) - 1)))
+Value.tanh = lambda a: record(np.tanh(a.data), (a, 1 - np.tanh(a.data) ** 2))
+Value.relu = lambda a: record(np.maximum(a.data, 0), (a, np.heaviside(a.data, 0)))
+def backward(root):
+    for out, _ in tape:
+        out.grad = np.float64(0)
+    root.grad = np.float64(1)
+    for out, pulls in reversed(tape):
+        for x, slope in pulls:
+            x.grad = x.grad + slope * out.grad
+Value.backward = backward
+'''
+)
+
+DATACLASS = (
+    HEAD
+    + '''
+from dataclasses import dataclass, field
+
+@dataclass(eq=False)
+class Value:
+    """Keeps operands with their slopes; counts uses, and passes on when the last user has run. Has + * ** only."""
+    data: float
+    parents: list = field(default_factory=list)
+    grad: float = None
+    def __post_init__(self):
+        self.data = float(self.data)
+    def __add__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data + other.data, [(self, 1.0), (other, 1.0)])
+    def __mul__(self, other):
+        other = other if isinstance(other, Value) else Value(other)
+        return Value(self.data * other.data, [(self, other.data), (other, self.data)])
+    def __pow__(self, n):
+        return Value(self.data**n, [(self, n * self.data ** (n - 1))])
+    __radd__, __rmul__ = __add__, __mul__
+    def backward(self):
+        uses, stack = {}, [self]
+        while stack:
+            for p, _ in stack.pop().parents:
+                uses[id(p)] = uses.get(id(p), 0) + 1
+                if uses[id(p)] == 1:
+                    stack.append(p)
+        grads, stack = {id(self): 1.0}, [self]
+        while stack:
+            v = stack.pop()
+            if not v.parents:
+                v.grad = (v.grad or 0.0) + grads[id(v)]
+            for p, slope in v.parents:
+                grads[id(p)] = grads.get(id(p), 0.0) + slope * grads[id(v)]
+                uses[id(p)] -= 1
+                if not uses[id(p)]:
+                    stack.append(p)
+'''
+)

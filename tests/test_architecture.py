@@ -47,6 +47,11 @@ ROOMS = [
     "nn.metrics", "nn.showing", "nn.progress", "nn.history",
     "nn.interrupts", "nn.turns", "nn.checks", "nn.eager", "nn.native", "nn.train",
     "nn.monitor", "nn.saving", "nn",
+    *[f"autograd.exercises.{room}" for room in (
+        "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
+        "about_python", "misconceptions", "diagnosis", "report", "findings", "engines",
+    )],
+    "autograd.exercises",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""

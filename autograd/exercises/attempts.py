@@ -2,8 +2,10 @@
 
 import builtins
 import contextlib
+import ctypes
 import io
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -19,7 +21,9 @@ LONGEST = 10_000
 class Stopped(BaseException):
     """The time is over. No `except Exception` catches it, and where something else does, the watch goes on."""
 
-    watch: "Watch | None" = None
+    def __init__(self, watch: "Watch | None" = None) -> None:
+        super().__init__()
+        self.watch = watch
 
     def __del__(self) -> None:
         if self.watch is not None and self.watch.running:
@@ -30,27 +34,78 @@ class Watch:
     """Stops Python code that runs longer than so many seconds.
 
     Python calls the watch at every line. Whatever it raises ends the tracing too, so that code which catches everything
-    would run on for ever; therefore the exception starts the watch again when it is dropped.
+    would run on for ever; therefore the exception starts the watch again when it is dropped. A second thread raises it
+    where no line begins, or where the exception is kept.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.end, self.running = time.monotonic() + seconds, True
+        self.end, self.running, self.thread = time.monotonic() + seconds, True, threading.get_ident()
 
     def start(self) -> None:
         """Watches this thread, from all frames that run in it."""
-        sys.settrace(self)
         frame: FrameType | None = sys._getframe()
         while frame is not None:
-            frame.f_trace = self
+            if frame.f_code.co_filename != __file__:
+                frame.f_trace = self
             frame = frame.f_back
+        sys.settrace(self)
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> "Watch":
         """Called by Python. Raises Stopped if the time is over."""
-        if time.monotonic() > self.end and self.running:
-            stop = Stopped()
-            stop.watch = self
-            raise stop
+        if time.monotonic() > self.end and self.running and frame.f_code.co_filename != __file__:
+            raise Stopped(self)  # which no name keeps alive
         return self
+
+
+class Guard:
+    """The second thread: it sleeps, looks at the time, and ends after a while without work.
+
+    No locks: an exception that arrives between taking one and giving it back would keep it for ever.
+    """
+
+    def __init__(self) -> None:
+        self.watch: Watch | None = None
+        self.busy, self.sent, self.alive = False, False, False
+
+    def take(self, watch: Watch) -> Watch | None:
+        """Guards this watch from now on; returns the one before."""
+        before, self.watch = self.watch, watch
+        if not self.alive:
+            with contextlib.suppress(RuntimeError):  # where there are no threads
+                self.alive = True
+                threading.Thread(target=self._run, daemon=True).start()
+        return before
+
+    def give_back(self, watch: Watch, before: Watch | None) -> None:
+        """Guards the watch before again; nothing arrives from this one any more."""
+        while True:
+            try:
+                watch.running, self.watch = False, before
+                while self.busy:
+                    time.sleep(0)
+                for _ in range(100 * self.sent):  # what was sent arrives here at the latest
+                    time.sleep(0)
+                self.sent = False
+                return
+            except Stopped:
+                continue
+
+    def _run(self) -> None:
+        idle = time.monotonic()
+        while self.watch is not None or time.monotonic() - idle < 1.0:
+            time.sleep(0.05)
+            self.busy = True
+            watch = self.watch
+            if watch is not None:
+                idle = time.monotonic()
+                if watch.running and idle > watch.end + 0.1:
+                    self.sent = True
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(watch.thread), ctypes.py_object(Stopped))
+            self.busy = False
+        self.alive = False
+
+
+GUARD = Guard()
 
 
 @contextlib.contextmanager
@@ -62,11 +117,13 @@ def deadline(seconds: float) -> Iterator[None]:
     while frame is not None:
         traces.append((frame, frame.f_trace))
         frame = frame.f_back
+    guarded = GUARD.take(watch)
     sys.settrace(watch)
     try:
         yield
     finally:
-        watch.running = False
+        sys.settrace(None)
+        GUARD.give_back(watch, guarded)
         sys.settrace(before)
         for known, trace in traces:
             known.f_trace = trace
@@ -102,7 +159,7 @@ def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
     limit, depth, ask = sys.getrecursionlimit(), _depth(), builtins.input
     try:
         sys.setrecursionlimit(depth + DEPTH)
-        builtins.input = _no_input  # type: ignore[assignment]  # its prompt has another name
+        builtins.input = _no_input
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), deadline(seconds):
             value = f()
     except KeyboardInterrupt:

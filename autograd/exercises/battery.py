@@ -1,15 +1,15 @@
 """The battery: small programs that any two wrong engines answer differently, and one run of them."""
 
 import ast
-import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
 
-from .engine import Node, Sweep, topological
-from .operations import BINARY, FUNCTIONS, IN_PLACE, ORDER
+from .engine import Node, Sweep
+from .operations import BINARY, FUNCTIONS
+from .orders import topological
 
 Axis = Literal["nodes", "constant", "reflected", "in place", "extreme", "sweep", "repeated"]
 LEAVES = {"a": 2.0, "b": -3.0, "c": 7.0}
@@ -88,7 +88,16 @@ def probe(axis: Axis, program: str, subject: str = "", basic: bool = True, /, **
     namespace: dict[str, Any] = {}
     body = "\n    ".join(lines)
     exec(compile(f"def program({', '.join(leaves)}):\n    {body}\n    return locals()", PROGRAM, "exec"), namespace)
-    return Probe(tuple(lines), leaves, axis, frozenset(found), namespace["program"], axis == "nodes" and len(lines) == 2, subject, basic)
+    return Probe(
+        tuple(lines),
+        leaves,
+        axis,
+        frozenset(found),
+        namespace["program"],
+        axis == "nodes" and len(lines) == 2,
+        subject,
+        basic,
+    )
 
 
 def _of_operators() -> Iterable[Probe]:
@@ -103,6 +112,8 @@ def _of_operators() -> Iterable[Probe]:
         yield probe("nodes", f"d = a {sign} b; L = d + a", sign)
         yield probe("nodes", f"d = a {sign} b; L = b + d", sign)
         yield probe("nodes", f"d = a {sign} b; L = d * a", sign)
+        yield probe("nodes", f"d = a * b; L = d {sign} c", sign)
+        yield probe("nodes", f"d = a * b; L = c {sign} d", sign)
         yield probe("constant", f"L = a {sign} {K}", sign)
         yield probe("constant", f"d = a {sign} {K}; L = d * b", sign)
         yield probe("constant", f"L = a {sign} 3", sign)
@@ -117,7 +128,9 @@ def _of_operators() -> Iterable[Probe]:
     yield probe("nodes", "d = a ** 3; L = d ** 2", "**")
     yield probe("nodes", "d = a ** 3; L = d * b", "**")
     yield probe("nodes", "d = a ** 3; L = d + a", "**")
+    yield probe("nodes", "d = a * b; L = d ** 3", "**")
     yield probe("nodes", "L = -a", "neg")
+    yield probe("nodes", "d = a * b; L = -d", "neg")
     yield probe("nodes", "d = -a; L = -d", "neg")
     yield probe("nodes", "d = -a; L = d * b", "neg")
     yield probe("nodes", "d = -a; L = d + a", "neg")
@@ -176,7 +189,6 @@ def _of_sweeps() -> Iterable[Probe]:
 
 
 BATTERY: tuple[Probe, ...] = (*_of_operators(), *_of_functions(), *_of_sweeps())
-ALLOWED = frozenset((*ORDER, *IN_PLACE))
 
 
 def kind_of(error: BaseException) -> str:
@@ -193,10 +205,6 @@ def kind_of(error: BaseException) -> str:
             if part in text:
                 return "unsupported operand" if "operand" in part else part
     return "error"
-
-
-class StudentNone(Exception):
-    """A name of the program that holds no node."""
 
 
 def number_in(x: Any) -> tuple[float | None, bool]:
@@ -259,7 +267,12 @@ def run(make: Callable[[float], Any], item: Probe) -> Outcome:
         line, found = _stopped(error)
         kind = "nothing" if any(x is None for x in found.values()) else kind_of(error)
         return Error(line, kind, f"{type(error).__name__}: {error}")
-    return Numbers({n: math.nan if x is None else x for n, x in data.items()}, grads, frozenset(nodes), reached(names["L"], leaves) if item.single else None)
+    return Numbers(
+        {n: math.nan if x is None else x for n, x in data.items()},
+        grads,
+        frozenset(nodes),
+        reached(names["L"], leaves) if item.single else None,
+    )
 
 
 def _stopped(error: BaseException) -> tuple[int, Mapping[str, Any]]:
@@ -298,9 +311,3 @@ def same(item: Probe, wrong: Outcome, theirs: Outcome) -> bool:
         if not close(x or 0.0, y):
             return False
     return True
-
-
-@functools.cache
-def probes(axis: Axis) -> tuple[Probe, ...]:
-    """The probes of one axis."""
-    return tuple(item for item in BATTERY if item.axis == axis)

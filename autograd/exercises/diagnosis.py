@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .battery import Axis, Outcome, Probe, run, same
-from .engine import Engine, Operation, Sweep, by_number, topological
-from .misconceptions import CATALOGUE, NAMED, RULES, Changes, Misconception
+from .changes import Changes, Misconception
+from .engine import Engine, Operation, Sweep
+from .misconceptions import CATALOGUE, NAMED
 from .operations import IN_PLACE, ORDER, PARTS, REFLECTED, RIGHT
+from .orders import by_number, topological
 
 Theirs = Mapping[Probe, Outcome]
 Operations = Mapping[str, Operation]
@@ -63,9 +65,7 @@ class Explanation(NamedTuple):
         open_places = {place: ways for place, ways in self.choices.items() if ways and ways[0].names}
         found: dict[str, list[Place]] = {}
         while open_places:
-            counts = Counter(
-                name for ways in open_places.values() for name in {n for way in ways for n in way.names}
-            )
+            counts = Counter(name for ways in open_places.values() for name in {n for way in ways for n in way.names})
             for name in [n for n in counts if NAMED[n].together and counts[n] < len(NAMED[n].operations)]:
                 del counts[name]
             counts["rule-of-another-operator"] = min(1, counts["rule-of-another-operator"])
@@ -170,7 +170,7 @@ class Search:
 
     def _sweeps(self, bases: Sequence[Sweep] = SWEEPS) -> list[tuple[Sweep, tuple[str, ...]]]:
         """Those with a misconception, which leave no choice first."""
-        ordered = []
+        ordered: list[tuple[Sweep, tuple[str, ...]]] = []
         for base in bases:
             found = [
                 (sweep, (m.name,))
@@ -178,7 +178,9 @@ class Search:
                 for sweep in (m.sweeps(base) if m.sweeps else ())
                 if not base.by_paths or sweep.seed != base.seed
             ]
-            ordered += sorted(found, key=lambda way: (way[0].any_order and way[0].order is not by_number, way[1] == MANY))
+            ordered += sorted(
+                found, key=lambda way: (way[0].any_order and way[0].order is not by_number, way[1] == MANY)
+            )
         return ordered
 
     def _try(self, sweep: Sweep, swept: tuple[str, ...], thorough: bool = False) -> None:
@@ -242,9 +244,7 @@ class _Guess:
                     kept = [choice for choice in found if self._fits(place.operation, choice.operation, items)]
                     self._take(place, kept or found)
             left = self._left()
-        return Explanation(
-            self.sweep, swept, self.operations, self.choices, tuple(self.unexplained), tuple(left)
-        )
+        return Explanation(self.sweep, swept, self.operations, self.choices, tuple(self.unexplained), tuple(left))
 
     def _left(self) -> list[Probe]:
         """The probes of the sweep that it does not explain."""

@@ -3,18 +3,18 @@
 import copy
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ..drawing import draw_dot
 from ..foreign import Seen, looks_like_a_node
 from ..value import Value
 from .attempts import Stopped, attempt
-from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, number_in, run, same
-from .diagnosis import SWEEPS, Choice, Explanation, Place, Search
+from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, number_in, run
+from .diagnosis import SWEEPS, Search
 from .engine import Engine
-from .misconceptions import NAMED, Misconception
-from .operations import BINARY, FUNCTIONS, ORDER, RIGHT
+from .findings import UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
+from .misconceptions import NAMED
+from .operations import FUNCTIONS, ORDER, RIGHT
 from .report import Finding, Picture, Report, Task
 
 SECONDS = 0.3
@@ -57,16 +57,6 @@ def check_engine(
     return _Check(ValueClass, operations, name or getattr(ValueClass, "__name__", "the engine")).report()
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """A difference between two outcomes."""
-
-    probe: Probe
-    quantity: str
-    expected: float | str
-    got: float | str
-
-
 class _Check:
     def __init__(self, make: Callable[[float], Any], operations: Collection[str] | None, name: str) -> None:
         self.make, self.name = make, name
@@ -101,9 +91,10 @@ class _Check:
         findings: list[Finding] = []
         pictures: dict[str, Callable[[], Sequence[Picture]]] = {}
         if basic or any(isinstance(x, Numbers) and x.nodes for x in theirs.values()):
-            explanation = Search(theirs).explain()
+            explanation = Search(theirs, 3.2 if self.left > 0.0 else 1.5).explain()
             findings = Findings(explanation, theirs, right, basic).all()
-        remarks = [] if any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) else self._remarks(beyond, right, theirs)
+        order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
+        remarks = [] if order_wrong else self._remarks(beyond, right, theirs)
         by_text = {item.text: item for item in probes}
         for finding in findings:
             if finding.example in by_text:
@@ -126,13 +117,15 @@ class _Check:
         found = attempt(lambda: number_in(made.value.data)[0], SECONDS)  # type: ignore[union-attr]
         if found.value is None or not close(found.value, 2.0):
             text = ".data of Value(2.0) is not the number 2.0."
-            return Finding("no-node", text, "What does __init__ keep?", f"{program}; a.data", "a.data", 2.0, repr(found.value))
+            return Finding(
+                "no-node", text, "What does __init__ keep?", f"{program}; a.data", "a.data", 2.0, repr(found.value)
+            )
         return None
 
     def _run(self, item: Probe) -> Outcome:
         """The probe, with a deadline."""
         if self.left <= 0.0 or any(item.operations >= {name} for name in self.stopped):
-            return Error(0, "endless", "it was not tried, since others took too long")
+            return Error(0, "endless", UNTRIED)
         self.kept.restore()
         done = attempt(lambda: run(self.make, item), min(SECONDS, self.left))
         self.left -= done.seconds
@@ -146,7 +139,9 @@ class _Check:
             return Error(len(item.lines) - 1, "error", describe(done.error))
         return done.value
 
-    def _remarks(self, beyond: list[Probe], right: Mapping[Probe, Outcome], theirs: Mapping[Probe, Outcome]) -> list[Finding]:
+    def _remarks(
+        self, beyond: list[Probe], right: Mapping[Probe, Outcome], theirs: Mapping[Probe, Outcome]
+    ) -> list[Finding]:
         found = []
         for name, trunk in (("repeat-backward-accumulates-interior", False), ("gradient-of-shared-trunk", True)):
             items = [item for item in beyond if ("M.backward()" in item.lines) == trunk]
@@ -168,7 +163,11 @@ class _Check:
                 if name == "every-path-walked" and not isinstance(done.error, Stopped):
                     continue
                 text = f"a = Value(1.0); {program}; L.backward()"
-                found.append(finding_of(NAMED[name], (), None)._replace(example=text, quantity="a.grad", expected=expected, got=got))
+                found.append(
+                    finding_of(NAMED[name], (), None)._replace(
+                        example=text, quantity="a.grad", expected=expected, got=got
+                    )
+                )
         return found
 
     def _chain(self, name: str, count: int) -> float | None:
@@ -200,7 +199,9 @@ class _Kept:
     each probe begins as the first one does."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
-        functions = [f for f in (*vars(make).values(), make) if inspect.isfunction(f)] if hasattr(make, "__dict__") else []
+        functions = (
+            [f for f in (*vars(make).values(), make) if inspect.isfunction(f)] if hasattr(make, "__dict__") else []
+        )
         held: list[Any] = [*getattr(make, "__dict__", {}).values()]
         for f in functions:
             held += [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
@@ -215,147 +216,12 @@ class _Kept:
                 (x.extend if isinstance(x, list) else x.update)(before)
 
 
-def describe(error: BaseException | None) -> str:
-    """An error as a student sees it."""
-    if isinstance(error, Stopped):
-        return "no end"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def shown_as(name: str) -> str:
-    """An operation as it is typed."""
-    return {"neg": "-a"}.get(name, f"a {name} b" if name in (*BINARY, "**") else name)
-
-
 def _mask(theirs: dict[Probe, Outcome]) -> None:
     """Forgets which operands are recorded, if that cannot be seen in this engine at all; and the gradients of results,
     if it does not keep them."""
     numbers = {item: x for item, x in theirs.items() if isinstance(x, Numbers)}
     if not any(any(x.recorded) for x in numbers.values() if x.recorded):
         theirs |= {item: x._replace(recorded=None) for item, x in numbers.items()}
-
-
-def passes(item: Probe, right: Outcome, theirs: Outcome) -> bool:
-    """Whether the numbers that count are right: all data, and the gradients of leaves."""
-    if isinstance(right, Error) or isinstance(theirs, Error):
-        return False
-    leaves = [name for name in item.values if name in right.grads]
-    return (
-        not theirs.nodes
-        and right.data.keys() == theirs.data.keys()
-        and all(close(x, theirs.data[name]) for name, x in right.data.items())
-        and all(close(right.grads[name] or 0.0, theirs.grads[name] or 0.0) for name in leaves)
-    )
-
-
-def difference(item: Probe, right: Outcome, theirs: Outcome) -> _Shown | None:
-    """The first number in which they differ, leaves first."""
-    if isinstance(right, Error):
-        return None
-    if isinstance(theirs, Error):
-        line = item.lines[max(theirs.line, 0)]
-        return _Shown(item, line, "a number", theirs.text or theirs.kind)
-    leaves = [name for name in item.values if name in right.grads]
-    for name in leaves:
-        if not close(right.grads[name] or 0.0, theirs.grads[name] or 0.0):
-            return _Shown(item, f"{name}.grad", right.grads[name] or 0.0, theirs.grads[name] or 0.0)
-    for name, x in right.data.items():
-        if not close(x, theirs.data[name]):
-            return _Shown(item, f"{name}.data", x, theirs.data[name])
-    if theirs.nodes:
-        name = min(theirs.nodes)
-        return _Shown(item, f"{name}.grad", "a number", "a node")
-    return None
-
-
-def finding_of(m: Misconception, where: Sequence[str], shown: _Shown | None, also: Sequence[str] = ()) -> Finding:
-    """A finding of the catalogue."""
-    message = m.message.format(where=_listed(where))
-    message = message[:1].upper() + message[1:]
-    if shown is None:
-        return Finding(m.name, message, m.hint, where=tuple(where), also=tuple(also))
-    return Finding(
-        m.name, message, m.hint, shown.probe.text, shown.quantity, shown.expected, shown.got, tuple(where), tuple(also)
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    quoted = [f"`{name}`" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1] if quoted else ""
-
-
-class Findings:
-    """An explanation as findings."""
-
-    def __init__(
-        self,
-        explanation: Explanation,
-        theirs: Mapping[Probe, Outcome],
-        right: Mapping[Probe, Outcome],
-        wrong: Sequence[Probe],
-    ) -> None:
-        self.explanation, self.theirs, self.right = explanation, theirs, right
-        self.wrong = sorted(wrong, key=lambda item: (len(item.lines), len(item.text)))
-
-    def all(self) -> list[Finding]:
-        """Those of the sweep, those of operations, and what is not explained."""
-        e = self.explanation
-        found = [finding_of(NAMED[name], (), self._shown(sweep=True)) for name in e.swept]
-        for name, places in e.named().items():
-            where = [_place(place) for place in places]
-            also = {other for place in places for way in e.choices[place] for other in way.names if len(way.names) == 1}
-            shown = self._shown(places, name)
-            found.append(finding_of(NAMED[name], where, shown, sorted(also - {name})))
-        for place in e.unexplained:
-            if item := self._first([place.operation], place):
-                found.append(self._unexplained(_place(place), item))
-        if e.left and not e.unexplained:
-            left = [item for item in self.wrong if item in e.left]
-            if left:
-                found.append(self._unexplained("backward", left[0]))
-        if not found and self.wrong:
-            found.append(self._unexplained("the engine", self.wrong[0]))
-        return found
-
-    def _unexplained(self, what: str, item: Probe | None) -> Finding:
-        shown = difference(item, self.right[item], self.theirs[item]) if item else None
-        text = f"`{what}` gives something wrong, and no misconception that is known here explains it."
-        if shown is None:
-            return Finding("unexplained", text, where=(what,))
-        if isinstance(shown.got, str):
-            text = f"`{what}` ends in an error: {shown.got}."
-        hint = "Compute the example by hand, line by line, and compare with your nodes."
-        return Finding("unexplained", text, hint, shown.probe.text, shown.quantity, shown.expected, shown.got, (what,))
-
-    def _first(self, names: Collection[str], place: Place | None = None) -> Probe | None:
-        for item in self.wrong:
-            if item.operations & {*names} and (place is None or item.axis == place.axis):
-                return item
-        return None
-
-    def _shown(self, places: Sequence[Place] = (), name: str = "", sweep: bool = False) -> _Shown | None:
-        """The smallest probe in which this misconception alone is seen, and the student's engine is wrong."""
-        e = self.explanation
-        operations = dict(RIGHT)
-        for place in places:
-            way = min((c for c in e.choices[place] if name in c.names), key=lambda c: len(c.names))
-            operations[place.operation] = way.operation
-        engine_sweep = e.sweep if sweep else SWEEPS[1]
-        for item in self.wrong:
-            alone = run(Engine(operations, engine_sweep), item)
-            if not passes(item, self.right[item], alone) and (shown := difference(item, self.right[item], self.theirs[item])):
-                return shown
-        return None
-
-
-def _place(place: Place) -> str:
-    """An operation, as it was tried."""
-    sign = place.operation
-    if place.axis == "constant":
-        return f"v {sign} 2"
-    if place.axis == "reflected":
-        return f"2 {sign} v"
-    return shown_as(sign) if sign in ("neg",) else sign
 
 
 class _Pictures:

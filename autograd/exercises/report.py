@@ -143,7 +143,7 @@ class Report:
         }
 
     def json(self, path: str | Path | None = None) -> str:
-        """The same as JSON, where numbers that JSON lacks, such as nan, are texts; written to a file if there is a path.
+        """The same as JSON, where numbers that JSON lacks, such as nan, are texts; with a path also written there.
         Raises OSError if it cannot be written."""
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
         if path is not None:

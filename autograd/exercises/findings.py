@@ -1,0 +1,171 @@
+"""Findings: what an explanation says of a student's numbers, each with the smallest program that shows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .attempts import Stopped
+from .battery import Error, Outcome, Probe, close, run
+from .changes import Misconception
+from .diagnosis import SWEEPS, Explanation, Place
+from .engine import Engine
+from .misconceptions import NAMED
+from .operations import BINARY, RIGHT
+from .report import Finding
+
+UNTRIED = "it was not tried, since others took too long"
+
+
+class Shown(NamedTuple):
+    """A difference between two outcomes."""
+
+    probe: Probe
+    quantity: str
+    expected: float | str
+    got: float | str
+
+
+def describe(error: BaseException | None) -> str:
+    """An error as a student sees it."""
+    if isinstance(error, Stopped):
+        return "no end"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def shown_as(name: str) -> str:
+    """An operation as it is typed."""
+    return {"neg": "-a"}.get(name, f"a {name} b" if name in (*BINARY, "**") else name)
+
+
+def passes(item: Probe, right: Outcome, theirs: Outcome) -> bool:
+    """Whether the numbers that count are right: all data, and the gradients of leaves."""
+    if isinstance(right, Error) or isinstance(theirs, Error):
+        return False
+    leaves = [name for name in item.values if name in right.grads]
+    return (
+        not theirs.nodes
+        and right.data.keys() == theirs.data.keys()
+        and all(close(x, theirs.data[name]) for name, x in right.data.items())
+        and all(close(right.grads[name] or 0.0, theirs.grads[name] or 0.0) for name in leaves)
+    )
+
+
+def difference(item: Probe, right: Outcome, theirs: Outcome) -> Shown | None:
+    """The first number in which they differ, leaves first."""
+    if isinstance(right, Error):
+        return None
+    if isinstance(theirs, Error):
+        line = item.lines[max(theirs.line, 0)]
+        return Shown(item, line, "a number", theirs.text or theirs.kind)
+    leaves = [name for name in item.values if name in right.grads]
+    for name in leaves:
+        if not close(right.grads[name] or 0.0, theirs.grads[name] or 0.0):
+            return Shown(item, f"{name}.grad", right.grads[name] or 0.0, theirs.grads[name] or 0.0)
+    for name, x in right.data.items():
+        if not close(x, theirs.data[name]):
+            return Shown(item, f"{name}.data", x, theirs.data[name])
+    if theirs.nodes:
+        name = min(theirs.nodes)
+        return Shown(item, f"{name}.grad", "a number", "a node")
+    return None
+
+
+def finding_of(m: Misconception, where: Sequence[str], shown: Shown | None, also: Sequence[str] = ()) -> Finding:
+    """A finding of the catalogue."""
+    message = m.message.format(where=_listed(where))
+    message = message[:1].upper() + message[1:]
+    if shown is None:
+        return Finding(m.name, message, m.hint, where=tuple(where), also=tuple(also))
+    return Finding(
+        m.name, message, m.hint, shown.probe.text, shown.quantity, shown.expected, shown.got, tuple(where), tuple(also)
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1] if quoted else ""
+
+
+class Findings:
+    """An explanation as findings."""
+
+    def __init__(
+        self,
+        explanation: Explanation,
+        theirs: Mapping[Probe, Outcome],
+        right: Mapping[Probe, Outcome],
+        wrong: Sequence[Probe],
+    ) -> None:
+        self.explanation, self.theirs, self.right = explanation, theirs, right
+        self.wrong = sorted(wrong, key=lambda item: (len(item.lines), len(item.text)))
+
+    def all(self) -> list[Finding]:
+        """Those of the sweep, those of operations, and what is not explained."""
+        e = self.explanation
+        found = [finding_of(NAMED[name], (), self._shown(sweep=True)) for name in e.swept]
+        for name, places in e.named().items():
+            where = [_place(place) for place in places]
+            also = {other for place in places for way in e.choices[place] for other in way.names if len(way.names) == 1}
+            shown = self._shown(places, name)
+            found.append(finding_of(NAMED[name], where, shown, sorted(also - {name})))
+        groups: dict[str, list[tuple[str, Shown]]] = {}
+        for place in e.unexplained:
+            if shown := self._first(place):
+                groups.setdefault(shown.got if isinstance(shown.got, str) else "", []).append((_place(place), shown))
+        found += [self._unexplained([where for where, _ in group], group[0][1]) for group in groups.values()]
+        if e.left and not e.unexplained:
+            left = [item for item in self.wrong if item in e.left]
+            found += [self._unexplained(["backward"], shown) for item in left[:1] if (shown := self._difference(item))]
+        if not found:
+            found += [
+                self._unexplained(["the engine"], shown) for item in self.wrong[:1] if (shown := self._difference(item))
+            ]
+        return found
+
+    def _difference(self, item: Probe) -> Shown | None:
+        return difference(item, self.right[item], self.theirs[item])
+
+    def _unexplained(self, where: Sequence[str], shown: Shown) -> Finding:
+        gives, ends = ("give", "end") if len(where) > 1 else ("gives", "ends")
+        text = f"{_listed(where)} {gives} something wrong, and no misconception that is known here explains it."
+        if isinstance(shown.got, str):
+            text = f"{_listed(where)} {ends} in an error: {shown.got}."
+        hint = "Compute the example by hand, line by line, and compare with your nodes."
+        return Finding(
+            "unexplained", text, hint, shown.probe.text, shown.quantity, shown.expected, shown.got, tuple(where)
+        )
+
+    def _first(self, place: Place) -> Shown | None:
+        """The first program that shows what is wrong there, rather one that was tried."""
+        items = [x for x in self.wrong if place.operation in x.operations and x.axis == place.axis]
+        for untried in (False, True):
+            for item in items:
+                theirs = self.theirs[item]
+                if untried or not (isinstance(theirs, Error) and theirs.text == UNTRIED):
+                    return self._difference(item)
+        return None
+
+    def _shown(self, places: Sequence[Place] = (), name: str = "", sweep: bool = False) -> Shown | None:
+        """The smallest probe in which this misconception alone is seen, and the student's engine is wrong."""
+        e = self.explanation
+        operations = dict(RIGHT)
+        for place in places:
+            way = min((c for c in e.choices[place] if name in c.names), key=lambda c: len(c.names))
+            operations[place.operation] = way.operation
+        engine_sweep = e.sweep if sweep else SWEEPS[1]
+        for item in self.wrong:
+            alone = run(Engine(operations, engine_sweep), item)
+            if not passes(item, self.right[item], alone) and (
+                shown := difference(item, self.right[item], self.theirs[item])
+            ):
+                return shown
+        return None
+
+
+def _place(place: Place) -> str:
+    """An operation, as it was tried."""
+    sign = place.operation
+    if place.axis == "constant":
+        return f"v {sign} 2"
+    if place.axis == "reflected":
+        return f"2 {sign} v"
+    return shown_as(sign) if sign in ("neg",) else sign
