@@ -49,7 +49,8 @@ ROOMS = [
     "nn.monitor", "nn.saving", "nn",
     *[f"autograd.exercises.{room}" for room in (
         "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
-        "about_python", "misconceptions", "diagnosis", "report", "findings", "engines",
+        "about_python", "misconceptions", "diagnosis", "report", "findings", "engines", "simple", "optimizers",
+        "losses", "modules", "derivatives", "numerical", "comparison",
     )],
     "autograd.exercises",
     "autograd.expressions", "autograd.__main__",

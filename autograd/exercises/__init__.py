@@ -1,6 +1,25 @@
 """Exercises: checks of a student's own code that say which misconception explains it."""
 
+from .comparison import Comparison, compare
+from .derivatives import check_gradient
 from .engines import check_engine
+from .losses import check_loss
+from .modules import check_module
+from .numerical import numerical_gradient, plot_step_error
+from .optimizers import check_optimizer
 from .report import Finding, Report, Task
 
-__all__ = ["Finding", "Report", "Task", "check_engine"]
+__all__ = [
+    "Comparison",
+    "Finding",
+    "Report",
+    "Task",
+    "check_engine",
+    "check_gradient",
+    "check_loss",
+    "check_module",
+    "check_optimizer",
+    "compare",
+    "numerical_gradient",
+    "plot_step_error",
+]

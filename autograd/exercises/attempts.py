@@ -130,7 +130,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 class Attempt(NamedTuple, Generic[T]):
-    """How it went."""
+    """The outcome: a value or an error, and what was printed."""
 
     value: T | None
     error: BaseException | None

@@ -53,7 +53,7 @@ class Error(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What a program left: for each name its number, its gradient, and whether the gradient is a node."""
+    """The numbers that a program left: for each name its number, its gradient, and whether the gradient is a node."""
 
     data: Mapping[str, float]
     grads: Mapping[str, float | None]
@@ -137,7 +137,7 @@ def _of_operators() -> Iterable[Probe]:
 
 
 POINTS = {"log": (3.0, 0.7), "relu": (2.0, -3.0), "sqrt": (2.0, 0.7)}
-"""Where a function is tried; else at (0.5, -0.8)."""
+"""Two numbers at which a function is tried; (0.5, -0.8) unless told."""
 
 
 def _of_functions() -> Iterable[Probe]:
@@ -192,7 +192,7 @@ BATTERY: tuple[Probe, ...] = (*_of_operators(), *_of_functions(), *_of_sweeps())
 
 
 def kind_of(error: BaseException) -> str:
-    """What kind of an error it is, as far as it tells one wrong engine from another."""
+    """The kind of an error, as far as it tells one wrong engine from another."""
     text = str(error)
     if isinstance(error, RecursionError):
         return "recursion"
@@ -235,11 +235,11 @@ def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
             continue
         seen.add(id(y))
         others += isinstance(y, kind)
-        waiting += [(v, depth + 1) for v in _inside(y)]
+        waiting += [(v, depth + 1) for v in inside(y)]
     return *(id(v) in met for v in leaves.values()), others > 1
 
 
-def _inside(x: Any) -> list[Any]:
+def inside(x: Any) -> list[Any]:
     """What an object holds."""
     if isinstance(x, Mapping):
         return [*x.values()]

@@ -23,7 +23,7 @@ SWEEPS = (
 )
 """The right ones: micrograd's, that of this package, and the one that walks paths."""
 MANY = ("no-topological-order",)
-"""What has most variants is tried last."""
+"""It has most variants, and is tried last."""
 PROMISING = 6
 """Sweeps that are looked at again, with two misconceptions in one operation."""
 
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a misconception is: in which operation, tried in which way."""
+    """The place of a misconception: in which operation, tried in which way."""
 
     operation: str
     axis: Axis
@@ -69,7 +69,7 @@ class Explanation(NamedTuple):
             for name in [n for n in counts if NAMED[n].together and counts[n] < len(NAMED[n].operations)]:
                 del counts[name]
             counts["rule-of-another-operator"] = min(1, counts["rule-of-another-operator"])
-            best = max(counts, key=lambda name: (counts[name], -_priority(name)))
+            best = max(counts, key=lambda name: (counts[name], -priority(name)))
             done = []
             for place, ways in open_places.items():
                 if having := [way for way in ways if best in way.names]:
@@ -88,7 +88,7 @@ LATE = ("relu-derivative", "tanh-derivative", "sigmoid-derivative", "log-derivat
 SPECIFIC = {m.name for m in CATALOGUE if m.kind == "rules"} - {*LATE}
 
 
-def _priority(name: str) -> int:
+def priority(name: str) -> int:
     return 100 + LATE.index(name) if name in LATE else 0 if name in SPECIFIC else 1 + PLACES[name]
 
 
@@ -96,7 +96,7 @@ PLACES = {m.name: i for i, m in enumerate(CATALOGUE)}
 
 
 def changes_of(m: Misconception, axis: Axis) -> Changes | None:
-    """How it changes an operation on an axis."""
+    """Its changes of an operation on an axis."""
     return m.changes if m.axis == axis else dict(m.elsewhere).get(axis)
 
 

@@ -57,9 +57,9 @@ class Operation:
     attached: Attached = "result"
     gives: Gives = "node"
     constant: Gives = "node"
-    """What comes with a number on the right."""
+    """The result with a number on the right."""
     reflected: Gives | Literal["swapped"] | Callable[[float, Any], Any] = "node"
-    """What comes with a number on the left, or other operations that make it."""
+    """The result with a number on the left, or other operations that make it."""
     in_place: Literal["", "returned", "and new"] = ""
     """Whether it changes its first operand, and gives it back or a new node."""
 
@@ -88,6 +88,10 @@ class Sweep:
     """Whether operands may be visited in any order, as those in a set are."""
     flips: int = 0
     """A bit for each operation in the order in which they were made: whether its operands are visited backwards."""
+
+
+NAMES = {"add": "+", "mul": "*", "sub": "-", "div": "/", "pow": "**"}
+"""The operators, by the names of their primitives."""
 
 
 class Node:
@@ -144,6 +148,20 @@ class Node:
             return lambda: self.engine.apply(name, self)
         raise AttributeError(f"no {name}")
 
+    @staticmethod
+    def _record(primitive: Any, calls: Any) -> list[Any]:
+        """The hook by which this package's functions take the node. Raises TypeError for an operation that the engine
+        has not."""
+        found = []
+        for a, *rest in calls:
+            name = NAMES.get(primitive.name, primitive.name)
+            engine = next(x.engine for x in (a, *rest) if isinstance(x, Node))
+            if name not in engine.operations or (name == "**" and isinstance(rest[0], Node)):
+                raise TypeError(f"the engine of exercises has no {primitive.name}")
+            plain = not isinstance(a, Node)
+            found.append(engine.reflected(name, a, rest[0]) if plain else engine.apply(name, a, *rest))
+        return found
+
     def backward(self) -> None:
         """Runs the sweep of the engine."""
         self.engine.backward(self)
@@ -166,7 +184,7 @@ class Engine:
         return node
 
     def apply(self, name: str, a: Node, *rest: Any) -> Any:
-        """The operation's result: a node, or what a wrong one gives. Raises as a wrong one would."""
+        """The operation's result: a node, or what a wrong one gives. Raises TypeError, and what a wrong one would."""
         operation = self.operations[name]
         if rest and rest[0] is None:
             raise TypeError("unsupported operand type(s)")
@@ -237,7 +255,7 @@ class Engine:
         self.latest = rule
 
     def backward(self, root: Node) -> None:
-        """One sweep. Raises as a wrong one would."""
+        """One sweep. Raises TypeError, and what a wrong one would."""
         sweep = self.sweep
         if sweep.unhashable:
             raise TypeError(UNHASHABLE)

@@ -3,13 +3,14 @@
 import copy
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ..drawing import draw_dot
 from ..foreign import Seen, looks_like_a_node
 from ..value import Value
 from .attempts import Stopped, attempt
-from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, number_in, run
+from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, inside, number_in, run
 from .diagnosis import SWEEPS, Search
 from .engine import Engine
 from .findings import UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
@@ -34,7 +35,7 @@ OPERATIONS = tuple(ORDER)
 def check_engine(
     ValueClass: Callable[[float], Any], operations: Collection[str] | None = None, *, name: str = ""
 ) -> Report:
-    """What a student's engine does, right and wrong, and which misconceptions explain it.
+    """A report on a student's engine: what is right, what is wrong, and which misconceptions explain it.
 
     ValueClass: a class in the shape of micrograd's or microgpt's: made from a number, with operators, `backward()`,
     `.data` and `.grad`; inner names are free. operations: those that the exercise asks for, of `+ * neg - ** /` and
@@ -241,18 +242,31 @@ class _Pictures:
     def _picture(self, make: Callable[[float], Any], theirs: bool) -> str:
         names = self.item.program(**{name: make(x) for name, x in self.item.values.items()})
         root = names["M" if "M" in names else "L"]
-        adapter = _adapter(root) if theirs and not looks_like_a_node(root) else None
+        adapter = adapter_of(root) if theirs and not looks_like_a_node(root) else None
         return draw_dot(root, names=names, adapter=adapter).svg
 
 
-def _adapter(root: Any) -> Callable[[Any], Seen]:
-    """An adapter for a class with names of its own: the operands stand in the attribute that holds nodes."""
+def adapter_of(root: Any) -> Callable[[Any], Seen]:
+    """An adapter for a class with names of its own: the operands are the nodes that a node holds, in whatever
+    attributes."""
     kind = type(root)
+    skipped = (kind, type, FunctionType, ModuleType, str, float, int)
 
     def operands(x: Any) -> list[Any]:
-        for value in vars(x).values():
-            if isinstance(value, list | tuple | set | frozenset) and any(isinstance(v, kind) for v in value):
-                return [v for v in value if isinstance(v, kind)]
-        return []
+        waiting, met, apart = [x], {id(x)}, []
+        while waiting and len(met) < 50:
+            v = waiting.pop(0)
+            nodes = [w for w in inside(v) if isinstance(w, kind) and w is not x]
+            if nodes and v is not x and isinstance(v, list | tuple | set | frozenset):
+                return nodes
+            apart += nodes
+            fresh = [w for w in inside(v) if id(w) not in met and not isinstance(w, skipped)]
+            met |= {*map(id, fresh)}
+            waiting += fresh
+        return apart
 
-    return lambda x: Seen(x.data, x.grad, operands(x))
+    def seen(x: Any) -> Seen:
+        names = [getattr(x, name, "") for name in ("_op", "op", "operation")]
+        return Seen(x.data, x.grad, operands(x), next((n for n in names if n and isinstance(n, str)), ""))
+
+    return seen

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..primitives import REGISTRY
-from .engine import Number, Operation, Step
+from .engine import NAMES, Number, Operation, Step
 
 BINARY = ("+", "*", "-", "/")
 FUNCTIONS = ("exp", "log", "tanh", "sigmoid", "relu", "sqrt", "sin", "cos")
 IN_PLACE = ("+=", "*=")
-PRIMITIVES = {"+": "add", "*": "mul", "-": "sub", "/": "div", "**": "pow"}
+PRIMITIVES = {sign: name for name, sign in NAMES.items()}
 
 
 def number(x: Any) -> Any:

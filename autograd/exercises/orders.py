@@ -79,7 +79,7 @@ def postorder(root: Node, sweep: Sweep) -> list[Node]:
 
 
 def reversed_preorder(root: Node, sweep: Sweep) -> list[Node]:
-    """What a topological order becomes that forgets to look whether a node was visited: users first, with repeats."""
+    """A topological order that forgets to look whether a node was visited: users first, with repeats."""
     return preorder(root, replace(sweep, flips=~sweep.flips))
 
 

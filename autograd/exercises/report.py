@@ -60,7 +60,7 @@ class Task(NamedTuple):
 
 @dataclass
 class Report:
-    """What was tried, what passed, and why the rest did not.
+    """The result of a check: what was tried, what passed, and why the rest did not.
 
     `findings` is a list of `Finding`, `remarks` one of what goes beyond the exercise. `score` are all points together,
     out of `out_of`; `points` those of each task. `print(report)`, the end of a notebook cell, and `report.json()` show
@@ -72,7 +72,7 @@ class Report:
     findings: Sequence[Finding] = ()
     remarks: Sequence[Finding] = ()
     output: str = ""
-    """What the code printed."""
+    """The text that the code printed."""
     pictures: Mapping[str, Callable[[], Sequence[Picture]]] = field(default_factory=dict, repr=False)
     """For a finding's name, pictures that show it."""
 

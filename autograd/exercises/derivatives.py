@@ -1,0 +1,158 @@
+"""`check_gradient`: a derivative that a student has worked out by hand, held against every misconception."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..transforms import grad
+from .attempts import attempt
+from .battery import close, number_in
+from .diagnosis import SWEEPS, priority, wrong_ways
+from .engine import Engine, Operation
+from .findings import describe, finding_of
+from .misconceptions import NAMED
+from .operations import RIGHT
+from .report import Finding, Report, Task
+from .simple import fewest
+
+AT = (0.5, -0.8, 1.7, 0.3, -1.4, 2.2)
+"""The numbers at which functions are tried unless told, shifted by one place from try to try."""
+TRIES = 3
+SKIPPED = ("operator-", "data-", "rule-never", "backward-", "children-", "gradient-becomes", "uses-own", "in-place")
+"""Misconceptions that a formula cannot have."""
+
+
+class Change(NamedTuple):
+    """One operation with one misconception."""
+
+    name: str
+    operation: str
+    way: Operation
+
+
+def check_gradient(
+    f: Callable[..., Any],
+    student_gradient: Callable[..., Any],
+    at: Sequence[float] | Sequence[Sequence[float]] | None = None,
+) -> Report:
+    """A report on a derivative worked out by hand: whether it is right, and which misconception explains it.
+
+    f: a function of one or several numbers, written with operators and this package's functions. student_gradient:
+    takes the same numbers, and gives the derivative, or a tuple of the derivatives by each of them. at: the places
+    where they are compared, a list of numbers or of tuples; three between -1.4 and 2.2 unless told.
+    Raises TypeError for what cannot be called.
+
+    >>> from autograd import tanh
+    >>> from autograd.exercises import check_gradient
+    >>> check_gradient(lambda x: tanh(x) ** 2, lambda x: 2 * tanh(x)).findings[0].name
+    'local-forgotten'
+    """
+    for g in (f, student_gradient):
+        if not callable(g):
+            raise TypeError(f"check_gradient expected two functions, got {type(g).__name__}")
+    places = _places(f, at)
+    right = [_right(f, place) for place in places]
+    done = [attempt(lambda place=place: _theirs(student_gradient, place), 1.0) for place in places]  # type: ignore[misc]
+    theirs = [d.value for d in done]
+    errors = [describe(d.error) for d in done if d.error]
+    passed = [b is not None and _same(a, b) for a, b in zip(right, theirs, strict=True)]
+    findings = []
+    if not all(passed):
+        findings = _explained(f, places, right, theirs, errors)
+    return Report("check_gradient", [Task("the derivative", sum(passed), len(passed), 1.0)], findings)
+
+
+def _places(f: Callable[..., Any], at: Any) -> list[tuple[float, ...]]:
+    if at is not None:
+        return [tuple(map(float, x)) if isinstance(x, Sequence) else (float(x),) for x in at]
+    count = len(inspect.signature(f).parameters)
+    return [tuple(AT[(shift + i) % len(AT)] for i in range(count)) for shift in range(TRIES)]
+
+
+def _right(f: Callable[..., Any], place: Sequence[float]) -> tuple[float, ...]:
+    found = grad(f, argnums=tuple(range(len(place))))(*place)
+    return tuple(map(float, found))
+
+
+def _theirs(g: Callable[..., Any], place: Sequence[float]) -> tuple[float, ...]:
+    found = g(*place)
+    numbers = [number_in(x)[0] for x in (found if isinstance(found, tuple | list) else [found])]
+    return tuple(float("nan") if x is None else x for x in numbers)
+
+
+def _same(a: Sequence[float], b: Sequence[float]) -> bool:
+    return len(a) == len(b) and all(map(close, a, b))
+
+
+def _by_engine(f: Callable[..., Any], place: Sequence[float], operations: dict[str, Operation]) -> tuple[float, ...]:
+    """The derivatives by an engine with these operations."""
+    engine = Engine(operations, SWEEPS[0])
+    leaves = [engine(x) for x in place]
+    y = f(*leaves)
+    y.backward()
+    return tuple(x.grad for x in leaves)
+
+
+def _used(f: Callable[..., Any], place: Sequence[float]) -> set[str]:
+    """The operations of f."""
+    engine = Engine(RIGHT, SWEEPS[0])
+    waiting, found = [f(*map(engine, place))], set()
+    while waiting:
+        node = waiting.pop()
+        found.add(node.operation)
+        waiting += node.operands
+    return found - {""}
+
+
+def _explained(
+    f: Callable[..., Any],
+    places: Sequence[tuple[float, ...]],
+    right: Sequence[tuple[float, ...]],
+    theirs: Sequence[tuple[float, ...] | None],
+    errors: Sequence[str],
+) -> list[Finding]:
+    wrong = next(i for i, (a, b) in enumerate(zip(right, theirs, strict=True)) if b is None or not _same(a, b))
+    which = next(
+        (k for k, (x, y) in enumerate(zip(right[wrong], theirs[wrong] or (), strict=False)) if not close(x, y)), 0
+    )
+    got: Any = errors[0] if errors else theirs[wrong][which] if theirs[wrong] else "nothing"  # type: ignore[index]
+    shown = ("at " + ", ".join(f"{x:g}" for x in places[wrong]), f"derivative {which + 1}", right[wrong][which], got)
+    used = attempt(lambda: _used(f, places[0]), 1.0).value or set()
+    found_changes = {
+        f"{choice.names[0]} {operation} {i}": Change(choice.names[0], operation, choice.operation)
+        for operation in sorted(used)
+        for i, choice in enumerate(wrong_ways(operation, "nodes", RIGHT[operation]))
+        if not choice.names[0].startswith(SKIPPED)
+    }
+    changes = dict(sorted(found_changes.items(), key=lambda item: priority(item[1].name)))
+
+    def fits(chosen: tuple[str, ...]) -> bool:
+        operations = {**RIGHT, **{changes[key].operation: changes[key].way for key in chosen}}
+        return all(
+            b is not None and _same(_by_engine(f, place, operations), b)
+            for place, b in zip(places, theirs, strict=True)
+        )
+
+    found = attempt(lambda: fewest(list(changes), fits, 2), 2.0).value if used and not errors else None
+    if found:
+        return [
+            finding_of(NAMED[changes[key].name], [changes[key].operation], None)._replace(
+                example=shown[0], quantity=shown[1], expected=shown[2], got=shown[3]
+            )
+            for key in found
+        ]
+    if errors:
+        return [Finding("unexplained", f"Your derivative ends in an error: {errors[0]}.", "", *shown)]
+    text = "The derivative is wrong, and no misconception that is known here explains it."
+    factor = _factor(right, theirs)
+    if factor is not None:
+        text = f"Your derivative is {factor:g} times the right one, everywhere that was tried."
+    hint = "Compare it with numerical_gradient, term by term."
+    return [Finding("unexplained", text, hint, *shown)]
+
+
+def _factor(right: Sequence[tuple[float, ...]], theirs: Sequence[tuple[float, ...] | None]) -> float | None:
+    """The one number by which all derivatives are multiplied; None if there is none."""
+    pairs = [(x, y) for a, b in zip(right, theirs, strict=True) for x, y in zip(a, b or (), strict=False) if x]
+    ratios = [y / x for x, y in pairs]
+    return ratios[0] if ratios and all(close(r, ratios[0]) for r in ratios) else None
