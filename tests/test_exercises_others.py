@@ -1,10 +1,16 @@
 """The checks of optimizers, losses, modules and hand-made gradients; finite differences; comparing engines."""
 
+import contextlib
+import io
 import math
+import re
+from pathlib import Path
 
 import pytest
 from engines import STYLES, engine
+from plants import PLANTS
 
+import autograd.exercises
 import nn
 from autograd import Value, cos, exp, log, sigmoid, sin, tanh
 from autograd.exercises import (
@@ -19,6 +25,9 @@ from autograd.exercises import (
     optimizers,
     plot_step_error,
 )
+from autograd.exercises.misconceptions import CATALOGUE
+
+ROOT = Path(__file__).parent.parent
 
 
 def names(report):
@@ -360,4 +369,21 @@ def test_comparing_a_wrong_engine():
     wrong = engine("closures", {"*": "self.grad += self.data * out.grad; other.grad += other.data * out.grad"})
     found = compare(wrong, lambda a, b: a * b + a, {"a": 0.5, "b": -0.3})
     assert not found.agrees
-    assert [line.split()[1] for line in str(found).splitlines() if line.startswith("*")] == ["b", "a"]
+    assert [line.split()[1] for line in sorted(str(found).splitlines()) if line.startswith("*")] == ["a", "b"]
+
+
+def test_the_room_s_page():
+    page = (ROOT / "autograd" / "exercises" / "README.md").read_text()
+    for m in CATALOGUE:
+        styles = ", ".join(sorted({style for style, *_ in PLANTS.get(m.name, ())}))
+        row = f"| `{m.name}` | {m.message.format(where='The operation')} | {styles or 'a remark: right engines have it'} |"
+        assert row in page, row
+    for m in (*optimizers.MISCONCEPTIONS, *losses.MISCONCEPTIONS, *modules.MISCONCEPTIONS):
+        assert f"| `{m.name}` | {m.message.format(where='The option')} |" in page
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert printed.getvalue().strip() == code.split("# -> ")[1].strip()
+    for name in autograd.exercises.__all__:
+        assert name in ("Comparison", "Finding", "Report", "Task") or f"`{name}(" in page, name

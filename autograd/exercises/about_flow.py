@@ -141,26 +141,26 @@ def ordered(*ways: Order) -> Callable[[Sweep], Iterable[Sweep]]:
 FLOW: tuple[Misconception, ...] = (
     Misconception(
         "overwrites-gradient", "accumulation",
-        "A node that is used twice gets two contributions. {where} keeps only the last one: it assigns the gradient "
-        "instead of adding to it.",
+        "{where}: a node that is used twice gets two contributions, and the rule keeps only the last one. It "
+        "assigns the gradient instead of adding to it.",
         "A node may already hold a contribution from another use. What happens to that number in this rule?",
         lambda name, o: singly(o, adds=False),
     ),
     Misconception(
         "adds-to-one-operand-twice", "accumulation",
-        "{where} gives both contributions to the same operand; the other one gets nothing.",
+        "{where}: the rule gives both contributions to the same operand; the other one gets nothing.",
         "Read the two lines of the rule aloud: whose gradient does each of them change?",
         _on_one, BINARY,
     ),
     Misconception(
         "gradient-of-wrong-operand", "accumulation",
-        "{where} gives each operand the contribution that belongs to the other one.",
+        "{where}: the rule gives each operand the contribution that belongs to the other one.",
         "Take the derivative by the first operand alone. To which node does your rule add it?",
         _swapped, ("-", "/", "*"),
     ),
     Misconception(
         "operand-without-gradient", "accumulation",
-        "{where} passes a gradient to one operand only; the result depends on both.",
+        "{where}: the rule passes a gradient to one operand only, though the result depends on both.",
         "The result changes when the other operand does. Where does your rule say so?",
         _forgotten, BINARY,
     ),
@@ -191,7 +191,8 @@ FLOW: tuple[Misconception, ...] = (
     ),
     Misconception(
         "children-not-recorded", "order",
-        "The result of {where} does not remember all its operands, so backward never reaches what lies behind them.",
+        "{where}: the result does not remember all its operands, so backward never reaches what lies behind "
+        "them.",
         "Print what a result remembers of its operands, for each operation.",
         lambda name, o: [
             replace(o, records=records, needs_record=stored)
@@ -234,44 +235,47 @@ FLOW: tuple[Misconception, ...] = (
     ),
     Misconception(
         "chain-rule-forgotten", "chain rule",
-        "{where} uses only its own derivative. The chain rule multiplies it by the gradient of the result.",
+        "{where}: the rule uses only its own derivative. The chain rule multiplies it by the gradient of the "
+        "result.",
         "If the result counts five times in what comes after it, how does your rule learn of the five?",
         lambda name, o: [each(o, upstream=lambda a, b, out: 1.0)],
     ),
     Misconception(
         "upstream-forgotten-on-one-operand", "chain rule",
-        "{where} multiplies by the gradient of the result for one operand, and forgets it for the other.",
+        "{where}: the rule multiplies by the gradient of the result for one operand, and forgets it for the "
+        "other.",
         "Compare the two lines of the rule.",
         lambda name, o: [one(o, i, upstream=lambda a, b, out: 1.0) for i in range(2)], BINARY,
     ),
     Misconception(
         "uses-own-gradient-for-upstream", "chain rule",
-        "{where} multiplies by the gradient of the operand, which is only being computed. The gradient of the result "
-        "belongs there.",
+        "{where}: the rule multiplies by the gradient of an operand, which is only being computed. The "
+        "gradient of the result belongs there.",
         "Gradients flow from the result to the operands. Whose gradient is known when the rule runs?",
         at_both_times(_own_gradient),
     ),
     Misconception(
         "local-forgotten", "chain rule",
-        "{where} passes the gradient of the result on as it is, without the operation's own derivative.",
+        "{where}: the rule passes the gradient of the result on as it is, without the operation's own "
+        "derivative.",
         "Change the operand a little. By how much does the result change: really by the same?",
         _ones,
     ),
     Misconception(
         "gradient-for-data", "chain rule",
-        "{where} reads a gradient where a number belongs: the local derivative is made from .data.",
+        "{where}: the rule reads a gradient where a number belongs. The local derivative is made from .data.",
         "Write down the derivative of this operation on paper. Does a gradient occur in it?",
         at_both_times(_grad_for_data),
     ),
     Misconception(
         "wrong-brackets-in-rule", "chain rule",
-        "The rule of {where} has the right parts, but a bracket is missing or stands in the wrong place.",
+        "{where}: the rule has the right parts, but a bracket is missing or stands in the wrong place.",
         "In which order does Python compute + - * / and **?",
         _brackets, ("tanh", "sigmoid", "**", "/", "sqrt"),
     ),
     Misconception(
         "rule-of-another-operator", "chain rule",
-        "{where} has the derivative of another operation.",
+        "{where}: the rule has the derivative of another operation.",
         "Derive the derivative of this operation again, and compare.",
         _rule_of_another,
     ),

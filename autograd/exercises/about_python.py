@@ -42,39 +42,39 @@ def _large(name: str, o: Operation) -> Iterator[Operation]:
 PYTHON: tuple[Misconception, ...] = (
     Misconception(
         "operator-missing", "operators",
-        "{where} cannot be used on two nodes.",
+        "{where}: this cannot be computed on nodes.",
         "Which special method does Python call for it?",
         lambda name, o: [replace(o, gives="missing"), replace(o, gives="missing", constant="missing")], RULES,
     ),
     Misconception(
         "constant-operand-breaks", "operators",
-        "{where} fails if a plain number stands on the right.",
+        "{where}: this fails, since a plain number stands on the right.",
         "Before you read .data of the other operand, what must it be?",
         fields({"constant": "refusal"}, {"constant": "missing"}), BINARY, "constant",
     ),
     Misconception(
         "reflected-operator-missing", "operators",
-        "{where} fails if a plain number stands on the left: Python then asks the node on the right.",
+        "{where}: this fails. A plain number stands on the left, so Python asks the node on the right.",
         "For 2 + v Python first tries (2).__add__(v). Which method does it try next?",
         fields({"reflected": "missing"}, {"reflected": "refusal"}), BINARY, "reflected",
     ),
     Misconception(
         "reflected-operator-order", "operators",
-        "With a number on the left {where} computes the operands in the wrong order.",
+        "{where}: with a number on the left the operands are taken in the wrong order.",
         "In 2 - v, which of the two is `self`?",
         fields({"reflected": "swapped"}), ("-", "/"), "reflected",
     ),
     Misconception(
         "division-truncates", "operators",
-        "{where} drops the fraction of the result.",
+        "{where}: the fraction of the result is dropped.",
         "Python has two operators of division.",
         lambda name, o: [replace(o, forward=lambda a, b: a // b), replace(o, forward=lambda a, b: float(int(a / b)))],
         ("/",),
     ),
     Misconception(
         "in-place-changes-operand", "operators",
-        "{where} changes the number of an operand instead of making a new node, so that the graph no longer says what "
-        "was computed.",
+        "{where}: the number of an operand is changed instead of making a new node, so that the graph no "
+        "longer says what was computed.",
         "Other names may hold the same node. After s = a; s += b, which number should a have?",
         fields({"in_place": "returned"}, {"in_place": "and new"}), (*BINARY, *IN_PLACE),
         elsewhere=(("in place", fields({"in_place": "returned"}, {"in_place": "and new"})),),
@@ -94,14 +94,14 @@ PYTHON: tuple[Misconception, ...] = (
     ),
     Misconception(
         "operator-returns-nothing", "Python",
-        "{where} gives None instead of a node.",
+        "{where}: the result is None instead of a node.",
         "Which line hands the new node back to the caller?",
         field(gives="nothing"),
         elsewhere=(("constant", field(constant="nothing")), ("reflected", field(reflected="nothing"))),
     ),
     Misconception(
         "operator-calls-itself", "Python",
-        "{where} calls itself until Python gives up.",
+        "{where}: the operation calls itself until Python gives up.",
         "Follow the calls by hand: which method does your expression ask for again?",
         field(gives="itself"),
         elsewhere=(("constant", field(constant="itself")), ("reflected", field(reflected="itself"))),
@@ -114,13 +114,13 @@ PYTHON: tuple[Misconception, ...] = (
     ),
     Misconception(
         "backward-called-at-once", "Python",
-        "The rule of {where} is called at once, when the node is made, instead of being kept for backward.",
+        "{where}: the rule is called at once, when the node is made, instead of being kept for backward.",
         "What is the difference between a function f and its call f()?",
         fields({"attached": "at once"}, {"attached": "at once, guarded"}),
     ),
     Misconception(
         "rule-never-attached", "Python",
-        "The rule of {where} never reaches the node on which backward looks for it.",
+        "{where}: the rule never reaches the node on which backward looks for it.",
         "Which node should keep the rule, and under which name does backward call it?",
         fields({"attached": "nowhere"}, {"attached": "operand"}, {"attached": "other operand"}),
     ),
@@ -132,7 +132,7 @@ PYTHON: tuple[Misconception, ...] = (
     ),
     Misconception(
         "gradient-becomes-a-node", "Python",
-        "{where} leaves a node in .grad instead of a number.",
+        "{where}: after backward .grad holds a node instead of a number.",
         "Somewhere in the rule an operand itself stands where its number belongs.",
         lambda name, o: singly(o, becomes_node=True),
     ),
@@ -151,7 +151,7 @@ PYTHON: tuple[Misconception, ...] = (
     ),
     Misconception(
         "data-mutated-in-backward", "Python",
-        "{where} changes the .data of a node during backward. Only gradients may change there.",
+        "{where}: the rule changes the .data of a node. Only gradients may change during backward.",
         "Compare the numbers of the nodes before and after backward.",
         at_both_times(_data_changed),
     ),

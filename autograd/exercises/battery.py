@@ -221,7 +221,7 @@ def number_in(x: Any) -> tuple[float | None, bool]:
 
 
 def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
-    """Which of the leaves a result remembers, in whatever attributes, and whether there are other nodes."""
+    """The leaves that a result remembers, in whatever attributes, and whether there are other nodes."""
     if isinstance(x, Node):
         found = {id(v) for v in topological(x, PLAIN)}
         return *(id(v) in found for v in leaves.values()), len({*found} - {id(v) for v in leaves.values()}) > 1
@@ -240,7 +240,7 @@ def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
 
 
 def inside(x: Any) -> list[Any]:
-    """What an object holds."""
+    """The objects that an object holds."""
     if isinstance(x, Mapping):
         return [*x.values()]
     if isinstance(x, list | tuple | Set):

@@ -57,7 +57,7 @@ class Explanation(NamedTuple):
 
     @property
     def badness(self) -> tuple[int, int]:
-        """How much is not explained; and how many misconceptions it takes."""
+        """The number of places that are not explained, and how many misconceptions it takes."""
         return len(self.unexplained) + len(self.left), len(self.swept) + len(self.named())
 
     def named(self) -> dict[str, list[Place]]:

@@ -11,7 +11,7 @@ from ..foreign import Seen, looks_like_a_node
 from ..value import Value
 from .attempts import Stopped, attempt
 from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, inside, number_in, run
-from .diagnosis import SWEEPS, Search
+from .diagnosis import SWEEPS, Explanation, Search
 from .engine import Engine
 from .findings import UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
 from .misconceptions import NAMED
@@ -91,6 +91,7 @@ class _Check:
         basic = [item for item in wrong if item not in beyond]
         findings: list[Finding] = []
         pictures: dict[str, Callable[[], Sequence[Picture]]] = {}
+        explanation = None
         if basic or any(isinstance(x, Numbers) and x.nodes for x in theirs.values()):
             explanation = Search(theirs, 3.2 if self.left > 0.0 else 1.5).explain()
             findings = Findings(explanation, theirs, right, basic).all()
@@ -100,9 +101,8 @@ class _Check:
         for finding in findings:
             if finding.example in by_text:
                 pictures[finding.name] = _Pictures(self.make, by_text[finding.example])
-        return Report(
-            f"check_engine({self.name})", self._tasks(probes, wrong), findings, remarks, "".join(self.printed), pictures
-        )
+        tasks, printed = self._tasks(probes, wrong, explanation), "".join(self.printed)
+        return Report(f"check_engine({self.name})", tasks, findings, remarks, printed, pictures)
 
     def _no_node(self) -> Finding | None:
         """The reason why there is nothing to try."""
@@ -179,20 +179,27 @@ class _Check:
         result.backward()
         return number_in(a.grad)[0]
 
-    def _tasks(self, probes: Sequence[Probe], wrong: Collection[Probe]) -> list[Task]:
+    def _tasks(self, probes: Sequence[Probe], wrong: Collection[Probe], found: Explanation | None) -> list[Task]:
+        """The points: of what is right by the explanation all, of the rest those of the programs that work."""
+        places = [p for p, ways in found.choices.items() if ways[0].names] if found else []
+        places += found.unexplained if found else []
+        swept = bool(found and (found.swept or found.left))
         tasks = [Task("a number becomes a node", 1, 1, 1.0)]
         for name in ORDER:
             if name in self.wanted:
                 items = [item for item in probes if item.axis == "nodes" and item.subject == name]
-                tasks.append(self._task(shown_as(name), items, wrong, 1.0))
+                blamed = swept or any(place.operation == name and place.axis == "nodes" for place in places)
+                tasks.append(_task(shown_as(name), items, wrong if blamed else (), 1.0))
         for axis, title in TITLES.items():
             items = [item for item in probes if item.axis == axis and (axis != "repeated" or item.basic)]
+            blamed = swept or any(place.axis == axis for place in places)
             if title and items:
-                tasks.append(self._task(title, items, wrong, TASKS[title]))
+                tasks.append(_task(title, items, wrong if blamed else (), TASKS[title]))
         return tasks
 
-    def _task(self, title: str, items: Sequence[Probe], wrong: Collection[Probe], points: float) -> Task:
-        return Task(title, sum(item not in wrong for item in items), len(items), points)
+
+def _task(title: str, items: Sequence[Probe], wrong: Collection[Probe], points: float) -> Task:
+    return Task(title, sum(item not in wrong for item in items), len(items), points)
 
 
 class _Kept:

@@ -1,10 +1,11 @@
 """Findings: what an explanation says of a student's numbers, each with the smallest program that shows it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .attempts import Stopped
-from .battery import Error, Outcome, Probe, close, run
+from .battery import Error, Outcome, Probe, close, run, same
 from .changes import Misconception
 from .diagnosis import SWEEPS, Explanation, Place
 from .engine import Engine
@@ -72,7 +73,6 @@ def difference(item: Probe, right: Outcome, theirs: Outcome) -> Shown | None:
 def finding_of(m: Misconception, where: Sequence[str], shown: Shown | None, also: Sequence[str] = ()) -> Finding:
     """A finding of the catalogue."""
     message = m.message.format(where=_listed(where))
-    message = message[:1].upper() + message[1:]
     if shown is None:
         return Finding(m.name, message, m.hint, where=tuple(where), also=tuple(also))
     return Finding(
@@ -110,7 +110,8 @@ class Findings:
         groups: dict[str, list[tuple[str, Shown]]] = {}
         for place in e.unexplained:
             if shown := self._first(place):
-                groups.setdefault(shown.got if isinstance(shown.got, str) else "", []).append((_place(place), shown))
+                kind = re.sub(r"[\d.]+", "", shown.got) if isinstance(shown.got, str) else ""
+                groups.setdefault(kind, []).append((_place(place), shown))
         found += [self._unexplained([where for where, _ in group], group[0][1]) for group in groups.values()]
         if e.left and not e.unexplained:
             left = [item for item in self.wrong if item in e.left]
@@ -145,20 +146,24 @@ class Findings:
         return None
 
     def _shown(self, places: Sequence[Place] = (), name: str = "", sweep: bool = False) -> Shown | None:
-        """The smallest probe in which this misconception alone is seen, and the student's engine is wrong."""
+        """The smallest probe in which this misconception alone leads to the student's numbers; or where they are wrong
+        too."""
         e = self.explanation
         operations = dict(RIGHT)
         for place in places:
             way = min((c for c in e.choices[place] if name in c.names), key=lambda c: len(c.names))
             operations[place.operation] = way.operation
         engine_sweep = e.sweep if sweep else SWEEPS[1]
+        axes, found = {place.axis for place in places}, None
         for item in self.wrong:
+            if axes and "nodes" not in axes and item.axis not in axes:
+                continue
             alone = run(Engine(operations, engine_sweep), item)
-            if not passes(item, self.right[item], alone) and (
-                shown := difference(item, self.right[item], self.theirs[item])
-            ):
-                return shown
-        return None
+            if not passes(item, self.right[item], alone):
+                found = found or item
+                if same(item, alone, self.theirs[item]):
+                    return self._difference(item)
+        return self._difference(found) if found else None
 
 
 def _place(place: Place) -> str:
