@@ -50,7 +50,7 @@ ROOMS = [
     *[f"autograd.exercises.{room}" for room in (
         "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
         "about_python", "misconceptions", "diagnosis", "report", "findings", "engines", "simple", "optimizers",
-        "losses", "modules", "derivatives", "numerical", "comparison",
+        "losses", "modules", "derivatives", "numerical", "comparison", "release",
     )],
     "autograd.exercises",
     "autograd.expressions", "autograd.__main__",

@@ -376,7 +376,8 @@ def test_the_room_s_page():
     page = (ROOT / "autograd" / "exercises" / "README.md").read_text()
     for m in CATALOGUE:
         styles = ", ".join(sorted({style for style, *_ in PLANTS.get(m.name, ())}))
-        row = f"| `{m.name}` | {m.message.format(where='The operation')} | {styles or 'a remark: right engines have it'} |"
+        message, planted = m.message.format(where="The operation"), styles or "a remark: right engines have it"
+        row = f"| `{m.name}` | {message} | {planted} |"
         assert row in page, row
     for m in (*optimizers.MISCONCEPTIONS, *losses.MISCONCEPTIONS, *modules.MISCONCEPTIONS):
         assert f"| `{m.name}` | {m.message.format(where='The option')} |" in page
