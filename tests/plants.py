@@ -55,6 +55,13 @@ RECURSION = """
         for child in self._prev:
             child.backward(False)
 """
+EACH = """
+    def backward(self):
+        self.grad = 1.0
+        self._backward()
+        for child in self._prev:
+            child.backward()
+"""
 LEVELS = """
     def backward(self):
         self.grad = 1.0
@@ -158,6 +165,7 @@ PLANTS = {
         plant("paths", line=("g=1.0", "g=0.0")),
     ],
     "seed-on-wrong-node": [
+        plant("closures", line=(SWEEP, EACH)),
         *everywhere("self.grad = 1.0", "order[0].grad = 1.0", "locals"),
         plant("closures", line=("self.grad = 1.0", "for v in order: v.grad = 1.0")),
         plant("outside", line=("root.grad = 1.0", "order[-1].grad = 1.0")),
@@ -166,6 +174,11 @@ PLANTS = {
     "seed-not-one": [
         *everywhere("self.grad = 1.0", "self.grad = self.data", "closures locals"),
         *everywhere("root.grad = 1.0", "root.grad = root.data", "outside pulls"),
+    ],
+    "gradient-starts-at-one": [
+        *everywhere("self.data, self.grad, self._op = data, 0.0, _op", "self.data, self.grad, self._op = data, 1, _op", "closures"),
+        *everywhere("self.grad = 0\n", "self.grad = 1.0\n", "locals"),
+        *everywhere("data, 0.0, sources, None", "data, 1.0, sources, None", "pulls"),
     ],
     "seed-accumulates": [
         *everywhere("self.grad = 1.0", "self.grad += 1.0", "closures locals"),
@@ -217,7 +230,9 @@ PLANTS = {
     "power-rule-exponent": [*local(pow="other * self.data**other"), *local(pow="other * self.data")],
     "power-rule-coefficient": [*local(pow="self.data**(other - 1)"), *local(pow="(other - 1) * self.data**(other - 1)")],
     "power-rule-on-exp": local(exp="self.data * math.exp(self.data - 1)"),
-    "sign-of-subtraction": [*local(sub="1.0, 1.0"), *local(sub="-1.0, -1.0")],
+    "sign-of-subtraction": [
+        plant("closures", line=("\n    def __radd__(", "\n    def __sub__(self, other):\n        return self + other\n    def __radd__(")),
+        *local(sub="1.0, 1.0"), *local(sub="-1.0, -1.0")],
     "sign-of-negation": local(neg="1.0"),
     "relu-derivative": [*local(relu="float(self.data < 0)"), *local(relu="out.data"), *local(relu="self.data")],
     "relu-masks-gradient": [*whole(relu="(g > 0) * g"), *whole(relu="float(g > 0)")],
@@ -260,10 +275,17 @@ PLANTS = {
         *everywhere("\nValue.__radd__", SETTER, "outside pulls"),
         plant("closures", line=("out = Value(self.data + other.data", "self.data += other.data; out = Value(self.data")),
     ],
-    "tanh-overflows": everywhere(
+    "tanh-overflows": [
+        plant("closures", line=("\n    def __radd__(", "\n    def tanh(self):\n        e = (2 * self).exp()\n"
+                                "        return (e - 1) / (e + 1)\n    def __radd__(")),
+        *everywhere(
         "math.tanh(self.data)", "(math.exp(2 * self.data) - 1) / (math.exp(2 * self.data) + 1)"
-    ),
-    "sigmoid-overflows": everywhere("stable_sigmoid(self.data)", "1 / (1 + math.exp(-self.data))"),
+    )],
+    "sigmoid-overflows": [
+        plant("locals", line=("\n    def __radd__(", "\n    def sigmoid(self):\n"
+                              "        return 1 / (1 + (-self).exp())\n    def __radd__(")),
+        *everywhere("stable_sigmoid(self.data)", "1 / (1 + math.exp(-self.data))"),
+    ],
     "closure-binds-late": [
         plant("closures", line=("self._backward = lambda: None", "pass"),
               other=("out._backward = _backward", "Value._backward = staticmethod(_backward)")),

@@ -15,14 +15,11 @@ def broken(old, new, style="closures"):
     return made(source(style, line=(old, new)))
 
 
-LOOP = "for child in v._prev:"
-
-
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("self.grad = 1.0", "while True: pass", "did not end"),
-        ("self.grad = 1.0", "while True:\n            try: 1 / 0\n            except: pass", "did not end"),
+        ("self.grad = 1.0", "while True: pass", "not come to an end"),
+        ("self.grad = 1.0", "while True:\n            try: 1 / 0\n            except: pass", "not come to an end"),
         ("self.grad = 1.0", "sys.exit(3)", "SystemExit"),
         ("self.grad = 1.0", "raise KeyError('lost')", "KeyError: 'lost'"),
         ("self.grad = 1.0", "self.backward()", "RecursionError"),
@@ -82,12 +79,26 @@ def test_the_trace_of_a_debugger_is_put_back():
         (lambda x: type("V", (), {"data": "2", "grad": 0.0, "backward": None})(), None),
         (lambda x: type("V", (), {"data": 3.0, "grad": 0.0, "backward": None})(), "not the number 2.0"),
         (lambda: None, "raises TypeError"),
+        (
+            type("V", (), {"__init__": lambda s, x: setattr(s, "data", x), "grad": property(lambda s: s.grad)}),
+            "Reading .grad",
+        ),
     ],
 )
 def test_what_is_no_node(make, told):
     report = check_engine(make)
     assert not report.passed
     assert told is None or told in report.findings[0].message
+
+
+def test_what_is_left_of_a_check():
+    deep = "import sys\n        sys.setrecursionlimit(10**6)\n        def build(v): build(v)\n        build(self)"
+    before = (sys.stdin, sys.stdout, sys.getrecursionlimit(), sys.setrecursionlimit)
+    for text in (deep, "exit('todo')", "sys = __import__('sys'); sys.stdin.close(); sys.stdout.close()"):
+        report = check_engine(broken("self.grad = 1.0", text), ["+"])
+        assert report.findings
+        assert check_engine(engine("closures"), ["+"]).passed
+        assert (sys.stdin, sys.stdout, sys.getrecursionlimit(), sys.setrecursionlimit) == before
 
 
 def test_wrong_arguments():

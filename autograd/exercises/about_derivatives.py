@@ -124,13 +124,16 @@ DERIVATIVES: tuple[Misconception, ...] = (
         "sign-of-subtraction", "rules",
         "In a - b the gradient of b has a minus sign.",
         "If b grows by 1, what does a - b do?",
-        lambda name, o: local(o, (_plus, _plus), (_minus, _minus)), ("-",),
+        lambda name, o: [
+            *local(o, (_plus, _plus), (_minus, _minus)),
+            replace(o, parts=lambda a, b: a + b), replace(o, parts=lambda a, b: b + (-a)),
+        ], ("-",),
     ),
     Misconception(
         "sign-of-negation", "rules",
         "The derivative of -a is -1; your rule passes the gradient on without the sign.",
         "If a grows by 1, what does -a do?",
-        locally(lambda a, b, out: 1.0), ("neg",),
+        lambda name, o: [*local(o, (_plus,)), replace(o, parts=lambda a: a)], ("neg",),
     ),
     Misconception(
         "relu-derivative", "rules",
@@ -139,7 +142,7 @@ DERIVATIVES: tuple[Misconception, ...] = (
         "Draw relu and look at its slope left and right of 0.",
         locally(lambda a, b, out: float(a.data < 0), lambda a, b, out: a.data, lambda a, b, out: out.data,
                 lambda a, b, out: float(a.data > 0) - float(a.data < 0),
-                lambda a, b, out: abs(a.data)),
+                lambda a, b, out: abs(a.data), _plus),
         ("relu",),
     ),
     Misconception(

@@ -218,7 +218,9 @@ FLOW: tuple[Misconception, ...] = (
         "backward gives the first gradient, 1, to another node than the one that it was called on.",
         "backward is called on the result. Which node gets the 1 in your code?",
         sweeps=lambda s: [
-            replace(s, seed="first"), replace(s, seed="all"), replace(s, seed="first", any_order=True)
+            replace(s, seed="first"), replace(s, seed="all"),
+            *(replace(s, seed="each", order=orders.preorder, any_order=any_order) for any_order in (False, True)),
+            replace(s, seed="first", any_order=True),
         ],
     ),
     Misconception(
@@ -226,6 +228,12 @@ FLOW: tuple[Misconception, ...] = (
         "backward starts with the number of the result instead of 1.",
         "What is dL/dL, whatever number L holds?",
         sweeps=_seeds("data"),
+    ),
+    Misconception(
+        "gradient-starts-at-one", "seed",
+        "A new node starts with gradient 1; only the result gets 1, and only when backward begins.",
+        "Before backward, how much does the result depend on a node that it has never met?",
+        sweeps=lambda s: [replace(s, initial=1.0)],
     ),
     Misconception(
         "seed-accumulates", "seed",

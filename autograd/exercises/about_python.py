@@ -50,7 +50,8 @@ PYTHON: tuple[Misconception, ...] = (
         "constant-operand-breaks", "operators",
         "{where}: this fails, since a plain number stands on the right.",
         "Before you read .data of the other operand, what must it be?",
-        fields({"constant": "refusal"}, {"constant": "missing"}), BINARY, "constant",
+        fields({"constant": "refusal"}, {"constant": "missing"},
+               {"constant": "refusal of ints"}, {"constant": "refusal of floats"}), BINARY, "constant",
     ),
     Misconception(
         "reflected-operator-missing", "operators",
@@ -96,7 +97,7 @@ PYTHON: tuple[Misconception, ...] = (
         "operator-returns-nothing", "Python",
         "{where}: the result is None instead of a node.",
         "Which line hands the new node back to the caller?",
-        field(gives="nothing"),
+        fields({"gives": "nothing"}, {"gives": "stub"}),
         elsewhere=(("constant", field(constant="nothing")), ("reflected", field(reflected="nothing"))),
     ),
     Misconception(

@@ -7,7 +7,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -108,27 +108,6 @@ class Guard:
 GUARD = Guard()
 
 
-@contextlib.contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """A block that is stopped after so many seconds. Raises Stopped."""
-    before, watch = sys.gettrace(), Watch(seconds)
-    traces: list[tuple[FrameType, Any]] = []
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        traces.append((frame, frame.f_trace))
-        frame = frame.f_back
-    guarded = GUARD.take(watch)
-    sys.settrace(watch)
-    try:
-        yield
-    finally:
-        sys.settrace(None)
-        GUARD.give_back(watch, guarded)
-        sys.settrace(before)
-        for known, trace in traces:
-            known.f_trace = trace
-
-
 class Attempt(NamedTuple, Generic[T]):
     """The outcome: a value or an error, and what was printed."""
 
@@ -146,6 +125,9 @@ class _Limited(io.StringIO):
             super().write(text[:room])
         return len(text)
 
+    def close(self) -> None:
+        """Stays open, whatever the code does."""
+
 
 def _no_input(prompt: object = "") -> str:
     raise EOFError("input() has nobody to ask while a checker runs")
@@ -154,27 +136,55 @@ def _no_input(prompt: object = "") -> str:
 def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
     """Calls f, and tells what it gave or raised and what it printed. SystemExit is an error like others;
     KeyboardInterrupt is passed on."""
-    output, start = _Limited(), time.monotonic()
+    before, watch, output = _Surroundings(), Watch(seconds), _Limited()
+    start = time.monotonic()
     value, error = None, None
-    limit, depth, ask = sys.getrecursionlimit(), _depth(), builtins.input
+    guarded = GUARD.take(watch)
     try:
-        sys.setrecursionlimit(depth + DEPTH)
-        builtins.input = _no_input
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), deadline(seconds):
-            value = f()
+        before.change(output)
+        sys.settrace(watch)
+        value = f()
     except KeyboardInterrupt:
         raise
     except BaseException as caught:
         error = caught
     finally:
-        builtins.input = ask
-        sys.setrecursionlimit(limit)
+        while True:  # an error from the guard may arrive in any line until it is over
+            try:
+                sys.settrace(None)
+                GUARD.give_back(watch, guarded)
+                before.restore()
+                break
+            except Stopped:
+                continue
     return Attempt(value, error, output.getvalue(), time.monotonic() - start)
 
 
-def _depth() -> int:
-    frame: FrameType | None = sys._getframe()
-    depth = 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    return depth
+class _Surroundings:
+    """The streams, limits and traces that a stranger's code may change: they are put back afterwards."""
+
+    def __init__(self) -> None:
+        self.streams, self.ask = (sys.stdin, sys.stdout, sys.stderr), builtins.input
+        self.limit, self.set_limit, self.trace = sys.getrecursionlimit(), sys.setrecursionlimit, sys.gettrace()
+        self.frames: list[tuple[FrameType, Any]] = []
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            self.frames.append((frame, frame.f_trace))
+            frame = frame.f_back
+
+    def change(self, output: io.StringIO) -> None:
+        """Takes output, gives no input, and keeps recursion within what Python's stack holds."""
+        most = len(self.frames) + DEPTH
+        self.set_limit(most)
+        sys.setrecursionlimit = lambda limit: self.set_limit(min(limit, most + 4 * DEPTH))
+        sys.stdin, sys.stdout, sys.stderr = io.StringIO(), output, output
+        builtins.input = _no_input
+
+    def restore(self) -> None:
+        """Puts all of it back."""
+        sys.stdin, sys.stdout, sys.stderr = self.streams
+        builtins.input, sys.setrecursionlimit = self.ask, self.set_limit
+        self.set_limit(self.limit)
+        for frame, trace in self.frames:
+            frame.f_trace = trace
+        sys.settrace(self.trace)

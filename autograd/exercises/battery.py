@@ -4,6 +4,7 @@ import ast
 import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -110,6 +111,7 @@ def _of_operators() -> Iterable[Probe]:
         yield probe("nodes", f"d = a {sign} b; L = d * c", sign)
         yield probe("nodes", f"d = a {sign} b; L = c * d", sign)
         yield probe("nodes", f"d = a {sign} b; L = d + a", sign)
+        yield probe("nodes", f"d = b {sign} a; L = b + d", sign)
         yield probe("nodes", f"d = a {sign} b; L = b + d", sign)
         yield probe("nodes", f"d = a {sign} b; L = d * a", sign)
         yield probe("nodes", f"d = a * b; L = d {sign} c", sign)
@@ -223,8 +225,8 @@ def number_in(x: Any) -> tuple[float | None, bool]:
 def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
     """The leaves that a result remembers, in whatever attributes, and whether there are other nodes."""
     if isinstance(x, Node):
-        found = {id(v) for v in topological(x, PLAIN)}
-        return *(id(v) in found for v in leaves.values()), len({*found} - {id(v) for v in leaves.values()}) > 1
+        below = topological(x, PLAIN)
+        return *(any(v is w for w in below) for v in leaves.values()), any(v.operands for v in below if v is not x)
     kind, waiting, seen = type(x), [(x, 0)], {id(v) for v in leaves.values()}
     met: set[int] = set()
     others = 0
@@ -234,9 +236,14 @@ def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
         if id(y) in seen or depth > 8 or isinstance(y, type | FunctionType | ModuleType):
             continue
         seen.add(id(y))
-        others += isinstance(y, kind)
+        others += isinstance(y, kind) and y is not x and any(map(partial(_holds, kind), inside(y)))
         waiting += [(v, depth + 1) for v in inside(y)]
-    return *(id(v) in met for v in leaves.values()), others > 1
+    return *(id(v) in met for v in leaves.values()), others > 0
+
+
+def _holds(kind: type, x: Any) -> bool:
+    """Whether it is a node, or a collection of some."""
+    return isinstance(x, kind) or (isinstance(x, list | tuple | Set) and any(isinstance(v, kind) for v in x))
 
 
 def inside(x: Any) -> list[Any]:
@@ -286,8 +293,8 @@ def _stopped(error: BaseException) -> tuple[int, Mapping[str, Any]]:
 
 
 def close(x: float, y: float) -> bool:
-    """Whether two numbers are the same but for rounding; nan is nan."""
-    return math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9) or (x != x and y != y)
+    """Whether two numbers are the same but for rounding, of float32 too; nan is nan."""
+    return math.isclose(x, y, rel_tol=1e-5, abs_tol=1e-9) or (x != x and y != y)
 
 
 def same(item: Probe, wrong: Outcome, theirs: Outcome) -> bool:

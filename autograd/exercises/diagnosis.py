@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from .battery import Axis, Outcome, Probe, run, same
+from .battery import Axis, Error, Outcome, Probe, run, same
 from .changes import Changes, Misconception
 from .engine import Engine, Operation, Sweep
 from .misconceptions import CATALOGUE, NAMED
@@ -16,6 +16,7 @@ from .orders import by_number, topological
 Theirs = Mapping[Probe, Outcome]
 Operations = Mapping[str, Operation]
 AXES: tuple[Axis, ...] = ("nodes", "constant", "reflected", "in place", "extreme")
+FREEING = Sweep(topological, frees=True)
 SWEEPS = (
     Sweep(topological),
     Sweep(topological, resets="interior"),
@@ -102,6 +103,9 @@ def changes_of(m: Misconception, axis: Axis) -> Changes | None:
 
 def ways(name: str, axis: Axis, current: Operation) -> Iterator[Operation]:
     """The right ways to write an operation, as far as an axis tells them apart."""
+    if axis == "extreme":
+        yield replace(current, parts=None)  # parts may overflow by themselves, which is what is asked here
+        return
     yield current
     if axis == "nodes":
         yield from (replace(current, parts=parts) for parts in PARTS.get(name, ()))
@@ -136,10 +140,16 @@ def explains(operations: Operations, sweep: Sweep, item: Probe, theirs: Outcome)
     )
 
 
-class Search:
-    """The search for one student's engine. theirs: what it did in each probe that was tried."""
+def _missing(outcome: Outcome) -> bool:
+    return isinstance(outcome, Error) and outcome.kind == "unsupported operand"
 
-    def __init__(self, theirs: Theirs, seconds: float = 3.2) -> None:
+
+class Search:
+    """The search for one student's engine. theirs: what it did in each probe that was tried. frees: whether it may
+    forget a graph after its sweep."""
+
+    def __init__(self, theirs: Theirs, seconds: float = 3.2, frees: bool = False) -> None:
+        self.bases = (*SWEEPS, FREEING) if frees else SWEEPS
         self.theirs, self.end = theirs, time.monotonic() + seconds
         self.found: list[Explanation] = []
         self.guesses: list[_Guess] = []
@@ -150,7 +160,7 @@ class Search:
 
     def explain(self) -> Explanation:
         """The explanation that leaves least open, and of those the one with the fewest misconceptions."""
-        for sweep in SWEEPS:
+        for sweep in self.bases:
             self._try(sweep, ())
         for sweep, names in self._sweeps():
             self._try(sweep, names)
@@ -274,8 +284,12 @@ class _Guess:
         """The ways that explain the probes: the right one, or those that are made of other operations and all wrong
         ones."""
         current = self.operations.get(name) or self.operations[name[0]]
+        if axis == "extreme":
+            current = replace(current, parts=None)
         right = [Choice(way, ()) for way in ways(name, axis, current) if self._fits(name, way, items)]
-        if right_only or self.right_only or (right and right[0].operation is current):
+        if axis == "nodes" and all(_missing(self.search.theirs[item]) for item in items):
+            right = []  # what it may be made of is missing too
+        if right_only or self.right_only or (right and right[0].operation == current):
             return right
         for wrong in (wrong_ways, wrong_twice) if self.thorough else (wrong_ways,):
             found = []

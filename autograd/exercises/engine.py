@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 Attached = Literal["result", "operand", "other operand", "nowhere", "at once", "at once, guarded"]
-Gives = Literal["node", "nothing", "itself", "refusal", "missing"]
+Gives = Literal["node", "nothing", "stub", "itself", "refusal", "missing", "refusal of ints", "refusal of floats"]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,12 @@ class Sweep:
 
     order: Order
     """The nodes whose rules run, one after the other."""
-    seed: Literal["root", "nothing", "first", "all", "adds", "data"] = "root"
+    seed: Literal["root", "nothing", "first", "all", "each", "adds", "data"] = "root"
     resets: Literal["nothing", "interior", "all"] = "nothing"
+    initial: float = 0.0
+    """The gradient of a new node."""
+    frees: bool = False
+    """Whether a graph is forgotten after its sweep."""
     by_paths: bool = False
     """Whether each contribution is passed on by itself, along every path, without an order."""
     latest_rule: Literal["", "interior", "all"] = ""
@@ -179,6 +183,7 @@ class Engine:
 
     def __call__(self, data: float) -> Node:
         node = Node(self, data)
+        node.grad = self.sweep.initial
         if self.sweep.shared == "operands":
             node.operands = self.shared_operands
         return node
@@ -186,10 +191,12 @@ class Engine:
     def apply(self, name: str, a: Node, *rest: Any) -> Any:
         """The operation's result: a node, or what a wrong one gives. Raises TypeError, and what a wrong one would."""
         operation = self.operations[name]
-        if rest and rest[0] is None:
+        if rest and rest[0] is None and operation.gives != "stub":
             raise TypeError("unsupported operand type(s)")
         plain = bool(rest) and not isinstance(rest[0], Node) and name != "**"
         gives = operation.constant if plain and operation.gives == "node" else operation.gives
+        if gives.endswith("s"):
+            gives = "refusal" if type(rest[0]).__name__ == gives.split()[-1][:-1] else "node"
         if gives != "node":
             return _failure(gives)
         if operation.parts:
@@ -275,12 +282,16 @@ class Engine:
                     x.grad, x.grad_is_node = 0.0, False
         _seed(sweep, root, order)
         for x in order:
+            if sweep.seed == "each":
+                x.grad = 1.0
             if sweep.latest_rule == "all" or (sweep.latest_rule and x.rule):
                 rule = self.latest
             else:
                 rule = x.rule
             if rule is not None:
                 rule()
+        for x in order if sweep.frees else ():
+            x.rule, x.operands = None, ()
 
     def _along_paths(self, root: Node) -> None:
         waiting: list[tuple[Node, Step | None, float]] = []
@@ -322,7 +333,7 @@ def _not_callable() -> None:
 
 def _failure(gives: str) -> Any:
     """A wrong operation's result, or its error."""
-    if gives == "nothing":
+    if gives in ("nothing", "stub"):
         return None
     if gives == "itself":
         raise RecursionError

@@ -11,9 +11,9 @@ from ..foreign import Seen, looks_like_a_node
 from ..value import Value
 from .attempts import Stopped, attempt
 from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, inside, number_in, run
-from .diagnosis import SWEEPS, Explanation, Search
+from .diagnosis import FREEING, SWEEPS, Explanation, Search
 from .engine import Engine
-from .findings import UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
+from .findings import ENDLESS, UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
 from .misconceptions import NAMED
 from .operations import FUNCTIONS, ORDER, RIGHT
 from .report import Finding, Picture, Report, Task
@@ -71,9 +71,11 @@ class _Check:
         """The operations that are tried."""
         if operations is not None:
             return {*operations}
-        made = attempt(lambda: self.make(0.5), SECONDS).value
-        there = {name for name in FUNCTIONS if callable(getattr(made, name, None))}
-        return {*ORDER} - {*FUNCTIONS} | there
+
+        def there(name: str) -> bool:
+            return callable(getattr(self.make(0.5), name, None))
+
+        return {*ORDER} - {name for name in FUNCTIONS if not attempt(lambda: there(name), SECONDS).value}  # noqa: B023
 
     # Trying
 
@@ -86,14 +88,18 @@ class _Check:
         theirs = {item: self._run(item) for item in probes}
         _mask(theirs)
         right = {item: run(Engine(RIGHT, SWEEPS[1]), item) for item in probes}
-        wrong = [item for item in probes if not passes(item, right[item], theirs[item])]
+        wrong = [
+            item
+            for item in probes
+            if not passes(item, right[item], theirs[item]) and not self._frees(item, theirs[item])
+        ]
         beyond = [item for item in wrong if item.axis == "repeated" and not item.basic]
         basic = [item for item in wrong if item not in beyond]
         findings: list[Finding] = []
         pictures: dict[str, Callable[[], Sequence[Picture]]] = {}
         explanation = None
         if basic or any(isinstance(x, Numbers) and x.nodes for x in theirs.values()):
-            explanation = Search(theirs, 3.2 if self.left > 0.0 else 1.5).explain()
+            explanation = Search(theirs, 3.0 if self.left > 0.0 else 1.5, not self.kept.grew).explain()
             findings = Findings(explanation, theirs, right, basic).all()
         order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
         remarks = [] if order_wrong else self._remarks(beyond, right, theirs)
@@ -112,8 +118,13 @@ class _Check:
             text = f"Value(2.0) raises {describe(made.error)}, so that nothing else can be tried."
             return Finding("no-node", text, "Which arguments does __init__ take?", program)
         for attribute in ("data", "grad", "backward"):
-            if not hasattr(made.value, attribute):
-                text = f"A node has no .{attribute}, so that nothing else can be tried."
+            read = attempt(lambda: getattr(made.value, attribute), SECONDS)  # noqa: B023
+            if read.error is not None:
+                text = (
+                    f"Reading .{attribute} of a node raises {describe(read.error)}, so that nothing else can be tried."
+                )
+                if type(read.error) is AttributeError:
+                    text = f"A node has no .{attribute}, so that nothing else can be tried."
                 return Finding("no-node", text, "A node has .data, .grad and backward().", program)
         found = attempt(lambda: number_in(made.value.data)[0], SECONDS)  # type: ignore[union-attr]
         if found.value is None or not close(found.value, 2.0):
@@ -135,10 +146,16 @@ class _Check:
         if isinstance(done.error, Stopped):
             if len(item.operations) == 1:
                 self.stopped |= item.operations
-            return Error(len(item.lines) - 1, "endless", f"it did not end within {SECONDS} s")
+            return Error(len(item.lines) - 1, "endless", f"{ENDLESS} within {SECONDS} s")
         if done.value is None:
             return Error(len(item.lines) - 1, "error", describe(done.error))
         return done.value
+
+    def _frees(self, item: Probe, theirs: Outcome) -> bool:
+        """Whether the numbers are those of an engine that forgets a graph after its sweep, as PyTorch does."""
+        if item.axis != "repeated" or self.kept.grew:
+            return False
+        return passes(item, run(Engine(RIGHT, FREEING), item), theirs)
 
     def _remarks(
         self, beyond: list[Probe], right: Mapping[Probe, Outcome], theirs: Mapping[Probe, Outcome]
@@ -207,19 +224,24 @@ class _Kept:
     each probe begins as the first one does."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
-        functions = (
-            [f for f in (*vars(make).values(), make) if inspect.isfunction(f)] if hasattr(make, "__dict__") else []
-        )
+        waiting = [f for f in (*getattr(make, "__dict__", {}).values(), make) if inspect.isfunction(f)]
         held: list[Any] = [*getattr(make, "__dict__", {}).values()]
-        for f in functions:
-            held += [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
-            held += [f.__globals__[name] for name in f.__code__.co_names if name in f.__globals__]
+        met: set[int] = set()
+        while waiting:
+            f = waiting.pop()
+            if id(f) not in met:
+                met.add(id(f))
+                known = [f.__globals__[name] for name in f.__code__.co_names if name in f.__globals__]
+                held += [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values(), *known]
+                waiting += [g for g in known if inspect.isfunction(g) and g.__module__ == f.__module__]
         self.before = [(x, copy.copy(x)) for x in held if type(x) in (list, set, dict)]
+        self.grew = False
 
     def restore(self) -> None:
         """Puts back what was there."""
         for x, before in self.before:
             if len(x) != len(before):
+                self.grew = True
                 x.clear()
                 (x.extend if isinstance(x, list) else x.update)(before)
 

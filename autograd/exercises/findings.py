@@ -13,6 +13,7 @@ from .misconceptions import NAMED
 from .operations import BINARY, RIGHT
 from .report import Finding
 
+ENDLESS = "no end"
 UNTRIED = "it was not tried, since others took too long"
 
 
@@ -126,11 +127,20 @@ class Findings:
         return difference(item, self.right[item], self.theirs[item])
 
     def _unexplained(self, where: Sequence[str], shown: Shown) -> Finding:
-        gives, ends = ("give", "end") if len(where) > 1 else ("gives", "ends")
-        text = f"{_listed(where)} {gives} something wrong, and no misconception that is known here explains it."
-        if isinstance(shown.got, str):
-            text = f"{_listed(where)} {ends} in an error: {shown.got}."
+        several = len(where) > 1
+        text = f"{_listed(where)}: the numbers are wrong, and no misconception that is known here explains them."
         hint = "Compute the example by hand, line by line, and compare with your nodes."
+        if shown.got == "a node":
+            text = f"{_listed(where)}: after backward .grad holds a node instead of a number."
+        elif isinstance(shown.got, str):
+            text = f"{_listed(where)} {'end' if several else 'ends'} in an error: {shown.got.rstrip('.')}."
+            hint = "The error's last line says what happened. Run the example, and see which of your lines it names."
+            if shown.got.startswith(ENDLESS):
+                text = f"{_listed(where)} {'do' if several else 'does'} not come to an end."
+                hint = "Which loop or which call goes on for ever? Print something inside."
+            elif shown.got == UNTRIED:
+                text = f"{_listed(where)}: this was not tried, since other programs took too long."
+                hint = ""
         return Finding(
             "unexplained", text, hint, shown.probe.text, shown.quantity, shown.expected, shown.got, tuple(where)
         )

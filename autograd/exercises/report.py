@@ -40,6 +40,8 @@ class Finding(NamedTuple):
         if self.quantity:
             lines.append(f"      {self.quantity}: expected {self.expected}, got {self.got}")
         lines += _wrapped(self.hint)
+        if self.also:
+            lines += _wrapped(f"The same numbers come from: {', '.join(self.also)}.")
         return "\n".join(lines)
 
 
@@ -174,6 +176,8 @@ class Report:
             text += "<table><tr>" + "".join(f"<td>{html.escape(x)}</td>" for x in numbers) + "</tr></table>"
         if finding.hint:
             text += f"<p><i>{html.escape(finding.hint)}</i></p>"
+        if finding.also:
+            text += f"<p>The same numbers come from: {html.escape(', '.join(finding.also))}.</p>"
         for caption, svg in self.pictures.get(finding.name, lambda: ())():
             text += f"<figure><figcaption>{html.escape(caption)}</figcaption>{image(svg)}</figure>"
         return f"<div style='border-left:4px solid #b23b0b;padding-left:12px;margin:12px 0'>{text}</div>"
