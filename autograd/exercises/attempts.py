@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import ctypes
+import gc
 import io
 import sys
 import threading
@@ -165,6 +166,7 @@ class _Surroundings:
 
     def __init__(self) -> None:
         self.streams, self.ask = (sys.stdin, sys.stdout, sys.stderr), builtins.input
+        self.collects = gc.isenabled()
         self.limit, self.set_limit, self.trace = sys.getrecursionlimit(), sys.setrecursionlimit, sys.gettrace()
         self.frames: list[tuple[FrameType, Any]] = []
         frame: FrameType | None = sys._getframe()
@@ -174,6 +176,7 @@ class _Surroundings:
 
     def change(self, output: io.StringIO) -> None:
         """Takes output, gives no input, and keeps recursion within what Python's stack holds."""
+        gc.disable()  # others' callbacks would run deep in a recursion
         most = len(self.frames) + DEPTH
         self.set_limit(most)
         sys.setrecursionlimit = lambda limit: self.set_limit(min(limit, most + 4 * DEPTH))
@@ -187,4 +190,6 @@ class _Surroundings:
         self.set_limit(self.limit)
         for frame, trace in self.frames:
             frame.f_trace = trace
+        if self.collects:
+            gc.enable()
         sys.settrace(self.trace)
