@@ -64,6 +64,7 @@ class _Check:
         self.printed: list[str] = []
         self.left = ALL_SECONDS
         self.stopped: set[str] = set()
+        self.again = False
         self.kept = _Kept(make)
         self.wanted = self._wanted(operations)
 
@@ -143,6 +144,9 @@ class _Check:
         self.left -= done.seconds
         if done.output and sum(map(len, self.printed)) < 2000:
             self.printed.append(done.output)
+        if isinstance(done.error, Stopped) and not self.again:
+            self.again = True  # the machine itself may have paused
+            return self._run(item)
         if isinstance(done.error, Stopped):
             if len(item.operations) == 1:
                 self.stopped |= item.operations
