@@ -3,8 +3,9 @@
 import itertools
 
 import pytest
-from engines import COMPOSED, DATACLASS, STYLES, TAPE, engine, made
+from engines import STYLES, engine, made
 from plants import COMMON, PLANTS
+from right_engines import COMPOSED, DATACLASS, TAPE
 
 from autograd import Value
 from autograd.exercises import check_engine

@@ -130,6 +130,14 @@ def test_the_report_for_a_terminal_a_notebook_and_an_autograder(tmp_path):
     check_engine(engine("closures")).check()
 
 
+def test_remarks_beside_findings_have_no_numbers():
+    report = check_engine(engine("closures", {"tanh": "self.grad += out.grad"}))
+    (repeat,) = [r for r in report.remarks if r.name == "repeat-backward-accumulates-interior"]
+    assert (repeat.quantity, repeat.expected) == ("", None)  # they would be mixed with those of the finding
+    (repeat,) = [r for r in check_engine(engine("closures")).remarks if r.name == repeat.name]
+    assert (repeat.quantity, repeat.expected, repeat.got) == ("a.grad", -42.0, -63.0)
+
+
 def test_texts_of_a_class_are_escaped():
     hostile = made(source("closures", line=("self.grad = 1.0", "raise ValueError('<script>alert(1)</script>')")))
     hostile.__name__ = "<b>V</b>"

@@ -30,7 +30,11 @@ def image(svg: str, wide: bool = False) -> str:
     is scrolled rather than made smaller."""
     source = base64.b64encode(svg.encode()).decode()
     found = f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"'
-    return f'<div style="overflow-x:auto">{found} style="max-width:none"/></div>' if wide else f"{found}/>"
+    return (
+        f'<div style="overflow-x:auto">{found} style="max-width:none"/></div>'
+        if wide
+        else f'{found} style="max-width:100%"/>'
+    )
 
 
 def framed(title: str, page: str, height: float, svg: str, text: str = "") -> str:

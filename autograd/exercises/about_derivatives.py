@@ -7,7 +7,7 @@ from typing import Any
 
 from ..primitives import REGISTRY
 from .changes import Misconception, each, local, locally, one, whole
-from .engine import Number, Operation
+from .engine import Operation
 from .operations import LOCALS
 
 
@@ -36,19 +36,18 @@ def _sums(a: Any, b: Any, out: Any) -> float:
 def _quotients(name: str, o: Operation) -> Iterable[Operation]:
     if len(o.steps) != 2:
         return ()
-    first: Number = lambda a, b, out: 1 / b.data  # noqa: E731
     return local(
         o,
-        (first, lambda a, b, out: a.data / b.data**2),
-        (first, lambda a, b, out: -a.data / b.data),
-        (first, lambda a, b, out: a.data / b.data),
-        (first, lambda a, b, out: -1 / b.data**2),
-        (first, lambda a, b, out: 1 / b.data**2),
-        (first, lambda a, b, out: -1 / b.data),
-        (first, lambda a, b, out: 1 / a.data),
-        (first, lambda a, b, out: a.data),
-        (first, lambda a, b, out: -a.data),
-        (first, lambda a, b, out: -b.data / a.data**2),
+        (o.steps[0].local, lambda a, b, out: a.data / b.data**2),
+        (o.steps[0].local, lambda a, b, out: -a.data / b.data),
+        (o.steps[0].local, lambda a, b, out: a.data / b.data),
+        (o.steps[0].local, lambda a, b, out: -1 / b.data**2),
+        (o.steps[0].local, lambda a, b, out: 1 / b.data**2),
+        (o.steps[0].local, lambda a, b, out: -1 / b.data),
+        (o.steps[0].local, lambda a, b, out: 1 / a.data),
+        (o.steps[0].local, lambda a, b, out: a.data),
+        (o.steps[0].local, lambda a, b, out: -a.data),
+        (o.steps[0].local, lambda a, b, out: -b.data / a.data**2),
         (lambda a, b, out: b.data, o.steps[1].local),
         (lambda a, b, out: 1 / b.data**2, o.steps[1].local),
         (lambda a, b, out: b.data, lambda a, b, out: -a.data),

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from . import orders
 from .about_flow import at_both_times, ordered
-from .changes import RULES, Misconception, each, field, fields, singly
+from .changes import Misconception, each, field, fields, singly
 from .engine import Operation
-from .operations import BINARY, IN_PLACE
+from .operations import BINARY, IN_PLACE, ORDER
 
 
 def _data_changed(name: str, o: Operation) -> Iterator[Operation]:
@@ -44,14 +44,14 @@ PYTHON: tuple[Misconception, ...] = (
         "operator-missing", "operators",
         "{where}: this cannot be computed on nodes.",
         "Which special method does Python call for it?",
-        lambda name, o: [replace(o, gives="missing"), replace(o, gives="missing", constant="missing")], RULES,
+        lambda name, o: [replace(o, gives="missing"), replace(o, gives="missing", constant="missing")], ORDER,
     ),
     Misconception(
         "constant-operand-breaks", "operators",
         "{where}: this fails, since a plain number stands on the right.",
         "Before you read .data of the other operand, what must it be?",
         fields({"constant": "refusal"}, {"constant": "missing"},
-               {"constant": "refusal of ints"}, {"constant": "refusal of floats"}), BINARY, "constant",
+               {"constant": "refusal", "only": int}, {"constant": "refusal", "only": float}), BINARY, "constant",
     ),
     Misconception(
         "reflected-operator-missing", "operators",

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from .battery import Axis
 from .engine import Number, Operation, Sweep
-from .operations import FUNCTIONS
+from .operations import ORDER
 
 Changes = Callable[[str, Operation], Iterable[Operation]]
-RULES = ("+", "*", "neg", "-", "**", "/", *FUNCTIONS)
 
 
 class Misconception(NamedTuple):
@@ -22,7 +21,7 @@ class Misconception(NamedTuple):
     hint: str
     changes: Changes | None = None
     """The wrong ways to write an operation, of its name and a way without this change."""
-    operations: tuple[str, ...] = RULES
+    operations: tuple[str, ...] = ORDER
     axis: Axis = "nodes"
     elsewhere: tuple[tuple[Axis, Changes], ...] = ()
     """The same on further axes."""

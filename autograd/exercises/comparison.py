@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..drawing import draw_dot
-from ..drawing.assets import image
 from ..foreign import any_snapshot, looks_like_a_node
 from ..snapshots import Snapshot
 from ..texts import aligned, number_text
 from ..value import Value
 from .battery import close
 from .engines import adapter_of
+from .report import Picture, figures
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Comparison:
     rows: Sequence[tuple[str, str, float, float, float | None, float | None]]
     """For each node, from the result to the inputs: name, operation, its number, the right one, its gradient, the right
     one."""
-    pictures: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    pictures: Sequence[Picture] = field(default=(), repr=False)
 
     @property
     def agrees(self) -> bool:
@@ -39,11 +39,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         table = f"<pre>{html.escape(str(self))}</pre>"
-        figures = (
-            f"<figure><figcaption>{html.escape(caption)}</figcaption>{image(svg)}</figure>"
-            for caption, svg in self.pictures
-        )
-        return table + "".join(figures)
+        return table + figures(self.pictures)
 
 
 def _text(x: float | None) -> str:

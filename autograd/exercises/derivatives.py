@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..transforms import grad
@@ -52,7 +53,7 @@ def check_gradient(
             raise TypeError(f"check_gradient expected two functions, got {type(g).__name__}")
     places = _places(f, at)
     right = [_right(f, place) for place in places]
-    done = [attempt(lambda place=place: _theirs(student_gradient, place), 1.0) for place in places]  # type: ignore[misc]
+    done = [attempt(partial(_theirs, student_gradient, place), 1.0) for place in places]
     theirs = [d.value for d in done]
     errors = [describe(d.error) for d in done if d.error]
     passed = [b is not None and _same(a, b) for a, b in zip(right, theirs, strict=True)]
@@ -115,31 +116,32 @@ def _explained(
     which = next(
         (k for k, (x, y) in enumerate(zip(right[wrong], theirs[wrong] or (), strict=False)) if not close(x, y)), 0
     )
-    got: Any = errors[0] if errors else theirs[wrong][which] if theirs[wrong] else "nothing"  # type: ignore[index]
+    numbers = theirs[wrong] or ()
+    got: float | str = errors[0] if errors else numbers[which] if which < len(numbers) else "nothing"
     shown = ("at " + ", ".join(f"{x:g}" for x in places[wrong]), f"derivative {which + 1}", right[wrong][which], got)
     used = attempt(lambda: _used(f, places[0]), 1.0).value or set()
-    found_changes = {
-        f"{choice.names[0]} {operation} {i}": Change(choice.names[0], operation, choice.operation)
+    changes = [
+        Change(choice.names[0], operation, choice.operation)
         for operation in sorted(used)
-        for i, choice in enumerate(wrong_ways(operation, "nodes", RIGHT[operation]))
+        for choice in wrong_ways(operation, "nodes", RIGHT[operation])
         if not choice.names[0].startswith(SKIPPED)
-    }
-    changes = dict(sorted(found_changes.items(), key=lambda item: priority(item[1].name)))
+    ]
+    changes.sort(key=lambda change: priority(change.name))
 
-    def fits(chosen: tuple[str, ...]) -> bool:
-        operations = {**RIGHT, **{changes[key].operation: changes[key].way for key in chosen}}
+    def fits(chosen: tuple[Change, ...]) -> bool:
+        operations = {**RIGHT, **{change.operation: change.way for change in chosen}}
         return all(
             b is not None and _same(_by_engine(f, place, operations), b)
             for place, b in zip(places, theirs, strict=True)
         )
 
-    found = attempt(lambda: fewest(list(changes), fits, 2), 2.0).value if used and not errors else None
+    found = attempt(lambda: fewest(changes, fits, 2), 2.0).value if used and not errors else None
     if found:
         return [
-            finding_of(NAMED[changes[key].name], [changes[key].operation], None)._replace(
+            finding_of(NAMED[change.name], [change.operation], None)._replace(
                 example=shown[0], quantity=shown[1], expected=shown[2], got=shown[3]
             )
-            for key in found
+            for change in found
         ]
     if errors:
         return [Finding("unexplained", f"Your derivative ends in an error: {errors[0]}.", "", *shown)]

@@ -90,6 +90,7 @@ SPECIFIC = {m.name for m in CATALOGUE if m.kind == "rules"} - {*LATE}
 
 
 def priority(name: str) -> int:
+    """The rank of a name among those that fit equally well; the lowest is given."""
     return 100 + LATE.index(name) if name in LATE else 0 if name in SPECIFIC else 1 + PLACES[name]
 
 

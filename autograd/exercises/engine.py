@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 Attached = Literal["result", "operand", "other operand", "nowhere", "at once", "at once, guarded"]
-Gives = Literal["node", "nothing", "stub", "itself", "refusal", "missing", "refusal of ints", "refusal of floats"]
+Gives = Literal["node", "nothing", "stub", "itself", "refusal", "missing"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Operation:
     gives: Gives = "node"
     constant: Gives = "node"
     """The result with a number on the right."""
+    only: type | None = None
+    """The type of the numbers that `constant` is about; all unless told."""
     reflected: Gives | Literal["swapped"] | Callable[[float, Any], Any] = "node"
     """The result with a number on the left, or other operations that make it."""
     in_place: Literal["", "returned", "and new"] = ""
@@ -194,9 +196,9 @@ class Engine:
         if rest and rest[0] is None and operation.gives != "stub":
             raise TypeError("unsupported operand type(s)")
         plain = bool(rest) and not isinstance(rest[0], Node) and name != "**"
-        gives = operation.constant if plain and operation.gives == "node" else operation.gives
-        if gives.endswith("s"):
-            gives = "refusal" if type(rest[0]).__name__ == gives.split()[-1][:-1] else "node"
+        gives = operation.gives
+        if plain and gives == "node" and operation.only in (None, type(rest[0])):
+            gives = operation.constant
         if gives != "node":
             return _failure(gives)
         if operation.parts:

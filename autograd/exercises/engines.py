@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -29,7 +30,6 @@ TASKS: dict[str, float] = {"order": 2.0, "used again": 1.0, "numbers on the righ
 """Points of the tasks that belong to no single operation; an operation has one."""
 TITLES = {"nodes": "", "constant": "numbers on the right", "reflected": "numbers on the left", "in place": "in place",
           "extreme": "large numbers", "sweep": "order", "repeated": "used again"}  # fmt: skip
-OPERATIONS = tuple(ORDER)
 
 
 def check_engine(
@@ -42,8 +42,8 @@ def check_engine(
     `exp log tanh sigmoid relu sqrt sin cos`; unless told all operators, and the functions that are there. name: of the
     class in the report. Raises TypeError for what is no class or function, ValueError for an unknown operation.
 
-    The class runs here, in this process, with a deadline; nothing that it does ends the check. Loops in C, such as a
-    power of huge integers, cannot be stopped; `python -m autograd grade` runs submissions in processes of their own.
+    The class runs here, in this process, with a deadline, and what it raises or prints is kept. Loops in C, such as a
+    power of huge integers, cannot be stopped, nor `os._exit`.
 
     >>> from autograd import Value
     >>> from autograd.exercises import check_engine
@@ -53,12 +53,14 @@ def check_engine(
     if not callable(ValueClass):
         raise TypeError(f"check_engine expected a class, such as Value, got {type(ValueClass).__name__}")
     for operation in operations or ():
-        if operation not in OPERATIONS:
-            raise ValueError(f"check_engine knows the operations {' '.join(OPERATIONS)}, got {operation!r}")
+        if operation not in ORDER:
+            raise ValueError(f"check_engine knows the operations {' '.join(ORDER)}, got {operation!r}")
     return _Check(ValueClass, operations, name or getattr(ValueClass, "__name__", "the engine")).report()
 
 
 class _Check:
+    """One check of one class."""
+
     def __init__(self, make: Callable[[float], Any], operations: Collection[str] | None, name: str) -> None:
         self.make, self.name = make, name
         self.printed: list[str] = []
@@ -76,9 +78,7 @@ class _Check:
         def there(name: str) -> bool:
             return callable(getattr(self.make(0.5), name, None))
 
-        return {*ORDER} - {name for name in FUNCTIONS if not attempt(lambda: there(name), SECONDS).value}  # noqa: B023
-
-    # Trying
+        return {*ORDER} - {name for name in FUNCTIONS if not attempt(partial(there, name), SECONDS).value}
 
     def report(self) -> Report:
         """The report."""
@@ -103,7 +103,8 @@ class _Check:
             explanation = Search(theirs, 3.0 if self.left > 0.0 else 1.5, not self.kept.grew).explain()
             findings = Findings(explanation, theirs, right, basic).all()
         order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
-        remarks = [] if order_wrong else self._remarks(beyond, right, theirs)
+        remarks = [] if order_wrong else self._remarks(beyond, right, theirs, explanation)
+        self.kept.restore()
         by_text = {item.text: item for item in probes}
         for finding in findings:
             if finding.example in by_text:
@@ -114,12 +115,12 @@ class _Check:
     def _no_node(self) -> Finding | None:
         """The reason why there is nothing to try."""
         made = attempt(lambda: self.make(2.0), SECONDS)
-        program = "a = Value(2.0)"
+        program, node = "a = Value(2.0)", made.value
         if made.error is not None:
             text = f"Value(2.0) raises {describe(made.error)}, so that nothing else can be tried."
             return Finding("no-node", text, "Which arguments does __init__ take?", program)
         for attribute in ("data", "grad", "backward"):
-            read = attempt(lambda: getattr(made.value, attribute), SECONDS)  # noqa: B023
+            read = attempt(partial(getattr, node, attribute), SECONDS)
             if read.error is not None:
                 text = (
                     f"Reading .{attribute} of a node raises {describe(read.error)}, so that nothing else can be tried."
@@ -127,7 +128,7 @@ class _Check:
                 if type(read.error) is AttributeError:
                     text = f"A node has no .{attribute}, so that nothing else can be tried."
                 return Finding("no-node", text, "A node has .data, .grad and backward().", program)
-        found = attempt(lambda: number_in(made.value.data)[0], SECONDS)  # type: ignore[union-attr]
+        found = attempt(lambda: number_in(getattr(node, "data", None))[0], SECONDS)
         if found.value is None or not close(found.value, 2.0):
             text = ".data of Value(2.0) is not the number 2.0."
             return Finding(
@@ -162,13 +163,21 @@ class _Check:
         return passes(item, run(Engine(RIGHT, FREEING), item), theirs)
 
     def _remarks(
-        self, beyond: list[Probe], right: Mapping[Probe, Outcome], theirs: Mapping[Probe, Outcome]
+        self,
+        beyond: list[Probe],
+        right: Mapping[Probe, Outcome],
+        theirs: Mapping[Probe, Outcome],
+        explanation: Explanation | None,
     ) -> list[Finding]:
+        """The remarks; about repeated sweeps without numbers, if something else is wrong with them."""
         found = []
+        if explanation and (explanation.sweep.resets != "nothing" or explanation.sweep.by_paths):
+            beyond = []
         for name, trunk in (("repeat-backward-accumulates-interior", False), ("gradient-of-shared-trunk", True)):
             items = [item for item in beyond if ("M.backward()" in item.lines) == trunk]
             if items and (shown := difference(items[0], right[items[0]], theirs[items[0]])):
-                found.append(finding_of(NAMED[name], (), shown))
+                remark = finding_of(NAMED[name], (), shown)
+                found.append(remark._replace(quantity="", expected=None, got=None) if explanation else remark)
         a_sum = next((x for item, x in theirs.items() if item.lines[0] == "L = a + b"), None)
         if not isinstance(a_sum, Numbers):
             return found
@@ -176,7 +185,7 @@ class _Check:
             ("recursion-limit", f"L = a; for i in range({DEEP}): L = L + a", DEEP),
             ("every-path-walked", f"L = a; for i in range({WIDE}): L = L + L", WIDE),
         ):
-            done = attempt(lambda name=name, count=count: self._chain(name, count), SECONDS)  # type: ignore[misc]
+            done = attempt(partial(self._chain, name, count), SECONDS)
             expected = DEEP + 1.0 if count == DEEP else 2.0**WIDE
             if done.error is not None or done.value is None or not close(done.value, expected):
                 got = describe(done.error) if done.error else repr(done.value)
@@ -251,8 +260,7 @@ class _Kept:
 
 
 def _mask(theirs: dict[Probe, Outcome]) -> None:
-    """Forgets which operands are recorded, if that cannot be seen in this engine at all; and the gradients of results,
-    if it does not keep them."""
+    """Forgets which operands are recorded, if that cannot be seen in this engine at all."""
     numbers = {item: x for item, x in theirs.items() if isinstance(x, Numbers)}
     if not any(any(x.recorded) for x in numbers.values() if x.recorded):
         theirs |= {item: x._replace(recorded=None) for item, x in numbers.items()}
@@ -267,7 +275,7 @@ class _Pictures:
     def __call__(self) -> list[Picture]:
         found = []
         for caption, make, adapter in (("your graph", self.make, True), ("the right one", Value, False)):
-            done = attempt(lambda make=make, adapter=adapter: self._picture(make, adapter), 2.0)  # type: ignore[misc]
+            done = attempt(partial(self._picture, make, adapter), 2.0)
             if done.value is not None:
                 found.append((caption, done.value))
         return found if len(found) == 2 else []

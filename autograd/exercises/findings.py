@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 def describe(error: BaseException | None) -> str:
     """An error as a student sees it."""
     if isinstance(error, Stopped):
-        return "no end"
+        return ENDLESS
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
@@ -183,4 +183,4 @@ def _place(place: Place) -> str:
         return f"v {sign} 2"
     if place.axis == "reflected":
         return f"2 {sign} v"
-    return shown_as(sign) if sign in ("neg",) else sign
+    return shown_as(sign) if sign == "neg" else sign

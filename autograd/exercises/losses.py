@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
+
+from nn import binary_cross_entropy_with_logits, cross_entropy
 
 from ..ops import log
 from ..transforms import value_and_grad
@@ -91,8 +94,6 @@ def reference(kind: str, case: Case, bugs: tuple[str, ...] = ()) -> Found:
 
 
 def _loss(kind: str, xs: list[Any], target: Any, bugs: tuple[str, ...]) -> Any:
-    from nn import binary_cross_entropy_with_logits, cross_entropy  # which stands above this room's helpers
-
     if kind in ("mse_loss", "l1_loss"):
         square = (kind == "mse_loss") != ("absolute-for-square" in bugs)
         terms = [(x - y) ** 2 if square else abs(x - y) for x, y in zip(xs, target, strict=True)]
@@ -137,7 +138,7 @@ def check_loss(student_loss: Callable[[Any, Any], Any], kind: str, *, name: str 
     if kind not in CASES:
         raise ValueError(f"check_loss knows {', '.join(CASES)}, got {kind!r}")
     cases = CASES[kind]
-    done = [attempt(lambda case=case: _try(student_loss, case), 1.0) for case in cases]  # type: ignore[misc]
+    done = [attempt(partial(_try, student_loss, case), 1.0) for case in cases]
     errors = [describe(d.error) if d.error else "" for d in done]
     theirs = [d.value or Found(math.nan, None) for d in done]
     right = [reference(kind, case) for case in cases]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from nn.showing import figure
+
 from ..transforms import grad
 
 STEP = 6e-6
@@ -50,8 +52,6 @@ def plot_step_error(f: Callable[[Any], Any], x: float) -> Any:
     written in operators and this package's functions, whose exact derivative is the reference. Raises ImportError
     without matplotlib.
     """
-    from nn.showing import figure  # which draws with matplotlib
-
     exact, number = float(grad(f)(x)), float(x)
     steps = [10.0 ** (-i / 4) for i in range(2, 65)]
     forward = [abs((_number(f(number + h)) - _number(f(number))) / h - exact) for h in steps]

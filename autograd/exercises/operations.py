@@ -13,11 +13,6 @@ IN_PLACE = ("+=", "*=")
 PRIMITIVES = {sign: name for name, sign in NAMES.items()}
 
 
-def number(x: Any) -> Any:
-    """The number of an operand, which may be a plain one."""
-    return x if isinstance(x, float | int) else x.data
-
-
 LOCALS: dict[str, tuple[Number, ...]] = {
     "+": (lambda a, b, out: 1.0, lambda a, b, out: 1.0),
     "*": (lambda a, b, out: b.data, lambda a, b, out: a.data),
@@ -37,7 +32,6 @@ LOCALS: dict[str, tuple[Number, ...]] = {
 """The local derivative by each operand, as students write it: what is out of range raises."""
 ORDER = tuple(LOCALS)
 """An operation comes after those that it may be made of."""
-SIGNS = ("+", "*", "neg", "-", "**", "/")
 
 
 def right(name: str) -> Operation:

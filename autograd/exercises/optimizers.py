@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..value import Value
@@ -58,9 +58,8 @@ MISCONCEPTIONS = (
            "What is 1 - beta**t for your first t?"),
     Simple("adam-step-counter", "The step counter goes on once for each parameter; it counts calls of step().",
            "With two parameters, what is t after one call of step()?"),
-    Simple("squares-not-averaged", "The squares of gradients are summed or overwritten where their running mean is "
-           "asked, or the other way "
-           "round.", "After many steps with gradient 1, what should the number under the root be?"),
+    Simple("squares-not-averaged", "The squares of gradients are summed where their running mean is asked, or the "
+           "other way round.", "After many steps with gradient 1, what should the number under the root be?"),
     Simple("root-missing", "The step is divided by the mean square itself; its square root is expected.",
            "If all gradients are ten times as large, should the steps of this optimizer change?"),
     Simple("state-shared", "All parameters share one state: each of them moves on with the memory of the others.",
@@ -68,7 +67,7 @@ MISCONCEPTIONS = (
     Simple("hyperparameter-ignored", "{where} has no effect, or its default is used instead.",
            "Follow the option from __init__ to the line that should use it."),
 )  # fmt: skip
-NAMES = tuple(m.name for m in MISCONCEPTIONS)
+BY_NAME = {m.name: m for m in MISCONCEPTIONS}
 BY_KIND = {
     "sgd": ("optimizer-sign", "learning-rate-twice", "updates-before-backward", "momentum-not-used", "momentum-sign",
             "momentum-overwrites", "weight-decay-sign", "state-shared"),
@@ -83,23 +82,22 @@ BY_KIND = {
 BY_KIND["adamw"] = (*BY_KIND["adam"], "weight-decay-coupled")
 
 
-class Setting(NamedTuple):
-    """One run: the options that are given."""
+class Bug(NamedTuple):
+    """A misconception in an optimizer, and the option that it is about, if it is about one."""
 
-    options: Mapping[str, Any]
+    name: str
+    option: str = ""
 
 
 Path = list[tuple[float, ...]] | str
 """The parameters after each step; or the error that ended it."""
 
 
-def reference(kind: str, options: Mapping[str, Any], bugs: frozenset[str] = frozenset()) -> Path:
+def reference(kind: str, options: Mapping[str, Any], misunderstood: Collection[Bug] = ()) -> Path:
     """The path of the parameters by the rule, with some things misunderstood."""
+    bugs = frozenset(bug.name for bug in misunderstood)
     o = {**DEFAULTS[kind], **options}
-    for bug in bugs:
-        if bug.startswith("hyperparameter-ignored "):
-            name = bug.split()[1]
-            o[name] = DEFAULTS[kind][name]
+    o |= {bug.option: DEFAULTS[kind][bug.option] for bug in misunderstood if bug.option}
     sign = -1.0 if "optimizer-sign" in bugs else 1.0
     lr, decay = o["lr"], o["weight_decay"] * (-1.0 if "weight-decay-sign" in bugs else 1.0)
     ps, t = list(START), 0
@@ -184,7 +182,7 @@ def check_optimizer(StudentOptimizer: Callable[..., Any], kind: str, *, name: st
     zero = attempt(lambda: _after_zero_grad(StudentOptimizer), 1.0)
     cleared = zero.error is None and zero.value == [0.0, 0.0]
     if not cleared:
-        m = next(m for m in MISCONCEPTIONS if m.name == "zero-grad-missing")
+        m = BY_NAME["zero-grad-missing"]
         got = describe(zero.error) if zero.error else str(zero.value)
         findings.append(
             Finding(m.name, m.message, m.hint, "loss.backward(); optimizer.zero_grad()", "p.grad", 0.0, got)
@@ -249,24 +247,19 @@ def _explained(
     theirs: Sequence[Path],
 ) -> list[Finding]:
     """The fewest misconceptions that give the student's paths, in all settings."""
-    bugs = [*BY_KIND[kind], *(f"hyperparameter-ignored {option}" for option in taken if option != "lr")]
-    paths: dict[tuple[str, ...], list[Path]] = {}
+    bugs = [*map(Bug, BY_KIND[kind]), *(Bug("hyperparameter-ignored", option) for option in taken if option != "lr")]
 
-    def fits(chosen: tuple[str, ...]) -> bool:
-        paths[chosen] = [reference(kind, options, frozenset(chosen)) for options in settings]
-        return all(_same(a, b) for a, b in zip(paths[chosen], theirs, strict=True))
+    def fits(chosen: tuple[Bug, ...]) -> bool:
+        return all(_same(reference(kind, o, chosen), path) for o, path in zip(settings, theirs, strict=True))
 
-    chosen = fewest(bugs, fits)
-    by_name = {m.name: m for m in MISCONCEPTIONS}
     found = []
-    for bug in chosen or ():
-        name, _, option = bug.partition(" ")
-        m = by_name[name]
-        alone = [reference(kind, options, frozenset([bug])) for options in settings]
+    for bug in fewest(bugs, fits) or ():
+        m = BY_NAME[bug.name]
+        alone = [reference(kind, options, [bug]) for options in settings]
         places = [i for i, (a, b) in enumerate(zip(alone, right, strict=True)) if not _same(a, b)]
         shown = _shown(settings, right, theirs, places)
-        where = (option,) if option else ()
-        found.append(Finding(name, m.message.format(where=f"`{option}`"), m.hint, *shown, where))
+        where = (bug.option,) if bug.option else ()
+        found.append(Finding(m.name, m.message.format(where=f"`{bug.option}`"), m.hint, *shown, where))
     if not found:
         text = "The parameters do not go where the rule says, and no misconception that is known here explains it."
         errors = [path for path in theirs if isinstance(path, str)]

@@ -14,8 +14,6 @@ from ..files import write_file
 
 CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 TEXT_STUB = ("YOUR ANSWER HERE",)
-REGIONS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
-"""The regions that are taken out: from a line with BEGIN and the word to one with END and the word."""
 
 
 class AssignmentError(ValueError):
@@ -25,7 +23,7 @@ class AssignmentError(ValueError):
 def release(notebook: dict[str, Any], name: str = "the notebook") -> dict[str, Any]:
     """The notebook as students get it: solutions replaced by stubs, hidden tests and mark schemes taken out, outputs
     cleared, graded cells locked. Raises AssignmentError for a region without an end or in the wrong kind of cell, and
-    for names of cells that are missing or given twice."""
+    for names of cells that are missing or given twice, or points that are missing."""
     released = copy.deepcopy(notebook)
     known: set[str] = set()
     for cell in released["cells"]:
@@ -36,6 +34,8 @@ def release(notebook: dict[str, Any], name: str = "the notebook") -> dict[str, A
             if not about.get("grade_id") or about["grade_id"] in known:
                 raise AssignmentError(f"{place}: expected a grade_id that no other cell has")
             known.add(about["grade_id"])
+        if grade and not isinstance(about.get("points"), int | float):
+            raise AssignmentError(f"{place}: it is graded, so its metadata should say how many points it has")
         _lock(cell, about)
         stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
         lines, replaced = _without(_text(cell).split("\n"), "SOLUTION", stub, place)
@@ -59,11 +59,13 @@ def release(notebook: dict[str, Any], name: str = "the notebook") -> dict[str, A
 
 
 def checksum(cell: dict[str, Any]) -> str:
-    """A number that changes if a locked cell is edited: of its kind, name, points and text."""
+    """The number by which nbgrader sees that a cell was edited: of its text, kind, role, name and points."""
     about = cell["metadata"]["nbgrader"]
-    parts = [cell["cell_type"], str(about.get("grade_id")), str(about.get("points"))]
-    parts += [] if about.get("solution") else [_text(cell)]
-    return md5("\0".join(parts).encode(), usedforsecurity=False).hexdigest()
+    solution, grade = bool(about.get("solution")), bool(about.get("grade"))
+    locked = not solution and (grade or bool(about.get("locked")))
+    parts = [_text(cell), cell["cell_type"], str(grade), str(solution), str(locked), about["grade_id"]]
+    parts += [str(float(about["points"]))] if grade else []
+    return md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def _text(cell: dict[str, Any]) -> str:

@@ -178,9 +178,17 @@ class Report:
             text += f"<p><i>{html.escape(finding.hint)}</i></p>"
         if finding.also:
             text += f"<p>The same numbers come from: {html.escape(', '.join(finding.also))}.</p>"
-        for caption, svg in self.pictures.get(finding.name, lambda: ())():
-            text += f"<figure><figcaption>{html.escape(caption)}</figcaption>{image(svg)}</figure>"
+        text += figures(self.pictures.get(finding.name, lambda: ())())
         return f"<div style='border-left:4px solid #b23b0b;padding-left:12px;margin:12px 0'>{text}</div>"
+
+
+def figures(pictures: Sequence[Picture]) -> str:
+    """Pictures beside each other, as HTML."""
+    each = (
+        f"<figure style='margin:8px'><figcaption>{html.escape(text)}</figcaption>{image(svg)}</figure>"
+        for text, svg in pictures
+    )
+    return f"<div style='display:grid;grid-template-columns:repeat(2,minmax(0,1fr))'>{''.join(each)}</div>"
 
 
 def _wrapped(text: str, indent: str = "   ") -> list[str]:

@@ -3,7 +3,9 @@ for the fewest of them."""
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 MOST = 3
 """The most misconceptions at once that are looked for."""
@@ -17,10 +19,10 @@ class Simple(NamedTuple):
     hint: str
 
 
-def fewest(names: Sequence[str], fits: Callable[[tuple[str, ...]], bool], most: int = MOST) -> tuple[str, ...] | None:
-    """The first and smallest choice of names that fits; None if none does."""
+def fewest(things: Sequence[T], fits: Callable[[tuple[T, ...]], bool], most: int = MOST) -> tuple[T, ...] | None:
+    """The first and smallest choice of things that fits; None if none does."""
     for count in range(1, most + 1):
-        for chosen in itertools.combinations(names, count):
+        for chosen in itertools.combinations(things, count):
             if fits(chosen):
                 return chosen
     return None
