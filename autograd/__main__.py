@@ -1,6 +1,7 @@
 """The tour: `python -m autograd`. One expression from its graph to its gradients, then a network on real digits. And
 `python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10` steps through an expression of yours, and
-`python -m autograd release notebooks/exercises -o build/release` writes assignments as students get them."""
+`python -m autograd release notebooks/exercises -o build/release` writes assignments as students get them, which
+`python -m autograd grade submissions -o scores.csv` grades."""
 
 import argparse
 import importlib.util
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Gives the tour; with the word `step` steps through an expression, with `release` releases assignments."""
+    """Gives the tour; with the word `step` steps through an expression, with `release` and `grade` works with
+    assignments.
+    """
     if sys.argv[1:2] == ["step"]:
         step(sys.argv[2:])
     elif sys.argv[1:2] == ["release"]:
         from .exercises import release  # which the tour does not need
 
         release.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["grade"]:
+        from .exercises import gradebook  # which the tour does not need
+
+        gradebook.main(sys.argv[2:])
     else:
         tour(sys.argv[1:])
 

@@ -48,9 +48,10 @@ ROOMS = [
     "nn.interrupts", "nn.turns", "nn.checks", "nn.eager", "nn.native", "nn.train",
     "nn.monitor", "nn.saving", "nn",
     *[f"autograd.exercises.{room}" for room in (
-        "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
+        "places", "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
         "about_python", "misconceptions", "diagnosis", "report", "findings", "engines", "simple", "optimizers",
         "losses", "modules", "derivatives", "numerical", "comparison", "release",
+        "messages", "confinement", "serving", "standins", "grading", "class_page", "gradebook",
     )],
     "autograd.exercises",
     "autograd.expressions", "autograd.__main__",

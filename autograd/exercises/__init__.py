@@ -3,6 +3,7 @@
 from .comparison import Comparison, compare
 from .derivatives import check_gradient
 from .engines import check_engine
+from .grading import grade
 from .losses import check_loss
 from .modules import check_module
 from .numerical import numerical_gradient, plot_step_error
@@ -20,6 +21,7 @@ __all__ = [
     "check_module",
     "check_optimizer",
     "compare",
+    "grade",
     "numerical_gradient",
     "plot_step_error",
 ]

@@ -29,6 +29,14 @@ def _logarithms(name: str, o: Operation) -> Iterator[Operation]:
         yield each(o, local=rule)
 
 
+def _first(a: Any, b: Any, out: Any) -> float:
+    return float(a.data)
+
+
+def _second(a: Any, b: Any, out: Any) -> float:
+    return float(b.data)
+
+
 def _sums(a: Any, b: Any, out: Any) -> float:
     return float(a.data + b.data)
 
@@ -79,7 +87,7 @@ DERIVATIVES: tuple[Misconception, ...] = (
         "product-rule-swapped", "rules",
         "In a product you multiplied by the operand itself; the other one is expected: d(a*b)/da is b.",
         "If b is 100, how fast does a*b grow with a?",
-        lambda name, o: local(o, (lambda a, b, out: a.data, lambda a, b, out: b.data)), ("*",),
+        lambda name, o: [*local(o, (_first, _second)), one(o, 0, local=_first), one(o, 1, local=_second)], ("*",),
     ),
     Misconception(
         "product-rule-sum", "rules",

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from .places import PLACE, Gone, Place
+
 T = TypeVar("T")
 DEPTH = 1000
 """Calls within calls that the code may make, as Python sets it."""
@@ -136,7 +138,10 @@ def _no_input(prompt: object = "") -> str:
 
 def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
     """Calls f, and tells what it gave or raised and what it printed. SystemExit is an error like others;
-    KeyboardInterrupt is passed on."""
+    KeyboardInterrupt is passed on. Where the code runs in a process of its own, that process is given the deadline;
+    Raises Gone if it ends."""
+    if (place := PLACE.get()) is not None:
+        return _attempt_there(f, seconds, place)
     before, watch, output = _Surroundings(), Watch(seconds), _Limited()
     start = time.monotonic()
     value, error = None, None
@@ -158,6 +163,18 @@ def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
                 break
             except Stopped:
                 continue
+    return Attempt(value, error, output.getvalue(), time.monotonic() - start)
+
+
+def _attempt_there(f: Callable[[], T], seconds: float, place: Place) -> Attempt[T]:
+    value, error, output, start = None, None, _Limited(), time.monotonic()
+    try:
+        with place.within(seconds), contextlib.redirect_stdout(output):
+            value = f()
+    except (KeyboardInterrupt, Gone):
+        raise
+    except BaseException as caught:
+        error = caught
     return Attempt(value, error, output.getvalue(), time.monotonic() - start)
 
 

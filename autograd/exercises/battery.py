@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from .engine import Node, Sweep
 from .operations import BINARY, FUNCTIONS
 from .orders import topological
+from .places import there
 
 Axis = Literal["nodes", "constant", "reflected", "in place", "extreme", "sweep", "repeated"]
 LEAVES = {"a": 2.0, "b": -3.0, "c": 7.0}
@@ -222,11 +223,16 @@ def number_in(x: Any) -> tuple[float | None, bool]:
     return float(x), is_node
 
 
-def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
-    """The leaves that a result remembers, in whatever attributes, and whether there are other nodes."""
+def _recorded(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
+    """The operands that a result of one operation remembers, and whether there are nodes between."""
     if isinstance(x, Node):
         below = topological(x, PLAIN)
         return *(any(v is w for w in below) for v in leaves.values()), any(v.operands for v in below if v is not x)
+    return there(reached)(x, leaves)
+
+
+def reached(x: Any, leaves: Mapping[str, Any]) -> tuple[bool, ...]:
+    """The leaves that a result remembers, in whatever attributes, and whether there are other nodes."""
     kind, waiting, seen = type(x), [(x, 0)], {id(v) for v in leaves.values()}
     met: set[int] = set()
     others = 0
@@ -278,7 +284,7 @@ def run(make: Callable[[float], Any], item: Probe) -> Outcome:
         {n: math.nan if x is None else x for n, x in data.items()},
         grads,
         frozenset(nodes),
-        reached(names["L"], leaves) if item.single else None,
+        _recorded(names["L"], leaves) if item.single else None,
     )
 
 

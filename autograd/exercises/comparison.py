@@ -11,7 +11,7 @@ from ..snapshots import Snapshot
 from ..texts import aligned, number_text
 from ..value import Value
 from .battery import close
-from .engines import adapter_of
+from .engines import seen_inside
 from .report import Picture, figures
 
 
@@ -68,7 +68,7 @@ def compare(StudentValue: Callable[[float], Any], f: Callable[..., Any], inputs:
     root, right = f(**theirs), f(**ours)
     root.backward()
     right.backward()
-    adapter = None if isinstance(root, Value) or looks_like_a_node(root) else adapter_of(root)
+    adapter = None if isinstance(root, Value) or looks_like_a_node(root) else seen_inside
     graph, _ = any_snapshot(root, theirs, adapter=adapter)
     pictures = [
         ("your graph", draw_dot(root, names=theirs, adapter=adapter).svg),

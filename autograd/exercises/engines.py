@@ -14,9 +14,21 @@ from .attempts import Stopped, attempt
 from .battery import BATTERY, Error, Numbers, Outcome, Probe, close, inside, number_in, run
 from .diagnosis import FREEING, SWEEPS, Explanation, Search
 from .engine import Engine
-from .findings import ENDLESS, UNTRIED, Findings, describe, difference, finding_of, passes, shown_as
+from .findings import (
+    ENDLESS,
+    TITLES,
+    UNTRIED,
+    Findings,
+    describe,
+    difference,
+    finding_of,
+    not_written,
+    passes,
+    shown_as,
+)
 from .misconceptions import NAMED
 from .operations import FUNCTIONS, ORDER, RIGHT
+from .places import there
 from .report import Finding, Picture, Report, Task
 
 SECONDS = 0.3
@@ -28,8 +40,6 @@ DEEP, WIDE = 3000, 30
 TASKS: dict[str, float] = {"order": 2.0, "used again": 1.0, "numbers on the right": 1.0, "numbers on the left": 1.0,
                            "in place": 1.0, "large numbers": 1.0}  # fmt: skip
 """Points of the tasks that belong to no single operation; an operation has one."""
-TITLES = {"nodes": "", "constant": "numbers on the right", "reflected": "numbers on the left", "in place": "in place",
-          "extreme": "large numbers", "sweep": "order", "repeated": "used again"}  # fmt: skip
 
 
 def check_engine(
@@ -67,7 +77,7 @@ class _Check:
         self.left = ALL_SECONDS
         self.stopped: set[str] = set()
         self.again = False
-        self.kept = _Kept(make)
+        self.kept = there(_Kept)(make)
         self.wanted = self._wanted(operations)
 
     def _wanted(self, operations: Collection[str] | None) -> set[str]:
@@ -99,9 +109,14 @@ class _Check:
         findings: list[Finding] = []
         pictures: dict[str, Callable[[], Sequence[Picture]]] = {}
         explanation = None
-        if basic or any(isinstance(x, Numbers) and x.nodes for x in theirs.values()):
-            explanation = Search(theirs, 3.0 if self.left > 0.0 else 1.5, not self.kept.grew).explain()
-            findings = Findings(explanation, theirs, right, basic).all()
+        unwritten = self._unwritten(theirs)
+        known = {item: x for item, x in theirs.items() if item.operations.isdisjoint(unwritten)}
+        basic = [item for item in basic if item in known]
+        if basic or any(isinstance(x, Numbers) and x.nodes for x in known.values()):
+            explanation = Search(known, 3.0 if self.left > 0.0 else 1.5, not self.kept.grew).explain()
+            findings = Findings(explanation, known, right, basic).all()
+        if unwritten:
+            findings.insert(0, not_written([name for name in ORDER if name in unwritten]))
         order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
         remarks = [] if order_wrong else self._remarks(beyond, right, theirs, explanation)
         self.kept.restore()
@@ -109,7 +124,7 @@ class _Check:
         for finding in findings:
             if finding.example in by_text:
                 pictures[finding.name] = _Pictures(self.make, by_text[finding.example])
-        tasks, printed = self._tasks(probes, wrong, explanation), "".join(self.printed)
+        tasks, printed = self._tasks(probes, wrong, explanation, unwritten), "".join(self.printed)
         return Report(f"check_engine({self.name})", tasks, findings, remarks, printed, pictures)
 
     def _no_node(self) -> Finding | None:
@@ -209,7 +224,18 @@ class _Check:
         result.backward()
         return number_in(a.grad)[0]
 
-    def _tasks(self, probes: Sequence[Probe], wrong: Collection[Probe], found: Explanation | None) -> list[Task]:
+    def _unwritten(self, theirs: Mapping[Probe, Outcome]) -> set[str]:
+        """The operations that only raise NotImplementedError, as those do which a student has not written yet."""
+
+        def stub(outcome: Outcome) -> bool:
+            return isinstance(outcome, Error) and outcome.text.startswith(NotImplementedError.__name__)
+
+        of = {name: [x for item, x in theirs.items() if item.operations == {name}] for name in self.wanted}
+        return {name for name, outcomes in of.items() if outcomes and all(map(stub, outcomes))}
+
+    def _tasks(
+        self, probes: Sequence[Probe], wrong: Collection[Probe], found: Explanation | None, unwritten: Collection[str]
+    ) -> list[Task]:
         """The points: of what is right by the explanation all, of the rest those of the programs that work."""
         places = [p for p, ways in found.choices.items() if ways[0].names] if found else []
         places += found.unexplained if found else []
@@ -218,12 +244,17 @@ class _Check:
         for name in ORDER:
             if name in self.wanted:
                 items = [item for item in probes if item.axis == "nodes" and item.subject == name]
-                blamed = swept or any(place.operation == name and place.axis == "nodes" for place in places)
+                blamed = (
+                    swept
+                    or name in unwritten
+                    or any(place.operation == name and place.axis == "nodes" for place in places)
+                )
                 tasks.append(_task(shown_as(name), items, wrong if blamed else (), 1.0))
         for axis, title in TITLES.items():
             items = [item for item in probes if item.axis == axis and (axis != "repeated" or item.basic)]
-            blamed = swept or any(place.axis == axis for place in places)
-            if title and items:
+            missing = any(not item.operations.isdisjoint(unwritten) for item in items)
+            blamed = swept or missing or any(place.axis == axis for place in places)
+            if items:
                 tasks.append(_task(title, items, wrong if blamed else (), TASKS[title]))
         return tasks
 
@@ -283,31 +314,28 @@ class _Pictures:
     def _picture(self, make: Callable[[float], Any], theirs: bool) -> str:
         names = self.item.program(**{name: make(x) for name, x in self.item.values.items()})
         root = names["M" if "M" in names else "L"]
-        adapter = adapter_of(root) if theirs and not looks_like_a_node(root) else None
+        adapter = seen_inside if theirs and not looks_like_a_node(root) else None
         return draw_dot(root, names=names, adapter=adapter).svg
 
 
-def adapter_of(root: Any) -> Callable[[Any], Seen]:
-    """An adapter for a class with names of its own: the operands are the nodes that a node holds, in whatever
+def seen_inside(x: Any) -> Seen:
+    """The adapter for a class with names of its own: the operands are the nodes that a node holds, in whatever
     attributes."""
-    kind = type(root)
+    names = [getattr(x, name, "") for name in ("_op", "op", "operation")]
+    return Seen(x.data, x.grad, there(_operands)(x), next((n for n in names if n and isinstance(n, str)), ""))
+
+
+def _operands(x: Any) -> list[Any]:
+    kind = type(x)
     skipped = (kind, type, FunctionType, ModuleType, str, float, int)
-
-    def operands(x: Any) -> list[Any]:
-        waiting, met, apart = [x], {id(x)}, []
-        while waiting and len(met) < 50:
-            v = waiting.pop(0)
-            nodes = [w for w in inside(v) if isinstance(w, kind) and w is not x]
-            if nodes and v is not x and isinstance(v, list | tuple | set | frozenset):
-                return nodes
-            apart += nodes
-            fresh = [w for w in inside(v) if id(w) not in met and not isinstance(w, skipped)]
-            met |= {*map(id, fresh)}
-            waiting += fresh
-        return apart
-
-    def seen(x: Any) -> Seen:
-        names = [getattr(x, name, "") for name in ("_op", "op", "operation")]
-        return Seen(x.data, x.grad, operands(x), next((n for n in names if n and isinstance(n, str)), ""))
-
-    return seen
+    waiting, met, apart = [x], {id(x)}, []
+    while waiting and len(met) < 50:
+        v = waiting.pop(0)
+        nodes = [w for w in inside(v) if isinstance(w, kind) and w is not x]
+        if nodes and v is not x and isinstance(v, list | tuple | set | frozenset):
+            return nodes
+        apart += nodes
+        fresh = [w for w in inside(v) if id(w) not in met and not isinstance(w, skipped)]
+        met |= {*map(id, fresh)}
+        waiting += fresh
+    return apart

@@ -1,7 +1,7 @@
 """Findings: what an explanation says of a student's numbers, each with the smallest program that shows it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .attempts import Stopped
@@ -36,6 +36,16 @@ def describe(error: BaseException | None) -> str:
 def shown_as(name: str) -> str:
     """An operation as it is typed."""
     return {"neg": "-a"}.get(name, f"a {name} b" if name in (*BINARY, "**") else name)
+
+
+TITLES = {"constant": "numbers on the right", "reflected": "numbers on the left", "in place": "in place",
+          "extreme": "large numbers", "sweep": "order", "repeated": "used again"}  # fmt: skip
+"""The tasks that belong to no single operation."""
+
+
+def _tasks(places: Iterable[Place]) -> tuple[str, ...]:
+    """The tasks that places belong to."""
+    return tuple(dict.fromkeys(TITLES.get(place.axis) or shown_as(place.operation) for place in places))
 
 
 def passes(item: Probe, right: Outcome, theirs: Outcome) -> bool:
@@ -81,6 +91,14 @@ def finding_of(m: Misconception, where: Sequence[str], shown: Shown | None, also
     )
 
 
+def not_written(names: Sequence[str]) -> Finding:
+    """The finding of operations that raise NotImplementedError."""
+    where = [shown_as(name) if name == "neg" else name for name in names]
+    verb = "is" if len(where) == 1 else "are"
+    text, tasks = f"{_listed(where)} {verb} not written yet.", [Place(name, "nodes") for name in names]
+    return Finding("not-written", text, where=tuple(where), tasks=_tasks(tasks))
+
+
 def _listed(names: Sequence[str]) -> str:
     quoted = [f"`{name}`" for name in names]
     return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1] if quoted else ""
@@ -107,13 +125,17 @@ class Findings:
             where = [_place(place) for place in places]
             also = {other for place in places for way in e.choices[place] for other in way.names if len(way.names) == 1}
             shown = self._shown(places, name)
-            found.append(finding_of(NAMED[name], where, shown, sorted(also - {name})))
-        groups: dict[str, list[tuple[str, Shown]]] = {}
+            finding = finding_of(NAMED[name], where, shown, sorted(also - {name}))
+            found.append(finding._replace(tasks=_tasks(places)))
+        groups: dict[str, list[tuple[Place, Shown]]] = {}
         for place in e.unexplained:
             if shown := self._first(place):
                 kind = re.sub(r"[\d.]+", "", shown.got) if isinstance(shown.got, str) else ""
-                groups.setdefault(kind, []).append((_place(place), shown))
-        found += [self._unexplained([where for where, _ in group], group[0][1]) for group in groups.values()]
+                groups.setdefault(kind, []).append((place, shown))
+        for group in groups.values():
+            places = [place for place, _ in group]
+            finding = self._unexplained([*map(_place, places)], group[0][1])
+            found.append(finding._replace(tasks=_tasks(places)))
         if e.left and not e.unexplained:
             left = [item for item in self.wrong if item in e.left]
             found += [self._unexplained(["backward"], shown) for item in left[:1] if (shown := self._difference(item))]

@@ -13,6 +13,7 @@ from ..value import Value
 from .attempts import attempt
 from .battery import close, number_in
 from .findings import describe
+from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple, fewest
 
@@ -159,13 +160,13 @@ def check_loss(student_loss: Callable[[Any, Any], Any], kind: str, *, name: str 
 
 def _try(f: Callable[[Any, Any], Any], case: Case) -> Found:
     many = isinstance(case.prediction, list)
-    leaves = [Value(x) for x in (case.prediction if many else [case.prediction])]
+    leaves = [there(Value)(x) for x in (case.prediction if many else [case.prediction])]
     result = f(leaves if many else leaves[0], case.target)
     if isinstance(result, tuple | list) and len(result) == 2:
         loss, slopes = result
         numbers = [number_in(x)[0] for x in (slopes if isinstance(slopes, Sequence) else [slopes])]
         return Found(_plain(loss), tuple(math.nan if x is None else x for x in numbers))
-    if not isinstance(result, Value):
+    if not isinstance(result, there(Value)):
         return Found(_plain(result), None)
     result.backward()
     return Found(result.data, tuple(x.grad for x in leaves))

@@ -9,6 +9,7 @@ from ..value import Value
 from .attempts import attempt
 from .battery import close
 from .findings import describe
+from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple
 
@@ -82,12 +83,12 @@ def _names(nonlinear: bool, bias: bool) -> dict[str, tuple[str, ...]]:
 
 
 def _outputs(module: Any, xs: Sequence[float]) -> list[Any]:
-    y = module([Value(x) for x in xs])
+    y = module([there(Value)(x) for x in xs])
     return list(y) if isinstance(y, list | tuple) else [y]
 
 
 def _numbers(module: Any, xs: Sequence[float]) -> list[float]:
-    return [float(y.data) if isinstance(y, Value) else float(y) for y in _outputs(module, xs)]
+    return [float(y.data) if isinstance(y, there(Value)) else float(y) for y in _outputs(module, xs)]
 
 
 def _finding(name: str, example: str, quantity: str, expected: Any, got: Any) -> Finding:
@@ -131,10 +132,10 @@ def _lost(module: Any, x: Sequence[float], parameters: Sequence[Value]) -> list[
     """Values that the output depends on in each call, and that are no parameters; constants are new each time."""
     calls = []
     for _ in range(2):
-        inputs = [Value(v) for v in x]
+        inputs = [there(Value)(v) for v in x]
         y = module(inputs)
-        roots = [v for v in (y if isinstance(y, list | tuple) else [y]) if isinstance(v, Value)]
-        leaves, _ = topological_order(*roots)
+        roots = [v for v in (y if isinstance(y, list | tuple) else [y]) if isinstance(v, there(Value))]
+        leaves, _ = there(topological_order)(*roots)
         calls.append((leaves, inputs))
     lost = {id(v) for v in calls[0][0]} & {id(v) for v in calls[1][0]} - {id(p) for p in parameters}
     if not lost and parameters:

@@ -9,6 +9,7 @@ from ..value import Value
 from .attempts import attempt
 from .battery import close
 from .findings import describe
+from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple, fewest
 
@@ -170,7 +171,7 @@ def check_optimizer(StudentOptimizer: Callable[..., Any], kind: str, *, name: st
         raise ValueError(f"check_optimizer knows {', '.join(DEFAULTS)}, got {kind!r}")
     if not callable(StudentOptimizer):
         raise TypeError(f"check_optimizer expected a class, such as SGD, got {type(StudentOptimizer).__name__}")
-    taken = _options(StudentOptimizer, kind)
+    taken = there(_options)(StudentOptimizer, kind)
     settings: list[Mapping[str, Any]] = [{"lr": 0.1}]
     settings += [{"lr": 0.1, option: OTHERS[option]} for option in taken]
     settings.append({option: OTHERS[option] for option in taken})
@@ -210,7 +211,7 @@ def _options(make: Callable[..., Any], kind: str) -> list[str]:
 
 def _path(make: Callable[..., Any], options: Mapping[str, Any]) -> Path:
     def run() -> list[tuple[float, ...]]:
-        ps = [Value(x) for x in START]
+        ps = [there(Value)(x) for x in START]
         optimizer = make(ps, **options)
         path = []
         for gradients in GRADIENTS:
@@ -225,7 +226,7 @@ def _path(make: Callable[..., Any], options: Mapping[str, Any]) -> Path:
 
 
 def _after_zero_grad(make: Callable[..., Any]) -> list[float]:
-    ps = [Value(x) for x in START]
+    ps = [there(Value)(x) for x in START]
     optimizer = make(ps, lr=0.1)
     for p in ps:
         p.grad = 1.0

@@ -32,6 +32,8 @@ class Finding(NamedTuple):
     """The operations, layers or options in which it was found."""
     also: tuple[str, ...] = ()
     """Other misconceptions that lead to the same numbers."""
+    tasks: tuple[str, ...] = ()
+    """The tasks that it is about; none for all of them."""
 
     def __str__(self) -> str:
         lines = [self.name, *_wrapped(self.message)]
@@ -58,6 +60,14 @@ class Task(NamedTuple):
     def points(self) -> float:
         """The points for what works."""
         return round(self.of * self.passed / self.tried, 2) if self.tried else 0.0
+
+
+class FindingError(AssertionError):
+    """A check that found something wrong: the findings, and all of it as text."""
+
+    def __init__(self, findings: Sequence[Finding], text: str) -> None:
+        super().__init__(text)
+        self.findings = tuple(findings)
 
 
 @dataclass
@@ -120,13 +130,20 @@ class Report:
         return "\n".join(lines)
 
     def explain(self) -> str:
-        """The findings alone, as the message of a failed test: name, sentence, example, hint."""
-        return "\n\n".join(str(finding) for finding in self.findings)
+        """The findings alone: name, sentence, example, hint."""
+        return "\n\n".join(map(str, self.findings))
 
-    def check(self) -> None:
-        """For tests. Raises AssertionError, with the findings as its text, if something is wrong."""
-        if not self.passed:
-            raise AssertionError("\n\n" + (self.explain() or str(self)))
+    def check(self, *tasks: str) -> None:
+        """For tests of an exercise: nothing, if all points of these tasks, or of all of them, are there. Raises
+        FindingError, an AssertionError with the findings about them, if not; ValueError for an unknown task."""
+        known = {task.name: task for task in self.tasks}
+        for name in tasks:
+            if name not in known:
+                raise ValueError(f"{self.subject} has the tasks {', '.join(map(repr, known))}, got {name!r}")
+        if all(known[name].passed == known[name].tried for name in tasks) if tasks else self.passed:
+            return
+        findings = [f for f in self.findings if not (tasks and f.tasks) or not {*tasks}.isdisjoint(f.tasks)]
+        raise FindingError(findings, "\n\n" + ("\n\n".join(map(str, findings)) or str(self)))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, named as Gradescope's autograders name it: score, max_score, tests; and findings, remarks."""

@@ -1,0 +1,213 @@
+"""`python -m autograd grade`: a folder of submissions as scores, and as a page of what the class misunderstands."""
+
+import argparse
+import csv
+import io
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from hashlib import sha256
+from multiprocessing import active_children, cpu_count, get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from ..files import version, write_file
+from .class_page import class_page
+from .confinement import Limits, missing
+from .grading import Grade, Part, about, files_beside, grade, read_notebook
+from .release import AssignmentError, notebooks
+from .report import Finding
+
+UNKNOWN = "(none)"
+"""The assignment of a notebook that belongs to none."""
+
+
+class Submission(NamedTuple):
+    """A notebook that was sent in: whose it is, and of which assignment."""
+
+    student: str
+    assignment: str
+    path: Path
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command. Raises SystemExit with a sentence if something cannot be graded."""
+    parser = argparse.ArgumentParser(
+        prog="python -m autograd grade",
+        description="Grades a folder of submitted notebooks, each in a process of its own with limits, and writes the "
+        "scores, and a page with what the class misunderstands. What was graded before is graded again if it changed.",
+        epilog="example: python -m autograd grade submissions/ -o scores.csv, with submissions/ada/1_value.ipynb",
+    )
+    parser.add_argument("submissions", type=Path, help="a folder with a folder for each student, or with notebooks")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the scores, a .csv; the page is beside it")
+    parser.add_argument("--assignments", type=Path, default=Path("notebooks/exercises"),
+                        help="the notebooks with solutions and tests (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=30.0, help="the most time for a cell (default: %(default)s)")
+    parser.add_argument("--megabytes", type=int, default=2048, help="the most memory (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=cpu_count(), help="submissions at once (default: %(default)s)")
+    parser.add_argument("--again", action="store_true", help="grade all again")
+    parser.add_argument("--trust", action="store_true",
+                        help="grade even if the kernel cannot hold a submission: only code that you trust")  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.output.suffix != ".csv":
+        parser.error(f"-o expected a name that ends in .csv, got {str(options.output)!r}")
+    if not options.seconds > 0 or options.megabytes < 256 or options.jobs < 1:
+        parser.error("--seconds is above 0, --megabytes at least 256, --jobs at least 1")
+    if not options.trust and (lack := missing()):
+        sys.exit(f"{lack}. --trust grades without that; do so only with code that you trust, or in a container")
+    try:
+        _Gradebook(options).run()
+    except (AssignmentError, RuntimeError) as error:
+        sys.exit(str(error))
+    except BrokenExecutor:
+        sys.exit("a process that grades was ended from outside, perhaps for want of memory; the same command goes on")
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+
+
+def _begin() -> None:
+    """Prepares a process that grades: Ctrl-C is for the command, and its ending ends what it has begun."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
+    """The submissions in a folder. A notebook belongs to the assignment of its name, or else to the one whose cells it
+    has. Raises FileNotFoundError for a folder that is not there."""
+    cells = {name: _cells(path) for name, path in assignments.items()}
+    found = []
+    for path, inside in notebooks([folder]):
+        named = [name for name in sorted(assignments, key=len) if name in path.stem]
+        assignment = named[-1] if named else _by_cells(path, cells)
+        words = [*inside.parts[:-1], re.sub(rf"[\W_]*{re.escape(assignment)}[\W_]*", "", path.stem)]
+        student = next((word for word in words if word and word != assignment), path.stem)
+        found.append(Submission(student, assignment, path))
+    return found
+
+
+def _cells(path: Path) -> set[str]:
+    try:
+        return {str(about(cell)["grade_id"]) for cell in read_notebook(path)["cells"] if about(cell).get("grade_id")}
+    except AssignmentError:
+        return set()
+
+
+def _by_cells(path: Path, cells: Mapping[str, set[str]]) -> str:
+    theirs = _cells(path)
+    best = max(cells, key=lambda name: len(cells[name] & theirs))
+    return best if len(cells[best] & theirs) * 2 >= len(cells[best]) else UNKNOWN
+
+
+class _Gradebook:
+    """The grades of a folder, which are kept in a file beside the scores."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.limits = Limits(options.seconds, options.megabytes, not options.trust)
+        self.record = options.output.with_suffix(".json")
+        self.assignments = {path.stem: path for path, _ in notebooks([options.assignments])}
+        if not self.assignments:
+            raise AssignmentError(f"there are no notebooks in {options.assignments}; --assignments names their folder")
+        self.submissions = find(options.submissions, self.assignments)
+        if not self.submissions:
+            raise AssignmentError(f"there are no notebooks in {options.submissions}")
+        self.grades: dict[str, dict[str, Any]] = {}
+
+    def run(self) -> None:
+        """Grades what is new, and writes everything."""
+        self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        before = {} if self.options.again else self._read()
+        keys = {str(submission.path): self._key(submission) for submission in self.submissions}
+        self.grades = {path: before[path] for path, key in keys.items() if before.get(path, {}).get("key") == key}
+        waiting = [s for s in self.submissions if str(s.path) not in self.grades]
+        interrupted = False
+        try:
+            self._grade([s for s in waiting if s.assignment != UNKNOWN], keys)
+        except KeyboardInterrupt:
+            interrupted = True
+        for s in waiting:
+            if s.assignment == UNKNOWN:
+                note = f"{s.path.name} is of no assignment in {self.options.assignments}: it has none of their cells"
+                self.grades[str(s.path)] = _plain("", Grade(UNKNOWN, (), (note,)))
+        self._write()
+        told = f"{len(self.grades)} of {len(self.submissions)} submissions: {self.options.output}"
+        print(f"{told}, and the page of the class: {self.options.output.with_suffix('.html')}")
+        if interrupted:
+            sys.exit("stopped; the same command goes on from here")
+
+    def _grade(self, waiting: Sequence[Submission], keys: Mapping[str, str]) -> None:
+        """Grades submissions, as many at once as there are jobs, and keeps each grade at once."""
+        if not waiting:
+            return
+        jobs = min(self.options.jobs, len(waiting))
+        with ProcessPoolExecutor(jobs, get_context("spawn"), _begin) as pool:
+            tasks = {pool.submit(grade, s.path, self.assignments[s.assignment], self.limits): s for s in waiting}
+            try:
+                for task in tqdm(as_completed(tasks), total=len(tasks), unit="submission", file=sys.stderr):
+                    path = str(tasks[task].path)
+                    self.grades[path] = _plain(keys[path], task.result())
+                    self._keep()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in active_children():
+                    process.terminate()
+                raise
+
+    def _key(self, submission: Submission) -> str:
+        """A number that is another one if the submission, its assignment, the limits or this package change."""
+        digest = sha256(repr((version(), self.limits)).encode())
+        for path in (submission.path, *files_beside(submission.path), self.assignments.get(submission.assignment)):
+            if path is not None:
+                digest.update(repr((path.name, path.stat().st_size)).encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """The grades of last time. Raises AssignmentError for a file of something else."""
+        try:
+            found = json.loads(self.record.read_text(encoding="utf-8"))
+            return {path: {**found["grades"][path]} for path in found["grades"]}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise AssignmentError(f"{self.record} holds no grades ({error}); move it away to grade all again") from None
+
+    def _keep(self) -> None:
+        write_file(self.record, json.dumps({"grades": self.grades}, indent=1, ensure_ascii=False).encode())
+
+    def _write(self) -> None:
+        """The record, the scores and the page."""
+        self._keep()
+        rows = [(s, _grade_of(self.grades[str(s.path)])) for s in self.submissions if str(s.path) in self.grades]
+        write_file(self.options.output, scores(rows).encode())
+        page = class_page([(s.student, g) for s, g in rows])
+        write_file(self.options.output.with_suffix(".html"), page.encode())
+
+
+def scores(rows: Iterable[tuple[Submission, Grade]]) -> str:
+    """The scores as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["student", "assignment", "score", "out_of", "by_hand", "misconceptions", "notes"])
+    for s, g in rows:
+        names = sorted({finding.name for part in g.parts for finding in part.findings})
+        points = [f"{x:g}" for x in (g.score, g.out_of, g.by_hand)]
+        words = (s.student, s.assignment, *points, " ".join(names), " | ".join(g.notes))
+        writer.writerow([f"'{x}" if x.startswith(("=", "+", "-", "@", "\t", "\r")) else x for x in words])
+    return text.getvalue()
+
+
+def _plain(key: str, g: Grade) -> dict[str, Any]:
+    parts = [{**part._asdict(), "findings": [f._asdict() for f in part.findings]} for part in g.parts]
+    return {"key": key, "assignment": g.assignment, "parts": parts, "notes": g.notes}
+
+
+def _grade_of(plain: Mapping[str, Any]) -> Grade:
+    parts = [Part(**{**part, "findings": tuple(Finding(**f) for f in part["findings"])}) for part in plain["parts"]]
+    return Grade(plain["assignment"], tuple(parts), tuple(plain["notes"]))

@@ -1,0 +1,315 @@
+"""Grading one submission: its cells run in a process of its own, the tests of the assignment here, on stand-ins."""
+
+import builtins
+import contextlib
+import io
+import json
+import re
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .attempts import Stopped
+from .confinement import Limits, missing, readable
+from .findings import describe
+from .places import PLACE, Gone
+from .release import AssignmentError, release
+from .report import Finding, FindingError
+from .standins import Process
+
+LARGEST_NOTEBOOK = 20 * 2**20
+COPIED = 100 * 2**20
+"""The most bytes of other files in a student's folder, which are there when the submission runs."""
+LONGEST_TEXT = 5000
+"""The most characters of an explanation or of a written answer that are kept."""
+
+
+class Part(NamedTuple):
+    """A graded cell: its name and title, the points, and why they are not all there."""
+
+    name: str
+    title: str
+    points: float
+    of: float
+    why: str = ""
+    findings: tuple[Finding, ...] = ()
+    answer: str | None = None
+    """Text or code that a person grades."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def passed(self) -> bool:
+        """Whether all points are there, or a person gives them."""
+        return self.answer is not None or self.points == self.of
+
+    def check(self) -> None:
+        """For tests. Raises FindingError, an AssertionError with the explanation, if the part is not solved."""
+        if not self.passed:
+            raise FindingError(self.findings, self.why)
+
+
+class Grade(NamedTuple):
+    """The grade of one submission."""
+
+    assignment: str
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()
+    """Cells that ended in an error, and other events."""
+
+    @property
+    def score(self) -> float:
+        """The points that tests give."""
+        return round(sum(part.points for part in self.parts if part.answer is None), 2)
+
+    @property
+    def out_of(self) -> float:
+        """The points that tests could give."""
+        return round(sum(part.of for part in self.parts if part.answer is None), 2)
+
+    @property
+    def by_hand(self) -> float:
+        """The points that a person gives."""
+        return round(sum(part.of for part in self.parts if part.answer is not None), 2)
+
+
+class Cell(NamedTuple):
+    """A cell that runs in the grading: a student's one, or a test."""
+
+    name: str
+    code: str
+    test: bool
+
+
+def grade(submission: str | Path, assignment: str | Path, limits: Limits | None = None) -> Grade:
+    """The grade of a submitted notebook.
+
+    submission: the student's notebook; other files of its folder are there when it runs. assignment: the notebook with
+    solutions and hidden tests, whose tests count, whatever the submission did to its own. limits: of time and memory.
+    The student's cells run in a process of their own, which can read and write only its own folder. Raises
+    RuntimeError if this machine cannot hold such a process, AssignmentError for an assignment that is no notebook.
+    """
+    limits = limits or Limits()
+    if limits.kernel and (lack := missing()):
+        raise RuntimeError(f"{lack}. Limits(kernel=False) grades without that; do so only with code that you trust")
+    source = read_notebook(Path(assignment))
+    release(source, Path(assignment).name)  # which finds what is wrong with it
+    for place in readable():
+        if limits.kernel and Path(assignment).resolve().is_relative_to(place):
+            raise AssignmentError(f"{assignment} lies in {place}, which submissions can read; put it elsewhere")
+    try:
+        theirs = read_notebook(Path(submission))
+    except AssignmentError as error:
+        parts = [part._replace(why=str(error), answer=None) for part in parts_of(source)]
+        return Grade(Path(assignment).stem, tuple(parts), (str(error),))
+    with tempfile.TemporaryDirectory(prefix="submission-") as temporary:
+        grading = _Grading(source, theirs, Path(submission), Path(temporary).resolve() / "work", limits)
+        return Grade(Path(assignment).stem, grading.grade(), tuple(grading.notes))
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """A notebook of format 4, with all sources as one text. Raises AssignmentError for a file that is none."""
+    try:
+        if path.stat().st_size > LARGEST_NOTEBOOK:
+            raise AssignmentError(f"{path.name} has more than {LARGEST_NOTEBOOK // 2**20} MB")
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            source = cell["source"]
+            cell["source"] = source if isinstance(source, str) else "".join(source)
+            cell["metadata"] = {**cell.get("metadata", {})}
+            cell["metadata"]["nbgrader"] = {**cell["metadata"].get("nbgrader", {})}
+            cell["cell_type"] = str(cell["cell_type"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+        if isinstance(error, AssignmentError):
+            raise
+        raise AssignmentError(f"{path.name} is no notebook: {type(error).__name__}: {error}") from None
+    return dict(notebook)
+
+
+def about(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metadata of nbgrader."""
+    found: Mapping[str, Any] = cell["metadata"]["nbgrader"]
+    return found
+
+
+def is_test(cell: Mapping[str, Any]) -> bool:
+    """Whether it is a cell of tests."""
+    return bool(about(cell).get("grade")) and not about(cell).get("solution") and cell["cell_type"] == "code"
+
+
+def is_of_grader(cell: Mapping[str, Any]) -> bool:
+    """Whether it is a cell that helps the tests: locked, and it imports the checks."""
+    noted = about(cell)
+    alone = noted.get("locked") and not noted.get("solution") and cell["cell_type"] == "code"
+    return bool(alone) and not noted.get("grade") and "autograd.exercises" in cell["source"]
+
+
+def parts_of(assignment: Mapping[str, Any]) -> list[Part]:
+    """The graded cells without points, each with the heading above it as its title."""
+    parts, heading = [], ""
+    for cell in assignment["cells"]:
+        noted = about(cell)
+        if noted.get("grade") or noted.get("task"):
+            answer = None if is_test(cell) else ""
+            parts.append(Part(noted["grade_id"], heading or noted["grade_id"], 0.0, noted["points"], answer=answer))
+        elif cell["cell_type"] == "markdown" and (found := re.findall(r"(?m)^#+\s+(.+?)\s*$", cell["source"])):
+            heading = found[-1]
+    return parts
+
+
+class _Names(dict[str, Any]):
+    """The names of the tests. What they do not define themselves is a stand-in for what the submission has."""
+
+    def __init__(self, process: Callable[[], Process]) -> None:
+        super().__init__({"__name__": "__main__", "__builtins__": builtins})
+        self.process = process
+
+    def __missing__(self, name: str) -> Any:
+        """Raises KeyError for names of Python's own, NameError for what the submission does not define."""
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        return self.process().ask("name", name)
+
+
+class _Grading:
+    """One submission while it is graded."""
+
+    def __init__(
+        self, source: Mapping[str, Any], theirs: Mapping[str, Any], path: Path, folder: Path, limits: Limits
+    ) -> None:
+        self.source, self.theirs, self.folder, self.limits = source, theirs, folder, limits
+        self.end = time.monotonic() + limits.total
+        self.alive: Process | None = None
+        self.done: list[Cell] = []
+        """The student's cells that have run, and run again in each new process."""
+        self.notes: list[str] = []
+        self.names = _Names(self._process)
+        self.helpers = [cell["source"] for cell in source["cells"] if is_of_grader(cell)]
+        self.files = files_beside(path)
+
+    def grade(self) -> tuple[Part, ...]:
+        """The parts, after all cells have run in their order."""
+        parts = {part.name: part for part in parts_of(self.source)}
+        try:
+            for cell in self._plan():
+                if cell.test:
+                    parts[cell.name] = self._tested(cell, parts[cell.name])
+                else:
+                    self._run(cell)
+        finally:
+            if self.alive:
+                self.alive.close()
+        return tuple(part if part.answer is None else self._answered(part) for part in parts.values())
+
+    def _plan(self) -> Iterator[Cell]:
+        """The student's cells and the tests. Cells that are not the student's own are those of the assignment."""
+        own = {about(cell)["grade_id"]: cell for cell in self.source["cells"] if about(cell).get("grade_id")}
+        tests = {name: Cell(name, cell["source"], True) for name, cell in own.items() if is_test(cell)}
+        count = 0
+        for cell in self.theirs["cells"]:
+            if cell["cell_type"] == "code":
+                count += 1
+                name = about(cell).get("grade_id")
+                original = own.get(name) if isinstance(name, str) else None
+                if original is not None and is_test(original):
+                    if test := tests.pop(name, None):
+                        yield test
+                else:
+                    kept = (
+                        original is not None and about(original).get("locked") and not about(original).get("solution")
+                    )
+                    code = original["source"] if original is not None and kept else cell["source"]
+                    yield Cell(f"cell {name or count}", code, False)
+        yield from tests.values()
+
+    def _process(self) -> Process:
+        """The process; a new one, in which all cells have run again, if it has ended. Raises Gone after the time."""
+        while self.alive is None or self.alive.ended:
+            if time.monotonic() > self.end:
+                raise Gone(f"{self.limits.total:g} s, the time of a submission, are over")
+            self.alive = Process(self._folder(), self.limits)
+            for cell in [*self.done]:
+                if not self._ran(self.alive, cell):
+                    self.done.remove(cell)
+                    break
+        return self.alive
+
+    def _folder(self) -> Path:
+        """A new folder for a process, with what lay beside the notebook."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(exist_ok=True)
+        for file in self.files:
+            shutil.copyfile(file, self.folder / file.name)
+        return self.folder
+
+    def _run(self, cell: Cell) -> None:
+        """Runs a cell of the student."""
+        try:
+            if self._ran(self._process(), cell, self.notes):
+                self.done.append(cell)
+        except Gone as error:
+            self.notes.append(f"{cell.name} was not run: {error}")
+
+    def _ran(self, process: Process, cell: Cell, notes: list[str] | None = None) -> bool:
+        """Whether the cell came to an end, be it by an error."""
+        process.end = min(self.end, time.monotonic() + self.limits.seconds)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                process.ask("run", cell.code, cell.name)
+        except (Exception, Stopped, Gone) as error:
+            if notes is not None:
+                notes.append(f"{cell.name}: {self._why(error, cell)}")
+            return isinstance(error, Exception)
+        return True
+
+    def _tested(self, cell: Cell, part: Part) -> Part:
+        """The part, after its test."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                while self.helpers:
+                    exec(compile(self.helpers.pop(0), "<helper>", "exec"), self.names)
+                process = self._process()
+                process.end = min(self.end, time.monotonic() + self.limits.seconds)
+                place = PLACE.set(process)
+                try:
+                    exec(compile(cell.code, f"<{cell.name}>", "exec"), self.names)
+                finally:
+                    PLACE.reset(place)
+        except (Exception, Stopped, Gone) as error:
+            findings = error.findings if isinstance(error, FindingError) else ()
+            return part._replace(why=self._why(error, cell), findings=findings)
+        return part._replace(points=part.of)
+
+    def _why(self, error: BaseException, cell: Cell) -> str:
+        """An error as an explanation."""
+        if isinstance(error, Stopped):
+            return f"it did not end within {self.limits.seconds:g} s"
+        if isinstance(error, Gone):
+            return f"the submission's process is gone: {error}"
+        text = str(error).strip() if isinstance(error, AssertionError) else describe(error)
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == f"<{cell.name}>"]
+        if frames and not text:
+            text = cell.code.split("\n")[(frames[-1].lineno or 1) - 1].strip()
+        return "\n".join([text, *getattr(error, "__notes__", ())])[:LONGEST_TEXT]
+
+    def _answered(self, part: Part) -> Part:
+        """The part with what the student wrote, if it is not what stood there."""
+
+        def text_in(notebook: Mapping[str, Any]) -> str:
+            found = (cell["source"] for cell in notebook["cells"] if about(cell).get("grade_id") == part.name)
+            return str(next(found, "")).strip()
+
+        text = text_in(self.theirs)
+        return part._replace(answer="" if text == text_in(release(dict(self.source))) else text[:LONGEST_TEXT])
+
+
+def files_beside(submission: Path) -> list[Path]:
+    """The other files in the folder of a notebook, but for notebooks and what hides; none, if they are too large."""
+    files = [path for path in sorted(submission.parent.iterdir()) if path.is_file() and not path.is_symlink()]
+    files = [path for path in files if path.suffix != ".ipynb" and not path.name.startswith(".")]
+    return files if sum(path.stat().st_size for path in files) <= COPIED else []
