@@ -381,10 +381,10 @@ def test_the_room_s_page():
         assert row in page, row
     for m in (*optimizers.MISCONCEPTIONS, *losses.MISCONCEPTIONS, *modules.MISCONCEPTIONS):
         assert f"| `{m.name}` | {m.message.format(where='The option')} |" in page
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
-    assert printed.getvalue().strip() == code.split("# -> ")[1].strip()
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+        assert printed.getvalue().strip() == re.findall("# -> (.*)", code)[0].strip()
     for name in autograd.exercises.__all__:
         assert name in ("Comparison", "Finding", "Report", "Task") or f"`{name}(" in page, name
