@@ -1,8 +1,10 @@
 """Assignments: their release is nbgrader's, the solution gets full marks and the release hardly any."""
 
 import contextlib
+import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +70,41 @@ def test_the_solution_gets_all_points_and_the_release_hardly_any(path):
         c["metadata"].get("nbgrader", {}).get("points") and c["cell_type"] == "markdown" for c in notebook["cells"]
     )
     assert all(not cell.get("outputs") for cell in notebook["cells"])
+
+
+def nbgrader(course, *arguments):
+    bin = Path(sys.executable).parent
+    return subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments, f"--course={course}"],
+        cwd=course, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="needs nbgrader, of the extra test")
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.stem)
+def test_nbgrader_grades_the_same_assignments(path, tmp_path):
+    """The solution gets all points that tests give, the release none."""
+    from nbgrader.api import Gradebook  # which takes a second to import, and may be missing
+
+    folder = tmp_path / "source" / path.stem
+    folder.mkdir(parents=True)
+    (folder / path.name).write_text(path.read_text())
+    made = nbgrader(tmp_path, "generate_assignment", path.stem)
+    assert made.returncode == 0, made.stderr
+    released = tmp_path / "release" / path.stem / path.name
+    for student, source in (("ada", path), ("bob", released)):
+        place = tmp_path / "submitted" / student / path.stem
+        place.mkdir(parents=True)
+        (place / path.name).write_text(source.read_text())
+    done = nbgrader(tmp_path, "autograde", path.stem)
+    assert done.returncode == 0, done.stderr
+    with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as book:
+        scores = {s.student.id: (s.code_score, s.max_code_score) for s in book.assignment_submissions(path.stem)}
+    most = sum(c["metadata"]["nbgrader"].get("points", 0) for c in json.loads(path.read_text())["cells"]
+               if c["cell_type"] == "code" and c["metadata"].get("nbgrader"))  # fmt: skip
+    assert scores["ada"] == (most, most)
+    assert scores["bob"][0] < 0.2 * most
 
 
 def changed(**cells):

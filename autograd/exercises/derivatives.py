@@ -10,7 +10,7 @@ from .attempts import attempt
 from .battery import close, number_in
 from .diagnosis import SWEEPS, priority, wrong_ways
 from .engine import Engine, Operation
-from .findings import describe, finding_of
+from .findings import describe, finding_of, of_error
 from .misconceptions import NAMED
 from .operations import RIGHT
 from .report import Finding, Report, Task
@@ -144,7 +144,7 @@ def _explained(
             for change in found
         ]
     if errors:
-        return [Finding("unexplained", f"Your derivative ends in an error: {errors[0]}.", "", *shown)]
+        return [of_error("Your derivative", errors[0], "", shown)]
     text = "The derivative is wrong, and no misconception that is known here explains it."
     factor = _factor(right, theirs)
     if factor is not None:

@@ -116,7 +116,8 @@ class _Check:
             explanation = Search(known, 3.0 if self.left > 0.0 else 1.5, not self.kept.grew).explain()
             findings = Findings(explanation, known, right, basic).all()
         if unwritten:
-            findings.insert(0, not_written([name for name in ORDER if name in unwritten]))
+            names = ["backward"] if "backward" in unwritten else [name for name in ORDER if name in unwritten]
+            findings.insert(0, not_written(names))
         order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
         remarks = [] if order_wrong else self._remarks(beyond, right, theirs, explanation)
         self.kept.restore()
@@ -225,13 +226,17 @@ class _Check:
         return number_in(a.grad)[0]
 
     def _unwritten(self, theirs: Mapping[Probe, Outcome]) -> set[str]:
-        """The operations that only raise NotImplementedError, as those do which a student has not written yet."""
-
-        def stub(outcome: Outcome) -> bool:
-            return isinstance(outcome, Error) and outcome.text.startswith(NotImplementedError.__name__)
-
-        of = {name: [x for item, x in theirs.items() if item.operations == {name}] for name in self.wanted}
-        return {name for name, outcomes in of.items() if outcomes and all(map(stub, outcomes))}
+        """The operations that only raise NotImplementedError, as those do which a student has not written yet; or
+        backward, by all its names."""
+        stubs = {
+            item: "backward" if "backward" in item.lines[x.line] else "operation"
+            for item, x in theirs.items()
+            if isinstance(x, Error) and x.text.startswith(NotImplementedError.__name__)
+        }
+        if "backward" in stubs.values():
+            return {"backward", *self.wanted}
+        of = {name: [item for item in theirs if item.operations == {name}] for name in self.wanted}
+        return {name for name, items in of.items() if items and all(item in stubs for item in items)}
 
     def _tasks(
         self, probes: Sequence[Probe], wrong: Collection[Probe], found: Explanation | None, unwritten: Collection[str]

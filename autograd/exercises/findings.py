@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .attempts import Stopped
 from .battery import Error, Outcome, Probe, close, run, same
@@ -95,8 +95,16 @@ def not_written(names: Sequence[str]) -> Finding:
     """The finding of operations that raise NotImplementedError."""
     where = [shown_as(name) if name == "neg" else name for name in names]
     verb = "is" if len(where) == 1 else "are"
-    text, tasks = f"{_listed(where)} {verb} not written yet.", [Place(name, "nodes") for name in names]
+    tasks = [] if "backward" in names else [Place(name, "nodes") for name in names]
+    text = f"{_listed(where)} {verb} not written yet."
     return Finding("not-written", text, where=tuple(where), tasks=_tasks(tasks))
+
+
+def of_error(subject: str, error: str, hint: str = "", shown: Sequence[Any] = ()) -> Finding:
+    """The finding of code that ends in an error, or is not written yet."""
+    if error.startswith(NotImplementedError.__name__):
+        return Finding("not-written", f"{subject} is not written yet.")
+    return Finding("unexplained", f"{subject} ends in an error: {error}.", hint, *shown)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from ..transforms import value_and_grad
 from ..value import Value
 from .attempts import attempt
 from .battery import close, number_in
-from .findings import describe
+from .findings import describe, of_error
 from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple, fewest
@@ -217,10 +217,11 @@ def _explained(
     if not reports:
         places = [i for i in range(len(cases)) if not _same(right[i], theirs[i])]
         text = "The loss is not the right one, and no misconception that is known here explains it."
-        if any(errors):
-            text = f"The loss ends in an error: {next(filter(None, errors))}."
-        hint = "Compute the example by hand."
-        reports.append(Finding("unexplained", text, hint, *_shown(cases, right, theirs, errors, places)))
+        hint, shown = "Compute the example by hand.", _shown(cases, right, theirs, errors, places)
+        ended = next(filter(None, errors), "")
+        reports.append(
+            of_error("The loss", ended, hint, shown) if ended else Finding("unexplained", text, hint, *shown)
+        )
     return reports
 
 

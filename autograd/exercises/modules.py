@@ -8,7 +8,7 @@ from ..graph import topological_order
 from ..value import Value
 from .attempts import attempt
 from .battery import close
-from .findings import describe
+from .findings import describe, of_error
 from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple
@@ -60,11 +60,9 @@ def check_module(
         random.setstate(state)
     tasks = _names(nonlinear, bias)
     if done.value is None:
-        text = f"The module ends in an error: {describe(done.error)}."
         hint = "Make one, and call it with a list of Values, line by line."
-        return Report(
-            f"check_module({title})", [Task(t, 0, 1, 1.0) for t in tasks], [Finding("unexplained", text, hint)]
-        )
+        finding = of_error("The module", describe(done.error), hint)
+        return Report(f"check_module({title})", [Task(t, 0, 1, 1.0) for t in tasks], [finding])
     found = {finding.name for finding in done.value}
     scored = [Task(t, int(found.isdisjoint(names)), 1, 1.0) for t, names in tasks.items()]
     return Report(f"check_module({title})", scored, done.value, output=done.output)

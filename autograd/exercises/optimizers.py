@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..value import Value
 from .attempts import attempt
 from .battery import close
-from .findings import describe
+from .findings import describe, of_error
 from .places import there
 from .report import Finding, Report, Task
 from .simple import Simple, fewest
@@ -182,7 +182,9 @@ def check_optimizer(StudentOptimizer: Callable[..., Any], kind: str, *, name: st
         findings = _explained(kind, taken, settings, right, theirs)
     zero = attempt(lambda: _after_zero_grad(StudentOptimizer), 1.0)
     cleared = zero.error is None and zero.value == [0.0, 0.0]
-    if not cleared:
+    if isinstance(zero.error, NotImplementedError):
+        findings = findings or [of_error("zero_grad", describe(zero.error))]
+    elif not cleared:
         m = BY_NAME["zero-grad-missing"]
         got = describe(zero.error) if zero.error else str(zero.value)
         findings.append(
@@ -264,11 +266,11 @@ def _explained(
     if not found:
         text = "The parameters do not go where the rule says, and no misconception that is known here explains it."
         errors = [path for path in theirs if isinstance(path, str)]
-        if errors:
-            text = f"The optimizer ends in an error: {errors[0]}."
         places = [i for i, (a, b) in enumerate(zip(theirs, right, strict=True)) if not _same(a, b)]
         hint = "Compute the first step by hand, and print your state after it."
-        found.append(Finding("unexplained", text, hint, *_shown(settings, right, theirs, places)))
+        shown = _shown(settings, right, theirs, places)
+        told = of_error("The optimizer", errors[0], hint, shown) if errors else None
+        found.append(told or Finding("unexplained", text, hint, *shown))
     return found
 
 
