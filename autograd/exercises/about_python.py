@@ -97,8 +97,9 @@ PYTHON: tuple[Misconception, ...] = (
         "operator-returns-nothing", "Python",
         "{where}: the result is None instead of a node.",
         "Which line hands the new node back to the caller?",
-        fields({"gives": "nothing"}, {"gives": "stub"}),
-        elsewhere=(("constant", field(constant="nothing")), ("reflected", field(reflected="nothing"))),
+        fields({"gives": "nothing"}, {"gives": "stub"}), (*ORDER, *IN_PLACE),
+        elsewhere=(("constant", field(constant="nothing")), ("reflected", field(reflected="nothing")),
+                   ("in place", field(in_place="and nothing"))),
     ),
     Misconception(
         "operator-calls-itself", "Python",
@@ -124,6 +125,9 @@ PYTHON: tuple[Misconception, ...] = (
         "{where}: the rule never reaches the node on which backward looks for it.",
         "Which node should keep the rule, and under which name does backward call it?",
         fields({"attached": "nowhere"}, {"attached": "operand"}, {"attached": "other operand"}),
+        elsewhere=(("constant", fields({"constant": "no rule"}, {"constant": "no rule", "only": int},
+                                       {"constant": "no rule", "only": float})),
+                   ("reflected", field(reflected="no rule"))),
     ),
     Misconception(
         "node-run-more-than-once", "Python",

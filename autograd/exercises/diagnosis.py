@@ -10,7 +10,7 @@ from .battery import Axis, Error, Outcome, Probe, run, same
 from .changes import Changes, Misconception
 from .engine import Engine, Operation, Sweep
 from .misconceptions import CATALOGUE, NAMED
-from .operations import IN_PLACE, ORDER, PARTS, REFLECTED, RIGHT
+from .operations import IN_PLACE, MADE_OF, ORDER, PARTS, REFLECTED, RIGHT
 from .orders import by_number, topological
 
 Theirs = Mapping[Probe, Outcome]
@@ -57,6 +57,11 @@ class Explanation(NamedTuple):
     """The probes of the sweep that it does not explain."""
 
     @property
+    def broken(self) -> set[str]:
+        """Those of sum and product that it does not explain."""
+        return {place.operation for place in self.unexplained if place.axis == "nodes"} & {"+", "*"}
+
+    @property
     def badness(self) -> tuple[int, int]:
         """The number of places that are not explained, and how many misconceptions it takes."""
         return len(self.unexplained) + len(self.left), len(self.swept) + len(self.named())
@@ -84,7 +89,7 @@ class Explanation(NamedTuple):
 
 LATE = ("relu-derivative", "tanh-derivative", "sigmoid-derivative", "log-derivative", "gradient-of-wrong-operand",
         "gradient-for-data", "uses-own-gradient-for-upstream", "backward-called-at-once", "rule-of-another-operator",
-        "children-not-recorded")  # fmt: skip
+        "children-not-recorded", "rule-never-attached")  # fmt: skip
 """Names that are given only where no other fits as well: the others say more, or are met more often."""
 SPECIFIC = {m.name for m in CATALOGUE if m.kind == "rules"} - {*LATE}
 
@@ -163,17 +168,27 @@ class Search:
         """The explanation that leaves least open, and of those the one with the fewest misconceptions."""
         for sweep in self.bases:
             self._try(sweep, ())
-        for sweep, names in self._sweeps():
-            self._try(sweep, names)
+        for e in [*self.found]:
+            if e.broken != {"+", "*"}:
+                self._try(e.sweep, (), thorough=True)
+        if not self._sweeps_well():
+            for sweep, names in self._sweeps():
+                self._try(sweep, names)
         promising = sorted(self.found, key=lambda e: e.badness)[:PROMISING]
         for e in promising:
             self._try(e.sweep, e.swept, thorough=True)
-        for sweep, names in self._sweeps():
-            for second, more in self._sweeps([sweep]) if self._best > (0, 2) else ():
-                if more > names:
-                    self._try(second, names + more)
+        if not self._sweeps_well():
+            for sweep, names in self._sweeps():
+                for second, more in self._sweeps([sweep]) if self._best > (0, 2) else ():
+                    if more > names:
+                        self._try(second, names + more)
         best = min(range(len(self.found)), key=lambda i: self.found[i].badness)
         return self.guesses[best].finished(self.found[best].swept, final=True)
+
+    def _sweeps_well(self) -> bool:
+        """Whether a right sweep explains sum and product, and all programs about the order, so that whatever is left is
+        in other operations."""
+        return any(not e.swept and not e.left and not e.broken for e in self.found)
 
     @property
     def _best(self) -> tuple[int, int]:
@@ -226,6 +241,8 @@ class _Guess:
             if not items:
                 continue
             found = self._fitting(name, axis, items) or self._with_others(name, axis, items)
+            if axis == "nodes" and not self.broken.isdisjoint(MADE_OF.get(name, ())):
+                found = [choice for choice in found if not {*choice.names} & {*LATE}]  # what it is made of may be it
             if found:
                 self._take(Place(name, axis), found)
             else:

@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 Attached = Literal["result", "operand", "other operand", "nowhere", "at once", "at once, guarded"]
-Gives = Literal["node", "nothing", "stub", "itself", "refusal", "missing"]
+Gives = Literal["node", "nothing", "stub", "itself", "refusal", "missing", "leaf", "no rule"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Operation:
     """The type of the numbers that `constant` is about; all unless told."""
     reflected: Gives | Literal["swapped"] | Callable[[float, Any], Any] = "node"
     """The result with a number on the left, or other operations that make it."""
-    in_place: Literal["", "returned", "and new"] = ""
-    """Whether it changes its first operand, and gives it back or a new node."""
+    in_place: Literal["", "returned", "and new", "and nothing"] = ""
+    """Whether it changes its first operand, and gives it back, a new node, or nothing."""
 
 
 Order = Callable[["Node", "Sweep"], list["Node"]]
@@ -199,6 +199,8 @@ class Engine:
         gives = operation.gives
         if plain and gives == "node" and operation.only in (None, type(rest[0])):
             gives = operation.constant
+        if gives in ("leaf", "no rule"):
+            return self._without_rule(gives, operation.forward(a.data, *rest), a)
         if gives != "node":
             return _failure(gives)
         if operation.parts:
@@ -210,8 +212,8 @@ class Engine:
         y = operation.forward(a.data, *(x.data if isinstance(x, Node) else x for x in xs[1:]))
         if operation.in_place:
             a.data = y
-            if operation.in_place == "returned":
-                return a
+            if operation.in_place != "and new":
+                return a if operation.in_place == "returned" else None
         out = self(y)
         out.operation, out.index, self.count = name, self.count, self.count + 1
         recorded = [xs[i] for i in operation.records if i < len(xs) and isinstance(xs[i], Node)]
@@ -229,7 +231,15 @@ class Engine:
             return gives(x, a)
         if gives == "swapped":
             return self.apply(name, a, x)
+        if gives in ("leaf", "no rule"):
+            return self._without_rule(gives, self.operations[name].forward(x, a.data), a)
         return self.apply(name, self(x), a) if gives == "node" else _failure(gives)
+
+    def _without_rule(self, gives: Any, data: float, a: Node) -> Node:
+        """A result that passes nothing on, whether or not it remembers its operand."""
+        out = self(data)
+        out.operands = [a] if gives == "no rule" else ()
+        return out
 
     def _attach(self, operation: Operation, a: Node, b: Any, out: Node, recorded: list[Node]) -> None:
         targets = [a, b]

@@ -113,11 +113,12 @@ def _look(make: Callable[[], Any], inputs: int, nonlinear: bool, bias: bool) -> 
         )
     else:
         found += _lost(module, x, parameters)
-    found += _shared(parameters, list(other.parameters()))
+    if not any(f.name == "parameters-grow-at-each-call" for f in found):
+        found += _shared(parameters, list(other.parameters()))
     weights = [p.data for p in parameters]
     if len(parameters) > 2 and len({w for w in weights if w}) <= 1:
         found.append(_finding("all-weights-equal", "", "different weights", "many", len({*weights})))
-    if nonlinear and _affine(module, inputs, rng):
+    if nonlinear and all(_affine(m, inputs, rng) for m in (module, other, make(), make(), make())):  # one may be dead
         example = "f(x + y) - f(x) - f(y) + f(0) for random x, y"
         found.append(_finding("no-nonlinearity", example, "the largest", "not 0", 0.0))
     if bias and not any(f.name == "parameters-not-found" for f in found) and _no_bias(module, zero, parameters):

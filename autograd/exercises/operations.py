@@ -55,6 +55,9 @@ PARTS: dict[str, tuple[Callable[..., Any], ...]] = {
     "sqrt": (lambda a: a**0.5,),
 }
 """Other operations that it may be made of."""
+MADE_OF = {"neg": "*", "-": ("+", "*", "neg"), "/": ("*", "**"), "sigmoid": ("exp", "neg", "+", "/", "**"),
+           "tanh": ("exp", "neg", "+", "-", "*", "/", "sigmoid"), "sqrt": ("**",)}  # fmt: skip
+"""Those operations by name."""
 
 REFLECTED: dict[str, Callable[[float, Any], Any]] = {
     "+": lambda x, a: a + x,
