@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import orders
-from .changes import Changes, Misconception, each, field, fields, local, one, singly, whole
+from .changes import Changes, Misconception, each, fields, local, one, singly, whole
 from .engine import Number, Operation, Order, Step, Sweep
 from .operations import BINARY, FUNCTIONS, LOCALS, RIGHT
 
@@ -199,9 +199,11 @@ FLOW: tuple[Misconception, ...] = (
             for records in ((), (1,), (0,))[: 3 if name in BINARY else 1]
             for stored in (False, True)
         ],
-        elsewhere=(("constant", fields({"constant": "leaf"}, {"constant": "leaf", "only": int},
-                                       {"constant": "leaf", "only": float})),
-                   ("reflected", field(reflected="leaf"))),
+        elsewhere=(
+            ("constant", fields(*({"constant": gives, "only": only} for gives in ("leaf", "no rule")
+                                  for only in (None, int, float)))),
+            ("reflected", fields({"reflected": "leaf"}, {"reflected": "no rule"})),
+        ),
     ),
     Misconception(
         "every-path-walked", "order",

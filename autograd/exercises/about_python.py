@@ -125,9 +125,6 @@ PYTHON: tuple[Misconception, ...] = (
         "{where}: the rule never reaches the node on which backward looks for it.",
         "Which node should keep the rule, and under which name does backward call it?",
         fields({"attached": "nowhere"}, {"attached": "operand"}, {"attached": "other operand"}),
-        elsewhere=(("constant", fields({"constant": "no rule"}, {"constant": "no rule", "only": int},
-                                       {"constant": "no rule", "only": float})),
-                   ("reflected", field(reflected="no rule"))),
     ),
     Misconception(
         "node-run-more-than-once", "Python",

@@ -89,7 +89,7 @@ class Explanation(NamedTuple):
 
 LATE = ("relu-derivative", "tanh-derivative", "sigmoid-derivative", "log-derivative", "gradient-of-wrong-operand",
         "gradient-for-data", "uses-own-gradient-for-upstream", "backward-called-at-once", "rule-of-another-operator",
-        "children-not-recorded", "rule-never-attached")  # fmt: skip
+        "children-not-recorded")  # fmt: skip
 """Names that are given only where no other fits as well: the others say more, or are met more often."""
 SPECIFIC = {m.name for m in CATALOGUE if m.kind == "rules"} - {*LATE}
 
@@ -151,12 +151,12 @@ def _missing(outcome: Outcome) -> bool:
 
 
 class Search:
-    """The search for one student's engine. theirs: what it did in each probe that was tried. frees: whether it may
-    forget a graph after its sweep."""
+    """The search for one student's engine. theirs: what it did in each probe that was tried. seconds: of this thread's
+    own time, so that a busy machine gives the same answer. frees: whether it may forget a graph after its sweep."""
 
     def __init__(self, theirs: Theirs, seconds: float = 3.2, frees: bool = False) -> None:
         self.bases = (*SWEEPS, FREEING) if frees else SWEEPS
-        self.theirs, self.end = theirs, time.monotonic() + seconds
+        self.theirs, self.end = theirs, time.thread_time() + seconds
         self.found: list[Explanation] = []
         self.guesses: list[_Guess] = []
         self.tried = [name for name in (*ORDER, *IN_PLACE) if any(name in item.operations for item in theirs)]
@@ -168,16 +168,17 @@ class Search:
         """The explanation that leaves least open, and of those the one with the fewest misconceptions."""
         for sweep in self.bases:
             self._try(sweep, ())
+        well = self._sweeps_well()
         for e in [*self.found]:
             if e.broken != {"+", "*"}:
                 self._try(e.sweep, (), thorough=True)
-        if not self._sweeps_well():
+        if not well:
             for sweep, names in self._sweeps():
                 self._try(sweep, names)
         promising = sorted(self.found, key=lambda e: e.badness)[:PROMISING]
         for e in promising:
             self._try(e.sweep, e.swept, thorough=True)
-        if not self._sweeps_well():
+        if not well:
             for sweep, names in self._sweeps():
                 for second, more in self._sweeps([sweep]) if self._best > (0, 2) else ():
                     if more > names:
@@ -217,7 +218,7 @@ class Search:
             guess.operation(name)
             if swept and not guess.broken.isdisjoint("+*"):
                 return
-            if (len(guess.unexplained), len(swept) + guess.at_least) >= best or time.monotonic() > self.end:
+            if (len(guess.unexplained), len(swept) + guess.at_least) >= best or time.thread_time() > self.end:
                 return
         self.found.append(guess.finished(swept))
         self.guesses.append(guess)
@@ -314,7 +315,7 @@ class _Guess:
             for choice in wrong(name, axis, current):
                 if self._fits(name, choice.operation, items):
                     found.append(choice)
-                elif time.monotonic() > self.search.end:
+                elif time.thread_time() > self.search.end:
                     return found
             if right or found:
                 return right + found
