@@ -168,6 +168,7 @@ WRONG_OPTIMIZERS = {
     "updates-before-backward": ("adam", {"g": "late(p)"}),
     "momentum-not-used": ("sgd", {"v": "g"}),
     "momentum-sign": ("sgd", {"v": "g - k * v"}),
+    "momentum-averaged": ("sgd", {"v": "k * v + (1 - k) * g"}),
     "momentum-overwrites": ("sgd", {"v": "k * g if k else g"}),
     "weight-decay-sign": ("adam", {"decay": "- wd * p.data"}),
     "weight-decay-coupled": ("adamw", {"shrink": "pass", "decay": "+ wd * p.data"}),

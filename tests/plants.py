@@ -201,6 +201,11 @@ PLANTS = {
         *whole("outside", exp="out.data * self.grad"),
         *whole("outside pulls", mul="other.data * self.grad, self.data * other.grad"),
     ],
+    "data-for-upstream": [
+        *whole("closures outside pulls", mul="other.data * out.data, self.data * out.data"),
+        *whole("closures outside pulls", add="out.data, out.data"),
+        *whole("closures outside", tanh="(1 - out.data**2) * out.data"),
+    ],
     "local-forgotten": [*local(mul="1.0, 1.0"), *local(tanh="1.0"), *local(exp="1.0", log="1.0")],
     "gradient-for-data": [
         *whole("closures outside pulls", mul="other.grad * g, self.grad * g"),

@@ -167,7 +167,7 @@ DERIVATIVES: tuple[Misconception, ...] = (
     Misconception(
         "tanh-uses-input", "rules",
         "The derivative of tanh is 1 - tanh(x)²: it is made from the output; your rule takes the input.",
-        "You have computed tanh(x) already. Which name does it have in your rule?",
+        "You have computed tanh(x) already. Is it its square that your formula has?",
         locally(lambda a, b, out: 1 - a.data**2, lambda a, b, out: 1 - math.tanh(out.data) ** 2), ("tanh",),
     ),
     Misconception(

@@ -268,6 +268,12 @@ FLOW: tuple[Misconception, ...] = (
         at_both_times(_own_gradient),
     ),
     Misconception(
+        "data-for-upstream", "chain rule",
+        "{where}: the rule multiplies by the number of the result. Its gradient belongs there.",
+        "The chain rule asks how the end depends on this result, not how large the result is. Which attribute says so?",
+        lambda name, o: singly(o, upstream=lambda a, b, out: float(out.data)),
+    ),
+    Misconception(
         "local-forgotten", "chain rule",
         "{where}: the rule passes the gradient of the result on as it is, without the operation's own "
         "derivative.",

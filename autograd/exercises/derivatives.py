@@ -35,12 +35,15 @@ def check_gradient(
     f: Callable[..., Any],
     student_gradient: Callable[..., Any],
     at: Sequence[float] | Sequence[Sequence[float]] | None = None,
+    *,
+    name: str = "",
 ) -> Report:
     """A report on a derivative worked out by hand: whether it is right, and which misconception explains it.
 
     f: a function of one or several numbers, written with operators and this package's functions. student_gradient:
     takes the same numbers, and gives the derivative, or a tuple of the derivatives by each of them. at: the places
-    where they are compared, a list of numbers or of tuples; three between -1.4 and 2.2 unless told.
+    where they are compared, a list of numbers or of tuples; three between -1.4 and 2.2 unless told. name: of the
+    student's function in the report.
     Raises TypeError for what cannot be called.
 
     >>> from autograd import tanh
@@ -59,8 +62,10 @@ def check_gradient(
     passed = [b is not None and _same(a, b) for a, b in zip(right, theirs, strict=True)]
     findings = []
     if not all(passed):
-        findings = _explained(f, places, right, theirs, errors)
-    return Report("check_gradient", [Task("the derivative", sum(passed), len(passed), 1.0)], findings)
+        findings = _explained(f, places, right, theirs, errors, name or "derivative")
+    return Report(
+        f"check_gradient({name or 'derivative'})", [Task("the derivative", sum(passed), len(passed), 1.0)], findings
+    )
 
 
 def _places(f: Callable[..., Any], at: Any) -> list[tuple[float, ...]]:
@@ -111,6 +116,7 @@ def _explained(
     right: Sequence[tuple[float, ...]],
     theirs: Sequence[tuple[float, ...] | None],
     errors: Sequence[str],
+    name: str,
 ) -> list[Finding]:
     wrong = next(i for i, (a, b) in enumerate(zip(right, theirs, strict=True)) if b is None or not _same(a, b))
     which = next(
@@ -118,7 +124,9 @@ def _explained(
     )
     numbers = theirs[wrong] or ()
     got: float | str = errors[0] if errors else numbers[which] if which < len(numbers) else "nothing"
-    shown = ("at " + ", ".join(f"{x:g}" for x in places[wrong]), f"derivative {which + 1}", right[wrong][which], got)
+    example = f"{name}({', '.join(f'{x:g}' for x in places[wrong])})"
+    quantity = "the derivative" if len(right[wrong]) == 1 else f"the derivative by argument {which + 1}"
+    shown = (example, quantity, right[wrong][which], got)
     used = attempt(lambda: _used(f, places[0]), 1.0).value or set()
     changes = [
         Change(choice.names[0], operation, choice.operation)
@@ -144,11 +152,11 @@ def _explained(
             for change in found
         ]
     if errors:
-        return [of_error("Your derivative", errors[0], "", shown)]
+        return [of_error(f"Your {name}", errors[0], "", shown)]
     text = "The derivative is wrong, and no misconception that is known here explains it."
     factor = _factor(right, theirs)
     if factor is not None:
-        text = f"Your derivative is {factor:g} times the right one, everywhere that was tried."
+        text = f"Your {name} is {factor:g} times the right one, everywhere that was tried."
     hint = "Compare it with numerical_gradient, term by term."
     return [Finding("unexplained", text, hint, *shown)]
 

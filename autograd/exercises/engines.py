@@ -119,13 +119,14 @@ class _Check:
             names = ["backward"] if "backward" in unwritten else [name for name in ORDER if name in unwritten]
             findings.insert(0, not_written(names))
         order_wrong = any(NAMED[f.name].sweeps for f in findings if f.name in NAMED) or self.left <= 0.0
-        remarks = [] if order_wrong else self._remarks(beyond, right, theirs, explanation)
+        remarks = [] if order_wrong or unwritten else self._remarks(beyond, right, theirs, explanation)
         self.kept.restore()
         by_text = {item.text: item for item in probes}
         for finding in findings:
             if finding.example in by_text:
                 pictures[finding.name] = _Pictures(self.make, by_text[finding.example])
-        tasks, printed = self._tasks(probes, wrong, explanation, unwritten), "".join(self.printed)
+        errors = {item for item, x in theirs.items() if isinstance(x, Error)}
+        tasks, printed = self._tasks(probes, wrong, errors, explanation, unwritten), "".join(self.printed)
         return Report(f"check_engine({self.name})", tasks, findings, remarks, printed, pictures)
 
     def _no_node(self) -> Finding | None:
@@ -191,6 +192,7 @@ class _Check:
             beyond = []
         for name, trunk in (("repeat-backward-accumulates-interior", False), ("gradient-of-shared-trunk", True)):
             items = [item for item in beyond if ("M.backward()" in item.lines) == trunk]
+            items = [item for item in items if isinstance(theirs[item], Numbers)]
             if items and (shown := difference(items[0], right[items[0]], theirs[items[0]])):
                 remark = finding_of(NAMED[name], (), shown)
                 found.append(remark._replace(quantity="", expected=None, got=None) if explanation else remark)
@@ -239,11 +241,19 @@ class _Check:
         return {name for name, items in of.items() if items and all(item in stubs for item in items)}
 
     def _tasks(
-        self, probes: Sequence[Probe], wrong: Collection[Probe], found: Explanation | None, unwritten: Collection[str]
+        self,
+        probes: Sequence[Probe],
+        wrong: Collection[Probe],
+        errors: Collection[Probe],
+        found: Explanation | None,
+        unwritten: Collection[str],
     ) -> list[Task]:
-        """The points: of what is right by the explanation all, of the rest those of the programs that work."""
+        """The points: of what is right by the explanation all, of the rest those of the programs that work. What an
+        operation does with numbers has none if the operation itself ends in an error."""
         places = [p for p, ways in found.choices.items() if ways[0].names] if found else []
         places += found.unexplained if found else []
+        alone = [item for item in probes if item.axis == "nodes" and len(item.operations) == 1]
+        broken = {item.subject for item in alone} - {item.subject for item in alone if item not in errors}
         swept = bool(found and (found.swept or found.left))
         tasks = [Task("a number becomes a node", 1, 1, 1.0)]
         for name in ORDER:
@@ -257,7 +267,7 @@ class _Check:
                 tasks.append(_task(shown_as(name), items, wrong if blamed else (), 1.0))
         for axis, title in TITLES.items():
             items = [item for item in probes if item.axis == axis and (axis != "repeated" or item.basic)]
-            missing = any(not item.operations.isdisjoint(unwritten) for item in items)
+            missing = any(not item.operations.isdisjoint({*unwritten, *broken}) for item in items)
             blamed = swept or missing or any(place.axis == axis for place in places)
             if items:
                 tasks.append(_task(title, items, wrong if blamed else (), TASKS[title]))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ..files import version, write_file
-from .class_page import class_page
+from .class_page import class_page, student_page
 from .confinement import Limits, missing
 from .grading import Grade, Part, about, files_beside, grade, read_notebook
 from .release import AssignmentError, notebooks
@@ -43,13 +43,15 @@ def main(arguments: Sequence[str]) -> None:
         "scores, and a page with what the class misunderstands. What was graded before is graded again if it changed.",
         epilog="example: python -m autograd grade submissions/ -o scores.csv, with submissions/ada/1_value.ipynb",
     )
-    parser.add_argument("submissions", type=Path, help="a folder with a folder for each student, or with notebooks")
+    parser.add_argument("submissions", type=Path, help="a folder with a folder for each student and notebooks in it, "
+                        "nbgrader's submitted/, or notebooks with the names of students in theirs")  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=True, help="the scores, a .csv; the page is beside it")
     parser.add_argument("--assignments", type=Path, default=Path("notebooks/exercises"),
                         help="the notebooks with solutions and tests (default: %(default)s)")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=30.0, help="the most time for a cell (default: %(default)s)")
     parser.add_argument("--megabytes", type=int, default=2048, help="the most memory (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="submissions at once (default: %(default)s)")
+    parser.add_argument("--feedback", type=Path, metavar="FOLDER", help="write a page for each student, to hand back")
     parser.add_argument("--again", action="store_true", help="grade all again")
     parser.add_argument("--trust", action="store_true",
                         help="grade even if the kernel cannot hold a submission: only code that you trust")  # fmt: skip
@@ -84,12 +86,23 @@ def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
     cells = {name: _cells(path) for name, path in assignments.items()}
     found = []
     for path, inside in notebooks([folder]):
-        named = [name for name in sorted(assignments, key=len) if name in path.stem]
+        stem = re.sub(r"\s*\(\d+\)$|-Copy\d+$", "", path.stem)  # a second download, or a copy
+        named = [name for name in sorted(assignments, key=len) if name in stem]
         assignment = named[-1] if named else _by_cells(path, cells)
-        words = [*inside.parts[:-1], re.sub(rf"[\W_]*{re.escape(assignment)}[\W_]*", "", path.stem)]
-        student = next((word for word in words if word and word != assignment), path.stem)
+        words = [*inside.parts[:-1], re.sub(rf"[\W_]*{re.escape(assignment)}[\W_]*", "", stem)]
+        student = next((word for word in words if word and word != assignment), stem)
         found.append(Submission(student, assignment, path))
     return found
+
+
+def newest(submissions: Iterable[Submission]) -> list[Submission]:
+    """The submissions without those of which a student has sent in a newer one."""
+    kept: dict[tuple[str, str], Submission] = {}
+    for s in submissions:
+        place = (s.student, s.assignment if s.assignment != UNKNOWN else str(s.path))
+        if place not in kept or s.path.stat().st_mtime > kept[place].path.stat().st_mtime:
+            kept[place] = s
+    return [*kept.values()]
 
 
 def _cells(path: Path) -> set[str]:
@@ -112,21 +125,30 @@ class _Gradebook:
         self.options = options
         self.limits = Limits(options.seconds, options.megabytes, not options.trust)
         self.record = options.output.with_suffix(".json")
+        if not options.assignments.exists():
+            raise AssignmentError(f"{options.assignments} does not exist; --assignments names the folder of yours")
         self.assignments = {path.stem: path for path, _ in notebooks([options.assignments])}
         if not self.assignments:
             raise AssignmentError(f"there are no notebooks in {options.assignments}; --assignments names their folder")
-        self.submissions = find(options.submissions, self.assignments)
-        if not self.submissions:
+        found = find(options.submissions, self.assignments)
+        if not found:
             raise AssignmentError(f"there are no notebooks in {options.submissions}")
+        self.submissions = newest(found)
+        for s in found:
+            if s not in self.submissions:
+                print(f"{s.path} is not graded: {s.student} has a newer {s.assignment}")
         self.grades: dict[str, dict[str, Any]] = {}
 
     def run(self) -> None:
         """Grades what is new, and writes everything."""
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        used = sorted({s.assignment for s in self.submissions} - {UNKNOWN})
+        self.solutions = [Submission(f"the solution of {name}", name, self.assignments[name]) for name in used]
+        everything = [*self.solutions, *self.submissions]
         before = {} if self.options.again else self._read()
-        keys = {str(submission.path): self._key(submission) for submission in self.submissions}
+        keys = {str(submission.path): self._key(submission) for submission in everything}
         self.grades = {path: before[path] for path, key in keys.items() if before.get(path, {}).get("key") == key}
-        waiting = [s for s in self.submissions if str(s.path) not in self.grades]
+        waiting = [s for s in everything if str(s.path) not in self.grades]
         interrupted = False
         try:
             self._grade([s for s in waiting if s.assignment != UNKNOWN], keys)
@@ -136,8 +158,9 @@ class _Gradebook:
             if s.assignment == UNKNOWN:
                 note = f"{s.path.name} is of no assignment in {self.options.assignments}: it has none of their cells"
                 self.grades[str(s.path)] = _plain("", Grade(UNKNOWN, (), (note,)))
-        self._write()
-        told = f"{len(self.grades)} of {len(self.submissions)} submissions: {self.options.output}"
+        graded = self._write()
+        self._warn()
+        told = f"{graded} of {len(self.submissions)} submissions: {self.options.output}"
         print(f"{told}, and the page of the class: {self.options.output.with_suffix('.html')}")
         if interrupted:
             sys.exit("stopped; the same command goes on from here")
@@ -181,13 +204,30 @@ class _Gradebook:
     def _keep(self) -> None:
         write_file(self.record, json.dumps({"grades": self.grades}, indent=1, ensure_ascii=False).encode())
 
-    def _write(self) -> None:
-        """The record, the scores and the page."""
+    def _write(self) -> int:
+        """Writes the record, the scores, the page, and a page for each student; returns the number of grades."""
         self._keep()
         rows = [(s, _grade_of(self.grades[str(s.path)])) for s in self.submissions if str(s.path) in self.grades]
+        rows.sort(key=lambda row: row[0])
         write_file(self.options.output, scores(rows).encode())
-        page = class_page([(s.student, g) for s, g in rows])
-        write_file(self.options.output.with_suffix(".html"), page.encode())
+        write_file(self.options.output.with_suffix(".html"), class_page([(s.student, g) for s, g in rows]).encode())
+        if self.options.feedback is not None:
+            self.options.feedback.mkdir(parents=True, exist_ok=True)
+            for student in {s.student for s, _ in rows}:
+                page = student_page(student, [g for s, g in rows if s.student == student])
+                name = re.sub(r"[^\w .-]", "_", student)
+                write_file(self.options.feedback / f"{name}.html", page.encode())
+        return len(rows)
+
+    def _warn(self) -> None:
+        """Tells of assignments whose own solution does not get all points, since that cannot be a student's fault."""
+        for s in self.solutions:
+            found = _grade_of(self.grades[str(s.path)]) if str(s.path) in self.grades else Grade(s.assignment, ())
+            for part in found.parts:
+                if not part.passed:
+                    print(
+                        f"{s.student} does not pass {part.name}, so the test may be wrong: {part.why}", file=sys.stderr
+                    )
 
 
 def scores(rows: Iterable[tuple[Submission, Grade]]) -> str:
@@ -198,7 +238,7 @@ def scores(rows: Iterable[tuple[Submission, Grade]]) -> str:
     for s, g in rows:
         names = sorted({finding.name for part in g.parts for finding in part.findings})
         points = [f"{x:g}" for x in (g.score, g.out_of, g.by_hand)]
-        words = (s.student, s.assignment, *points, " ".join(names), " | ".join(g.notes))
+        words = (s.student, s.assignment, *points, " ".join(names), " | ".join(g.notes).replace("\n", " / "))
         writer.writerow([f"'{x}" if x.startswith(("=", "+", "-", "@", "\t", "\r")) else x for x in words])
     return text.getvalue()
 

@@ -28,6 +28,9 @@ LONGEST_TEXT = 5000
 """The most characters of an explanation or of a written answer that are kept."""
 
 
+UNWRITTEN = Finding("not-written", "This is not written yet.")
+
+
 class Part(NamedTuple):
     """A graded cell: its name and title, the points, and why they are not all there."""
 
@@ -105,7 +108,7 @@ def grade(submission: str | Path, assignment: str | Path, limits: Limits | None 
     try:
         theirs = read_notebook(Path(submission))
     except AssignmentError as error:
-        parts = [part._replace(why=str(error), answer=None) for part in parts_of(source)]
+        parts = [part._replace(why="" if part.answer == "" else str(error)) for part in parts_of(source)]
         return Grade(Path(assignment).stem, tuple(parts), (str(error),))
     with tempfile.TemporaryDirectory(prefix="submission-") as temporary:
         grading = _Grading(source, theirs, Path(submission), Path(temporary).resolve() / "work", limits)
@@ -224,7 +227,7 @@ class _Grading:
                         original is not None and about(original).get("locked") and not about(original).get("solution")
                     )
                     code = original["source"] if original is not None and kept else cell["source"]
-                    yield Cell(f"cell {name or count}", code, False)
+                    yield Cell(f"cell {name}" if name else f"cell {count}, {_first_line(code)}", code, False)
         yield from tests.values()
 
     def _process(self) -> Process:
@@ -261,6 +264,8 @@ class _Grading:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 process.ask("run", cell.code, cell.name)
+        except NotImplementedError:
+            return True  # the tests say what is not written yet
         except (Exception, Stopped, Gone) as error:
             if notes is not None:
                 notes.append(f"{cell.name}: {self._why(error, cell)}")
@@ -280,9 +285,12 @@ class _Grading:
                     exec(compile(cell.code, f"<{cell.name}>", "exec"), self.names)
                 finally:
                     PLACE.reset(place)
+        except NotImplementedError:
+            return part._replace(why=UNWRITTEN.message, findings=(UNWRITTEN,))
         except (Exception, Stopped, Gone) as error:
             findings = error.findings if isinstance(error, FindingError) else ()
-            return part._replace(why=self._why(error, cell), findings=findings)
+            why = [self._why(error, cell), *(self.notes if isinstance(error, NameError) else ())]
+            return part._replace(why="\n\n".join(why), findings=findings)
         return part._replace(points=part.of)
 
     def _why(self, error: BaseException, cell: Cell) -> str:
@@ -306,6 +314,10 @@ class _Grading:
 
         text = text_in(self.theirs)
         return part._replace(answer="" if text == text_in(release(dict(self.source))) else text[:LONGEST_TEXT])
+
+
+def _first_line(code: str) -> str:
+    return repr(next((line.strip() for line in code.split("\n") if line.strip()), "")[:40])
 
 
 def files_beside(submission: Path) -> list[Path]:

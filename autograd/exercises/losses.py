@@ -20,8 +20,10 @@ from .simple import Simple, fewest
 MISCONCEPTIONS = (
     Simple("log-of-logits", "The logarithm is taken of the scores themselves; they have to become probabilities first.",
            "Scores may be negative. What is the logarithm of a negative number?"),
-    Simple("softmax-overflows", "For large scores the loss is not a number: exp overflows on the way.",
-           "exp(1000) is too large for a float. What happens to softmax if you subtract one number from all scores?"),
+    Simple("softmax-overflows", "For large scores the loss is not a finite number: exp overflows on the way, or a "
+           "probability becomes 0 before its logarithm is taken.",
+           "Subtract the largest score from all, and write the logarithm of the quotient as a difference: which of its "
+           "two logarithms needs no exp?"),
     Simple("sigmoid-overflows", "For large scores the loss is not a number: exp or log of 0 stands on the way.",
            "log(1 + exp(x)) is almost x for large x. Which function of the library computes it exactly?"),
     Simple("sign-of-log-likelihood", "The sign is wrong: a loss is the negative log-likelihood.",
@@ -198,7 +200,8 @@ def _explained(
         if lost:
             wrong = [x._replace(gradient=None) for x in wrong]
         return all(
-            (not math.isfinite(x.loss) and not math.isfinite(y.loss)) or (not error and _same(x, y))
+            (not math.isfinite(x.loss) and not math.isfinite(y.loss))
+            or (not error and (_same(x, y) or ("probability-for-loss" in chosen and _same(_negated(x), y))))
             for x, y, error in zip(wrong, found, errors, strict=True)
         )
 
@@ -225,6 +228,10 @@ def _explained(
             of_error("The loss", ended, hint, shown) if ended else Finding("unexplained", text, hint, *shown)
         )
     return reports
+
+
+def _negated(x: Found) -> Found:
+    return Found(-x.loss, None if x.gradient is None else tuple(-g for g in x.gradient))
 
 
 def _half(kind: str, right: Sequence[Found], theirs: Sequence[Found]) -> tuple[str, ...]:

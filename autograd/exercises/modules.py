@@ -118,7 +118,10 @@ def _look(make: Callable[[], Any], inputs: int, nonlinear: bool, bias: bool) -> 
     weights = [p.data for p in parameters]
     if len(parameters) > 2 and len({w for w in weights if w}) <= 1:
         found.append(_finding("all-weights-equal", "", "different weights", "many", len({*weights})))
-    if nonlinear and all(_affine(m, inputs, rng) for m in (module, other, make(), make(), make())):  # one may be dead
+    equal = any(f.name == "all-weights-equal" for f in found)
+    if (
+        nonlinear and not equal and all(_affine(m, inputs, rng) for m in (module, other, make(), make(), make()))
+    ):  # one may be dead
         example = "f(x + y) - f(x) - f(y) + f(0) for random x, y"
         found.append(_finding("no-nonlinearity", example, "the largest", "not 0", 0.0))
     if bias and not any(f.name == "parameters-not-found" for f in found) and _no_bias(module, zero, parameters):

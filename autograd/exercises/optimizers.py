@@ -45,16 +45,18 @@ MISCONCEPTIONS = (
            "Give two equal gradients. Should the second step be longer or shorter?"),
     Simple("momentum-overwrites", "The velocity is made anew at each step instead of from the one before.",
            "After three steps, what of the first gradient is left in your velocity?"),
+    Simple("momentum-averaged", "The velocity is a running mean of the gradients; in SGD each gradient is added whole.",
+           "After many gradients of 1, with momentum 0.9, the velocity should be 10. What is yours?"),
     Simple("weight-decay-sign", "Weight decay makes parameters larger: its sign is wrong.",
            "With gradient 0, should a parameter of 1 come nearer to 0 or go away from it?"),
     Simple("weight-decay-coupled", "Weight decay goes through the adaptive step; in AdamW it acts on the parameter "
            "itself.",
            "With gradient 0, by which factor does a parameter shrink in one step?"),
-    Simple("adam-bias-correction", "The means start at 0 and are not corrected for it, so the first steps have the "
-           "wrong size.",
+    Simple("adam-bias-correction", "The means start at 0, and not both are corrected for it, so the first steps have "
+           "the wrong size.",
            "After one step with gradient 1, what is your first mean, and what should it be?"),
     Simple("adam-eps-inside-root", "eps stands inside the square root; it belongs beside it.",
-           "Read the last line of the algorithm in the paper again."),
+           "Is eps added before the root is taken, or after it? For a gradient of 0 the two differ most."),
     Simple("adam-step-starts-at-zero", "The step counter is 0 in the first step, so that the correction divides by 0.",
            "What is 1 - beta**t for your first t?"),
     Simple("adam-step-counter", "The step counter goes on once for each parameter; it counts calls of step().",
@@ -69,15 +71,18 @@ MISCONCEPTIONS = (
            "Follow the option from __init__ to the line that should use it."),
 )  # fmt: skip
 BY_NAME = {m.name: m for m in MISCONCEPTIONS}
+HALVES = ("mean-uncorrected", "square-uncorrected")
+"""Two more ways to be wrong about the correction, which have its name."""
+BY_NAME |= dict.fromkeys(HALVES, BY_NAME["adam-bias-correction"])
 BY_KIND = {
     "sgd": ("optimizer-sign", "learning-rate-twice", "updates-before-backward", "momentum-not-used", "momentum-sign",
-            "momentum-overwrites", "weight-decay-sign", "state-shared"),
+            "momentum-overwrites", "momentum-averaged", "weight-decay-sign", "state-shared"),
     "adagrad": ("optimizer-sign", "learning-rate-twice", "updates-before-backward", "weight-decay-sign",
                 "adam-eps-inside-root", "squares-not-averaged", "root-missing", "state-shared"),
     "rmsprop": ("optimizer-sign", "learning-rate-twice", "updates-before-backward", "weight-decay-sign",
                 "adam-eps-inside-root", "squares-not-averaged", "root-missing", "state-shared"),
     "adam": ("optimizer-sign", "learning-rate-twice", "updates-before-backward", "weight-decay-sign",
-             "adam-bias-correction", "adam-eps-inside-root", "adam-step-starts-at-zero", "adam-step-counter",
+             "adam-bias-correction", *HALVES, "adam-eps-inside-root", "adam-step-starts-at-zero", "adam-step-counter",
              "root-missing", "state-shared"),
 }  # fmt: skip
 BY_KIND["adamw"] = (*BY_KIND["adam"], "weight-decay-coupled")
@@ -139,6 +144,7 @@ def _step(kind: str, g: float, s: dict[str, float], o: Mapping[str, Any], t: int
             return g
         if "momentum-overwrites" in bugs:
             return g * k if k else g
+        g *= 1 - k if "momentum-averaged" in bugs else 1
         s["v"] = (-k if "momentum-sign" in bugs else k) * s["v"] + g
         return s["v"]
     averaged = (kind != "adagrad") != ("squares-not-averaged" in bugs)
@@ -146,8 +152,10 @@ def _step(kind: str, g: float, s: dict[str, float], o: Mapping[str, Any], t: int
     s["s"] = second * s["s"] + (1 - second) * g * g if averaged else s["s"] + g * g
     s["m"] = first * s["m"] + (1 - first) * g
     mean, square = (s["m"], s["s"]) if kind.startswith("adam") else (g, s["s"])
-    if kind.startswith("adam") and "adam-bias-correction" not in bugs:
-        mean, square = mean / (1 - first**t), square / (1 - second**t)
+    if kind.startswith("adam"):
+        corrected = mean / (1 - first**t), square / (1 - second**t)
+        mean = mean if bugs & {"adam-bias-correction", "mean-uncorrected"} else corrected[0]
+        square = square if bugs & {"adam-bias-correction", "square-uncorrected"} else corrected[1]
     if "root-missing" in bugs:
         return float(mean / (square + o["eps"]))
     root = math.sqrt(square + o["eps"]) if "adam-eps-inside-root" in bugs else math.sqrt(square) + o["eps"]
@@ -267,7 +275,7 @@ def _explained(
         text = "The parameters do not go where the rule says, and no misconception that is known here explains it."
         errors = [path for path in theirs if isinstance(path, str)]
         places = [i for i, (a, b) in enumerate(zip(theirs, right, strict=True)) if not _same(a, b)]
-        hint = "Compute the first step by hand, and print your state after it."
+        hint = "Compute the example by hand, and print your state after each step."
         shown = _shown(settings, right, theirs, places)
         told = of_error("The optimizer", errors[0], hint, shown) if errors else None
         found.append(told or Finding("unexplained", text, hint, *shown))
@@ -280,12 +288,13 @@ def _shown(
     """The example of a finding: a program, the number in it, the right one and the student's."""
     for i in places:
         options = ", ".join(f"{key}={x!r}" for key, x in settings[i].items())
-        program = f"p = Value({START[0]}); optimizer = Optimizer([p, q], {options}); gradients {GRADIENTS[0][0]}, ..."
+        program = f"p, q = Value({START[0]}), Value({START[1]}); optimizer = Optimizer([p, q], {options}); "
+        program += "for p.grad, q.grad in {}: optimizer.step()"
         a, b = right[i], theirs[i]
         if isinstance(a, str) or isinstance(b, str):
-            return program, "p.data", "a number", b if isinstance(b, str) else b[0][0]
+            return program.format([*GRADIENTS[:1]]), "p.data", "a number", b if isinstance(b, str) else b[0][0]
         for step, (xs, ys) in enumerate(zip(a, b, strict=True), start=1):
             for letter, x, y in zip("pq", xs, ys, strict=True):
                 if not close(x, y):
-                    return program, f"{letter}.data after {step} step{'s' * (step > 1)}", x, y
+                    return program.format([*GRADIENTS[:step]]), f"{letter}.data", x, y
     return "", "", "", ""

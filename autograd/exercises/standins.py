@@ -42,7 +42,7 @@ class Process:
     """The process of a submission, and what it is asked; `with` ends it. Raises RuntimeError if it does not start."""
 
     def __init__(self, folder: Path, limits: Limits) -> None:
-        self.folder, self.ended = folder, ""
+        self.folder, self.limits, self.ended = folder, limits, ""
         self.end = time.monotonic() + START_SECONDS
         self.standins: WeakValueDictionary[int, StandIn] = WeakValueDictionary()
         self.released: set[int] = set()
@@ -160,7 +160,7 @@ class Process:
         try:
             while not self.connection.poll(max(0.0, min(0.5, end - time.monotonic()))):
                 if time.monotonic() > end:
-                    raise self.close("it did not come to an end, and could not be interrupted")
+                    raise self.close(f"it did not end in time, {self.limits.seconds:g} s, and could not be interrupted")
                 if _size(self.folder) > FOLDER_BYTES:
                     raise self.close(f"it wrote more than {FOLDER_BYTES // 2**20} MB")
             message = unpack(self.connection.recv_bytes(LARGEST))
@@ -254,6 +254,16 @@ class StandIn:
 
     def __format__(self, spec: str) -> str:
         return format(float(self), spec) if spec else repr(self)
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        """Raises TypeError: what a test makes of a class of the submission would live here."""
+        raise TypeError("a test cannot make a subclass of a submission's class; define it in a cell of the submission")
+
+    def __lt__(self, x: Any) -> bool:
+        """Raises TypeError: only numbers are compared."""
+        raise TypeError(f"a number is expected here, and the submission gave {self!r}")
+
+    __gt__ = __le__ = __ge__ = __lt__
 
     def __instancecheck__(self, x: Any) -> bool:
         return isinstance(x, StandIn) and self._standin_process.ask("isinstance", self, x) is True
