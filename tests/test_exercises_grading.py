@@ -250,7 +250,7 @@ def test_the_command(tmp_path):
     assert "ended itself" in rows[0]["notes"] or rows[0]["notes"] == ""
     assert "is of no assignment" in rows[3]["notes"]
     page = output.with_suffix(".html").read_text()
-    assert "product-rule-swapped: 1 of 4 students" in page
+    assert "product-rule-swapped: 1 of 3 students, in 1_value" in page
     assert "In `a + a` the node" in page
 
     again = run(tmp_path / "in", "-o", output)
