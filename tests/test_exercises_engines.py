@@ -97,6 +97,7 @@ ALIKE = [
     {"local-forgotten", "relu-derivative", "rule-of-another-operator"},  # slope 1 everywhere
     {"log-derivative", "relu-derivative", "sigmoid-derivative", "tanh-derivative", "rule-of-another-operator"},
     {"backward-called-at-once", "rule-never-attached", "wrong-brackets-in-rule"},  # s * 1 - s is 0
+    {"data-for-upstream", "gradient-for-data"},  # of a root: x / (2 x) is 1/2, whatever x is
     {"no-topological-order", "node-run-more-than-once"},  # a search with repeats, last operand first
 ]
 """Misconceptions some of whose variants are the same program."""
