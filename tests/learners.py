@@ -325,6 +325,8 @@ class Flat:
             self.grown.append(Value(0.1))
         if self.bug == "parameters-made-at-each-call":
             self.out = [Value(random.uniform(-1, 1)) for _ in range(5)]
+        if self.bug == "gradient-lost":
+            xs = [Value(x.data) * w[0].data for x, w in zip(xs, self.hidden, strict=False)]
         bend = (lambda y: y) if self.bug == "no-nonlinearity" else autograd.tanh
         bias = 0.0 if self.bug == "bias-missing" else 1.0
         h = [bend(total([w * x for w, x in zip(ws[1:], xs, strict=True)]) + bias * ws[0]) for ws in self.hidden]
@@ -346,6 +348,8 @@ class Unit:
         if self.bug == "parameters-made-at-each-call":
             self.w = [Value(random.gauss(0, 1)) for _ in self.w]
         y = sum((w * x for w, x in zip(self.w, xs, strict=True)), Value(0.0) if self.bug == "bias-missing" else self.b)
+        if self.bug == "gradient-lost":
+            y = Value(y.data)
         return y.relu() if bends and self.bug != "no-nonlinearity" else y
 
     def parameters(self):
@@ -394,10 +398,12 @@ class Tables(nn.Module):
         h = [autograd.dot([self.table[f"{i}{k}"] for k in range(3)], [*xs, ones]) for i in range(3)]
         if self.bug != "no-nonlinearity":
             h = [autograd.sigmoid(x) - 0.5 for x in h]
+        h = [x.data for x in h] if self.bug == "gradient-lost" else h
         y = autograd.dot(last, h)
         return y * self._hidden[0] if self.bug == "parameters-not-found" else y
 
 
 MODULES = {"flat": Flat, "deep": Deep, "tables": Tables}
-WRONG_MODULES = ("parameters-not-found", "parameters-shared", "parameters-grow-at-each-call",
+WRONG_MODULES = (
+    "gradient-lost","parameters-not-found", "parameters-shared", "parameters-grow-at-each-call",
                  "parameters-made-at-each-call", "all-weights-equal", "no-nonlinearity", "bias-missing")  # fmt: skip

@@ -231,13 +231,14 @@ class _Check:
         """The operations that only raise NotImplementedError, as those do which a student has not written yet; or
         backward, by all its names."""
         stubs = {
-            item: "backward" if "backward" in item.lines[x.line] else "operation"
+            item: "backward" if x.line >= 0 and "backward" in item.lines[x.line] else "operation"
             for item, x in theirs.items()
             if isinstance(x, Error) and x.text.startswith(NotImplementedError.__name__)
         }
         if "backward" in stubs.values():
             return {"backward", *self.wanted}
-        of = {name: [item for item in theirs if item.operations == {name}] for name in self.wanted}
+        alone = [item for item in theirs if item.axis == "nodes" and len(item.operations) == 1]
+        of = {name: [item for item in alone if item.operations == {name}] for name in self.wanted}
         return {name for name, items in of.items() if items and all(item in stubs for item in items)}
 
     def _tasks(

@@ -191,6 +191,8 @@ class _Grading:
         self.done: list[Cell] = []
         """The student's cells that have run, and run again in each new process."""
         self.notes: list[str] = []
+        self.unwritten = False
+        """Whether a cell ended where something is not written yet, so that names of it may be missing."""
         self.names = _Names(self._process)
         self.helpers = [cell["source"] for cell in source["cells"] if is_of_grader(cell)]
         self.files = files_beside(path)
@@ -265,7 +267,8 @@ class _Grading:
             with contextlib.redirect_stdout(io.StringIO()):
                 process.ask("run", cell.code, cell.name)
         except NotImplementedError:
-            return True  # the tests say what is not written yet
+            self.unwritten = True  # the tests say what
+            return True
         except (Exception, Stopped, Gone) as error:
             if notes is not None:
                 notes.append(f"{cell.name}: {self._why(error, cell)}")
@@ -285,9 +288,9 @@ class _Grading:
                     exec(compile(cell.code, f"<{cell.name}>", "exec"), self.names)
                 finally:
                     PLACE.reset(place)
-        except NotImplementedError:
-            return part._replace(why=UNWRITTEN.message, findings=(UNWRITTEN,))
         except (Exception, Stopped, Gone) as error:
+            if isinstance(error, NotImplementedError) or (isinstance(error, NameError) and self.unwritten):
+                return part._replace(why=UNWRITTEN.message, findings=(UNWRITTEN,))
             findings = error.findings if isinstance(error, FindingError) else ()
             why = [self._why(error, cell), *(self.notes if isinstance(error, NameError) else ())]
             return part._replace(why="\n\n".join(why), findings=findings)

@@ -20,11 +20,12 @@ from .simple import Simple, fewest
 MISCONCEPTIONS = (
     Simple("log-of-logits", "The logarithm is taken of the scores themselves; they have to become probabilities first.",
            "Scores may be negative. What is the logarithm of a negative number?"),
-    Simple("softmax-overflows", "For large scores the loss is not a finite number: exp overflows on the way, or a "
+    Simple("softmax-overflows", "For large scores the loss is wrong or infinite: exp overflows on the way, or a "
            "probability becomes 0 before its logarithm is taken.",
            "Subtract the largest score from all, and write the logarithm of the quotient as a difference: which of its "
            "two logarithms needs no exp?"),
-    Simple("sigmoid-overflows", "For large scores the loss is not a number: exp or log of 0 stands on the way.",
+    Simple("sigmoid-overflows", "For large scores the loss is wrong or infinite: exp of a large number, or log of 0, "
+           "stands on the way.",
            "log(1 + exp(x)) is almost x for large x. Which function of the library computes it exactly?"),
     Simple("sign-of-log-likelihood", "The sign is wrong: a loss is the negative log-likelihood.",
            "Should the loss grow or shrink when the right answer becomes more probable?"),
@@ -166,6 +167,8 @@ def _try(f: Callable[[Any, Any], Any], case: Case) -> Found:
     many = isinstance(case.prediction, list)
     leaves = [there(Value)(x) for x in (case.prediction if many else [case.prediction])]
     result = f(leaves if many else leaves[0], case.target)
+    if result is None:
+        raise TypeError("it returns None; is `return` missing?")
     if isinstance(result, tuple | list) and len(result) == 2:
         loss, slopes = result
         numbers = [number_in(x)[0] for x in (slopes if isinstance(slopes, Sequence) else [slopes])]
@@ -210,6 +213,8 @@ def _explained(
         chosen: tuple[str, ...] | None = ("gradient-lost",)
     elif half := _half(kind, right, theirs):
         chosen = half
+    elif overflow := _overflow(kind, cases, right, theirs):
+        chosen = overflow
     else:
         chosen = fewest(names, fits)
         chosen = (*chosen, "gradient-lost") if chosen and lost and not any(errors) else chosen
@@ -232,6 +237,14 @@ def _explained(
 
 def _negated(x: Found) -> Found:
     return Found(-x.loss, None if x.gradient is None else tuple(-g for g in x.gradient))
+
+
+def _overflow(
+    kind: str, cases: Sequence[Case], right: Sequence[Found], theirs: Sequence[Found]
+) -> tuple[str, ...] | None:
+    """The name of an overflow, if all is right but for large scores."""
+    wrong = [case.large for case, a, b in zip(cases, right, theirs, strict=True) if not _same(a, b)]
+    return ({"cross_entropy": "softmax-overflows"}.get(kind, "sigmoid-overflows"),) if all(wrong) else None
 
 
 def _half(kind: str, right: Sequence[Found], theirs: Sequence[Found]) -> tuple[str, ...]:

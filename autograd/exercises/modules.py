@@ -30,8 +30,15 @@ MISCONCEPTIONS = (
            "What is a matrix times a matrix? What has to stand between two layers?"),
     Simple("bias-missing", "There is no bias: whatever the parameters are, the output for input 0 is the same.",
            "A line through the origin cannot be moved up. Which number would move it?"),
+    Simple("gradient-lost", "No gradient, or a wrong one, reaches some parameters, though the output depends on them: "
+           "on the way a Value is replaced by its number.",
+           "Where does your module read .data, call float, or make a new Value of a result?"),
 )  # fmt: skip
 BY_NAME = {m.name: m for m in MISCONCEPTIONS}
+SECONDS = 10.0
+"""The most time for all that is tried."""
+LOOKED_AT = 24
+"""The most parameters whose gradients are held against finite differences."""
 
 
 def check_module(
@@ -55,7 +62,7 @@ def check_module(
     state = random.getstate()
     random.seed(0)  # so that the report is the same each time
     try:
-        done = attempt(lambda: _look(make, inputs, nonlinear, bias), 3.0)
+        done = attempt(lambda: _look(make, inputs, nonlinear, bias), SECONDS)
     finally:
         random.setstate(state)
     tasks = _names(nonlinear, bias)
@@ -76,6 +83,7 @@ def _names(nonlinear: bool, bias: bool) -> dict[str, tuple[str, ...]]:
         "parameters stay": ("parameters-grow-at-each-call", "parameters-made-at-each-call"),
         "weights differ": ("all-weights-equal",),
     }
+    tasks |= {"gradients arrive": ("gradient-lost",)}
     tasks |= {"more than linear": ("no-nonlinearity",)} if nonlinear else {}
     return tasks | ({"bias": ("bias-missing",)} if bias else {})
 
@@ -99,7 +107,7 @@ def _look(make: Callable[[], Any], inputs: int, nonlinear: bool, bias: bool) -> 
     rng = random.Random(0)
     module, other = make(), make()
     x, zero = [rng.uniform(-1, 1) for _ in range(inputs)], [0.0] * inputs
-    before = len(module.parameters())
+    before = len(list(module.parameters()))
     first, second = _numbers(module, x), _numbers(module, x)
     parameters = list(module.parameters())
     if len(parameters) != before:
@@ -115,8 +123,8 @@ def _look(make: Callable[[], Any], inputs: int, nonlinear: bool, bias: bool) -> 
         found += _lost(module, x, parameters)
     if not any(f.name == "parameters-grow-at-each-call" for f in found):
         found += _shared(parameters, list(other.parameters()))
-    weights = [p.data for p in parameters]
-    if len(parameters) > 2 and len({w for w in weights if w}) <= 1:
+    weights = [p.data for p in {id(p): p for p in parameters}.values() if p.data]
+    if len(weights) > 2 and len({*weights}) <= len(weights) / 2:
         found.append(_finding("all-weights-equal", "", "different weights", "many", len({*weights})))
     equal = any(f.name == "all-weights-equal" for f in found)
     if (
@@ -127,7 +135,30 @@ def _look(make: Callable[[], Any], inputs: int, nonlinear: bool, bias: bool) -> 
     if bias and not any(f.name == "parameters-not-found" for f in found) and _no_bias(module, zero, parameters):
         example = f"module({zero})"
         found.append(_finding("bias-missing", example, "parameters on which it depends", "at least 1", 0))
+    if not {f.name for f in found} & {"parameters-made-at-each-call", "parameters-grow-at-each-call"}:
+        found += _without_gradient(module, x, parameters)
     return found
+
+
+def _without_gradient(module: Any, x: Sequence[float], parameters: Sequence[Value]) -> list[Finding]:
+    """The first parameter whose gradient is not the slope of the sum of all outputs."""
+    for p in parameters:
+        p.grad = 0.0
+    outputs = [y for y in _outputs(module, x) if isinstance(y, there(Value))]
+    if outputs:
+        sum(outputs[1:], outputs[0]).backward()
+    for p in random.Random(0).sample([*parameters], min(LOOKED_AT, len(parameters))):
+        start, at = p.data, []
+        for step in (-1e-5, 0.0, 1e-5):
+            p.data = start + step
+            at.append(sum(_numbers(module, x)))
+        p.data = start
+        slope, most = (at[2] - at[0]) / 2e-5, 1e-3 * max(1.0, abs(at[2] - at[0]) / 2e-5)
+        kink = abs(at[2] - 2 * at[1] + at[0]) / 1e-5 > most
+        if abs(slope - p.grad) > most and not kink:
+            return [_finding("gradient-lost", f"y = module({[round(v, 3) for v in x]}); y.backward()", "p.grad of a "
+                             "parameter", round(slope, 6), p.grad)]  # fmt: skip
+    return []
 
 
 def _lost(module: Any, x: Sequence[float], parameters: Sequence[Value]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """`check_optimizer`: a student's optimizer, held against the rule of the paper and against every misconception."""
 
+import contextlib
 import inspect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -192,7 +193,7 @@ def check_optimizer(StudentOptimizer: Callable[..., Any], kind: str, *, name: st
     cleared = zero.error is None and zero.value == [0.0, 0.0]
     if isinstance(zero.error, NotImplementedError):
         findings = findings or [of_error("zero_grad", describe(zero.error))]
-    elif not cleared:
+    elif not cleared and not (zero.error and findings):
         m = BY_NAME["zero-grad-missing"]
         got = describe(zero.error) if zero.error else str(zero.value)
         findings.append(
@@ -225,6 +226,8 @@ def _path(make: Callable[..., Any], options: Mapping[str, Any]) -> Path:
         optimizer = make(ps, **options)
         path = []
         for gradients in GRADIENTS:
+            with contextlib.suppress(Exception):  # it is checked by itself; here it should do nothing else
+                optimizer.zero_grad()
             for p, g in zip(ps, gradients, strict=True):
                 p.grad = g
             optimizer.step()
@@ -245,6 +248,8 @@ def _after_zero_grad(make: Callable[..., Any]) -> list[float]:
 
 
 def _same(a: Path, b: Path) -> bool:
+    if isinstance(a, str) and not isinstance(b, str):  # NumPy's numbers divide by 0 without an error
+        return a == "ZeroDivisionError" and not any(map(math.isfinite, b[0]))
     if isinstance(a, str) or isinstance(b, str):
         return isinstance(a, str) and isinstance(b, str) and b.startswith(a)
     return all(close(x, y) for xs, ys in zip(a, b, strict=True) for x, y in zip(xs, ys, strict=True))
