@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, Page
 
 from autograd.exercises.class_page import class_page
 from autograd.exercises.confinement import Limits, missing
@@ -376,3 +377,25 @@ def test_texts_of_students_are_escaped(tmp_path):
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 10
     assert scores([]) == "student,assignment,score,out_of,by_hand,misconceptions,notes\n"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_class_in_a_browser(browser, tmp_path, scheme):
+    finding = Finding(
+        "product-rule-swapped", "In `*` the other one is expected.", "Why?", "L = a * b", "a.grad", 3.0, 2.0
+    )
+    parts = (Part("t", "The product", 0.0, 3.0, "x", (finding,)), Part("w", "A question", 0.0, 2.0, answer="It " * 200))
+    grades = [(f"student {i}", Grade(f"{k}_value", parts, ("a note",))) for i in range(9) for k in range(4)]
+    path = tmp_path / "page.html"
+    path.write_text(class_page(grades))
+    page = Page(browser.new_page(viewport={"width": 400, "height": 800}, color_scheme=scheme), f"file://{path}")
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.page.get_by_role("link", name="student 3").first.click()
+    for summary in page.page.locator("summary").all()[:2]:
+        summary.click()
+    assert page.page.locator("details[open] td").count() > 3
+    found = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().run(page.page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.errors == []
+    assert page.requests == [page.url]

@@ -11,6 +11,7 @@ from .report import Finding
 STYLE = """
 :root { color-scheme: light dark; --line: light-dark(#d8d8d2, #44443f); --bar: light-dark(#b23b0b, #e8845a);
   --soft: light-dark(#f4f3ee, #26262a) }
+body { background: light-dark(#fff, #17171b); color: light-dark(#1b1b1f, #eaeaea) }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .3rem .6rem; vertical-align: top }
 tr { border-bottom: 1px solid var(--line) } td.number, th.number { text-align: right; white-space: nowrap }

@@ -143,6 +143,7 @@ class Report:
         if all(known[name].passed == known[name].tried for name in tasks) if tasks else self.passed:
             return
         findings = [f for f in self.findings if not (tasks and f.tasks) or not {*tasks}.isdisjoint(f.tasks)]
+        findings = findings or [*self.findings]  # something else is in the way
         raise FindingError(findings, "\n\n" + ("\n\n".join(map(str, findings)) or str(self)))
 
     def as_dict(self) -> dict[str, Any]:
