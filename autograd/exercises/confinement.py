@@ -7,11 +7,13 @@ of system calls the rest, and all capabilities are given up.
 
 import ctypes
 import os
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+if sys.platform != "win32":
+    import resource
 
 
 class Limits(NamedTuple):
@@ -45,7 +47,8 @@ SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/sh
 CALLS = ("fork", "vfork", "clone3", "execve", "execveat", "socket", "socketpair", "kill", "tkill", "tgkill",
          "pidfd_open", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "ptrace", "process_vm_readv",
          "process_vm_writev", "io_uring_setup", "unshare", "setns", "bpf", "perf_event_open", "userfaultfd", "keyctl",
-         "add_key", "request_key", "mq_open", "msgget", "semget", "shmget", "truncate", "chmod", "fchmod", "fchmodat",
+         "add_key", "request_key", "mq_open", "msgget", "semget", "shmget", "memfd_create", "memfd_secret",
+         "truncate", "chmod", "fchmod", "fchmodat",
          "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr",
          "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "setpriority", "ioprio_set", "sched_setaffinity",
          "sched_setscheduler", "sched_setattr", "sched_setparam", "setsid", "setpgid")  # fmt: skip
@@ -77,23 +80,31 @@ def missing() -> str:
 
 def confine(folder: str, read: Sequence[str], limits: Limits) -> None:
     """Limits this process, for good. Raises OSError if the system refuses."""
-    total = int(limits.total) + 10
+    limit_memory(limits.megabytes * 2**20)
     for kind, most in (
-        (resource.RLIMIT_CPU, total),
-        (resource.RLIMIT_AS, limits.megabytes * 2**20),
+        (resource.RLIMIT_CPU, int(limits.total) + 10),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 256),
     ):
-        hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        _limit(kind, most)
     if limits.kernel:
         calls = _call_filter()
         _give_up_privileges()
         _keep_files(folder, read)
         calls.load()
     sys.addaudithook(_Hook((folder,), (folder, *read)))
+
+
+def limit_memory(most: int) -> None:
+    """Limits the bytes of memory of this process, for good."""
+    _limit(resource.RLIMIT_AS, most)
+
+
+def _limit(kind: int, most: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 class _Hook:

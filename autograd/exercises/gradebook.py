@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
 from hashlib import sha256
 from multiprocessing import active_children, cpu_count, get_context
 from pathlib import Path
@@ -18,11 +18,13 @@ from tqdm import tqdm
 
 from ..files import version, write_file
 from .class_page import class_page, student_page
-from .confinement import Limits, missing
+from .confinement import Limits, limit_memory, missing
 from .grading import Grade, Part, about, files_beside, grade, read_notebook
 from .release import AssignmentError, notebooks
 from .report import Finding
 
+GRADER_BYTES = 4 * 2**30
+"""The most memory of a process that grades; a submission's own limit is another one."""
 UNKNOWN = "(none)"
 """The assignment of a notebook that belongs to none."""
 
@@ -56,6 +58,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--trust", action="store_true",
                         help="grade even if the kernel cannot hold a submission: only code that you trust")  # fmt: skip
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold anything
     if options.output.suffix != ".csv":
         parser.error(f"-o expected a name that ends in .csv, got {str(options.output)!r}")
     if not options.seconds > 0 or options.megabytes < 256 or options.jobs < 1:
@@ -75,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _begin() -> None:
-    """Prepares a process that grades: Ctrl-C is for the command, and its ending ends what it has begun."""
+    """Prepares a process that grades: Ctrl-C is for the command, its ending ends what it has begun, and no answer of a
+    submission takes all memory."""
+    limit_memory(GRADER_BYTES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
@@ -86,6 +93,9 @@ def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
     cells = {name: _cells(path) for name, path in assignments.items()}
     found = []
     for path, inside in notebooks([folder]):
+        if path.is_symlink() or not path.is_file():
+            print(f"{path} is not graded: it is a link, or no file")
+            continue
         stem = re.sub(r"\s*\(\d+\)$|-Copy\d+$", "", path.stem)  # a second download, or a copy
         named = [name for name in sorted(assignments, key=len) if name in stem]
         assignment = named[-1] if named else _by_cells(path, cells)
@@ -175,13 +185,24 @@ class _Gradebook:
             try:
                 for task in tqdm(as_completed(tasks), total=len(tasks), unit="submission", file=sys.stderr):
                     path = str(tasks[task].path)
-                    self.grades[path] = _plain(keys[path], task.result())
+                    self.grades[path] = self._result(task, tasks[task], keys[path])
                     self._keep()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in active_children():
                     process.terminate()
                 raise
+
+    def _result(self, task: "Future[Grade]", s: Submission, key: str) -> dict[str, Any]:
+        """The grade; or the failure of the grader itself, after which the same command grades it again."""
+        try:
+            return _plain(key, task.result())
+        except (AssignmentError, BrokenExecutor):
+            raise
+        except Exception as error:
+            note = f"the grader itself failed here, so there are no points yet: {type(error).__name__}: {error}"
+            print(f"{s.path}: {note}", file=sys.stderr)
+            return _plain("", Grade(s.assignment, (), (note,)))
 
     def _key(self, submission: Submission) -> str:
         """A number that is another one if the submission, its assignment, the limits or this package change."""
@@ -202,21 +223,22 @@ class _Gradebook:
             raise AssignmentError(f"{self.record} holds no grades ({error}); move it away to grade all again") from None
 
     def _keep(self) -> None:
-        write_file(self.record, json.dumps({"grades": self.grades}, indent=1, ensure_ascii=False).encode())
+        write_file(self.record, json.dumps({"grades": self.grades}, indent=1).encode())
 
     def _write(self) -> int:
         """Writes the record, the scores, the page, and a page for each student; returns the number of grades."""
         self._keep()
         rows = [(s, _grade_of(self.grades[str(s.path)])) for s in self.submissions if str(s.path) in self.grades]
         rows.sort(key=lambda row: row[0])
-        write_file(self.options.output, scores(rows).encode())
-        write_file(self.options.output.with_suffix(".html"), class_page([(s.student, g) for s, g in rows]).encode())
+        page = class_page([(s.student, g) for s, g in rows])
+        for name, text in ((self.options.output, scores(rows)), (self.options.output.with_suffix(".html"), page)):
+            write_file(name, text.encode(errors="replace"))
         if self.options.feedback is not None:
             self.options.feedback.mkdir(parents=True, exist_ok=True)
             for student in {s.student for s, _ in rows}:
                 page = student_page(student, [g for s, g in rows if s.student == student])
                 name = re.sub(r"[^\w .-]", "_", student)
-                write_file(self.options.feedback / f"{name}.html", page.encode())
+                write_file(self.options.feedback / f"{name}.html", page.encode(errors="replace"))
         return len(rows)
 
     def _warn(self) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 import traceback
@@ -110,9 +111,12 @@ def grade(submission: str | Path, assignment: str | Path, limits: Limits | None 
     except AssignmentError as error:
         parts = [part._replace(why="" if part.answer == "" else str(error)) for part in parts_of(source)]
         return Grade(Path(assignment).stem, tuple(parts), (str(error),))
-    with tempfile.TemporaryDirectory(prefix="submission-") as temporary:
-        grading = _Grading(source, theirs, Path(submission), Path(temporary).resolve() / "work", limits)
+    temporary = Path(tempfile.mkdtemp(prefix="submission-")).resolve()
+    try:
+        grading = _Grading(source, theirs, Path(submission), temporary / "work", limits)
         return Grade(Path(assignment).stem, grading.grade(), tuple(grading.notes))
+    finally:
+        _remove(temporary)
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
@@ -159,7 +163,9 @@ def parts_of(assignment: Mapping[str, Any]) -> list[Part]:
         noted = about(cell)
         if noted.get("grade") or noted.get("task"):
             answer = None if is_test(cell) else ""
-            parts.append(Part(noted["grade_id"], heading or noted["grade_id"], 0.0, noted["points"], answer=answer))
+            parts.append(
+                Part(noted["grade_id"], heading or noted["grade_id"], 0.0, noted.get("points", 0), answer=answer)
+            )
         elif cell["cell_type"] == "markdown" and (found := re.findall(r"(?m)^#+\s+(.+?)\s*$", cell["source"])):
             heading = found[-1]
     return parts
@@ -246,8 +252,8 @@ class _Grading:
 
     def _folder(self) -> Path:
         """A new folder for a process, with what lay beside the notebook."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(exist_ok=True)
+        _remove(self.folder)
+        self.folder.mkdir()
         for file in self.files:
             shutil.copyfile(file, self.folder / file.name)
         return self.folder
@@ -291,7 +297,7 @@ class _Grading:
         except (Exception, Stopped, Gone) as error:
             if isinstance(error, NotImplementedError) or (isinstance(error, NameError) and self.unwritten):
                 return part._replace(why=UNWRITTEN.message, findings=(UNWRITTEN,))
-            findings = error.findings if isinstance(error, FindingError) else ()
+            findings = tuple(map(_told, error.findings)) if isinstance(error, FindingError) else ()
             why = [self._why(error, cell), *(self.notes if isinstance(error, NameError) else ())]
             return part._replace(why="\n\n".join(why), findings=findings)
         return part._replace(points=part.of)
@@ -317,6 +323,19 @@ class _Grading:
 
         text = text_in(self.theirs)
         return part._replace(answer="" if text == text_in(release(dict(self.source))) else text[:LONGEST_TEXT])
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder, however deep folders stand in folders."""
+    subprocess.run(["rm", "-rf", "--", str(folder)], check=False, stderr=subprocess.DEVNULL)
+
+
+def _told(finding: Finding) -> Finding:
+    """The finding with plain numbers and texts alone."""
+    expected, got = (
+        x if x is None or isinstance(x, float | str) else repr(x)[:200] for x in (finding.expected, finding.got)
+    )
+    return finding._replace(expected=expected, got=got)
 
 
 def _first_line(code: str) -> str:

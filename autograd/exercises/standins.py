@@ -27,6 +27,8 @@ GRACE = 1.0
 """Seconds after the end of the time until the process itself is ended."""
 START_SECONDS = 60.0
 """The most time until a process is ready."""
+LONGEST_TEXT = 2000
+"""The most characters of an error, or of what is printed meanwhile."""
 FOLDER_BYTES = 256 * 2**20
 """The most bytes of a submission's folder."""
 CHILD = "import sys; sys.path.append(sys.argv[1]); from autograd.exercises.serving import main; main(*sys.argv[2:])"
@@ -56,7 +58,7 @@ class Process:
         )  # fmt: skip
         far.close()
         try:
-            self._receive(START_SECONDS)
+            self._receive(self.end)
         except Gone as error:
             words = (self.words or str(error)).strip()
             raise RuntimeError(f"the process of a submission does not start: {words}") from None
@@ -102,10 +104,15 @@ class Process:
             raise Stopped
         request = {"do": encode((do, *arguments), self._refer), "options": encode(options, self._refer)}
         released, self.released = [*self.released], set()
-        self._send({**request, "seconds": left, "released": released})
-        while "call" in (answer := self._receive(left + GRACE)):
-            self._send(self._called(answer))
-        sys.stdout.write(str(answer.get("output", "")))
+        last = time.monotonic() + left + GRACE
+        try:
+            self._send({**request, "seconds": left, "released": released})
+            while "call" in (answer := self._receive(last)):
+                self._send(self._called(answer))
+        except BaseException:
+            self.close("a question was interrupted")  # its answer would be taken for that of the next one
+            raise
+        sys.stdout.write(str(answer.get("output", ""))[:LONGEST_TEXT])
         if "error" in answer:
             raise _error(answer["error"])
         return self._decoded(answer.get("value"))
@@ -154,11 +161,10 @@ class Process:
         except OSError:
             raise self._broken() from None
 
-    def _receive(self, seconds: float) -> dict[str, Any]:
+    def _receive(self, end: float) -> dict[str, Any]:
         """The next message. Raises Gone if none comes in time, or if it is none."""
-        end = time.monotonic() + seconds
         try:
-            while not self.connection.poll(max(0.0, min(0.5, end - time.monotonic()))):
+            while time.monotonic() > end or not self.connection.poll(min(0.5, end - time.monotonic())):
                 if time.monotonic() > end:
                     raise self.close(f"it did not end in time, {self.limits.seconds:g} s, and could not be interrupted")
                 if _size(self.folder) > FOLDER_BYTES:
@@ -184,7 +190,7 @@ class Process:
 def _size(folder: Path) -> int:
     """The bytes of a folder's files, as far as they stay there while it is read."""
     size = 0
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RecursionError):
         for path in folder.rglob("*"):
             size += path.lstat().st_size
     return size
@@ -208,11 +214,11 @@ def _error(told: Any) -> BaseException:
     kind = getattr(builtins, str(name), None)
     error: Exception
     if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError | ExceptionGroup):
-        error = kind(str(text))
+        error = kind(str(text)[:LONGEST_TEXT])
     else:
-        error = SubmissionError(f"{name}: {text}")
+        error = SubmissionError(f"{name}: {text}"[:LONGEST_TEXT])
     if place:
-        error.add_note(str(place))
+        error.add_note(str(place)[:LONGEST_TEXT])
     return error
 
 
