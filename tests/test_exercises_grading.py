@@ -67,7 +67,10 @@ def test_what_a_test_sees_of_a_submission(graded):
         "    def __float__(self): return 0.5\n"
         "def twice(f, x): return f(f(x))\ndef fails(x): raise KeyError(x)\n"
         "def both(x, *, y=1): return x, [y, {'k': {x}}]\n"
-        "def gives(f): return [f(V(i)) for i in range(3)]\nnan = float('nan')\nendless = iter(int, 1)",
+        "def gives(f): return [f(V(i)) for i in range(3)]\nnan = float('nan')\nendless = iter(int, 1)\n"
+        "import collections, numpy\n"
+        "def odd(): return numpy.bool_(False), collections.namedtuple('P', 'x y')(1, 2), collections.Counter('a')\n"
+        "class S:\n    def __getitem__(self, i): return [1, 2, 3, 4][i]\ndef sliced(): return S()",
     )
     tests = {
         "operators": "v = V(2)\nassert (v + 1).x == 3 and (1 + v).x == -1\nv += 1\nassert v.x == 12",
@@ -79,6 +82,8 @@ def test_what_a_test_sees_of_a_submission(graded):
         "identity": "v = V(1)\nassert both(v)[0] is v and v == v and v != V(1) and isinstance(v, V)",
         "names": "try:\n    nothing\nexcept NameError as e:\n    assert 'nothing' in str(e)\nelse:\n    assert False",
         "own function": "def f(x):\n    return V(x).x\nassert [f(i) for i in range(3)] == [0, 1, 2]",
+        "odd plain": "import numpy\nassert not odd()[0] and odd()[1] == (1, 2) and odd()[2] == {'a': 1}",
+        "slices": "v = V(1)\nassert sliced()[1:3] == [2, 3]",
         "endless": "try:\n    list(endless)\nexcept ValueError as e:\n    assert 'more than 100000 items' in str(e)",
     }
     points, found = graded([student], [a_test(name, text) for name, text in tests.items()])
@@ -337,6 +342,53 @@ def test_students_are_found_in_folders_of_many_shapes(tmp_path):
     found = {submission.student for submission in find(tmp_path, assignments)}
     assert found == {"ada", "bob", "cyd", "dan", "eve", "Fay_123_assignsubmission_file"}
     assert {submission.assignment for submission in find(tmp_path, assignments)} == {"1_value"}
+
+
+def test_odd_files_stop_nobody(tmp_path):
+    for name in ("ada", "bob", "cyd", "dan", "eve\r=1+1", "\udcff"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    (tmp_path / "in" / "ada" / "1_value.ipynb").symlink_to(VALUE)  # somebody else's work
+    (tmp_path / "in" / "bob" / "1_value.ipynb").mkdir()
+    os.mkfifo(tmp_path / "in" / "cyd" / "1_value.ipynb")
+    (tmp_path / "in" / "dan" / "1_value.ipynb").symlink_to("nowhere")
+    for name in ("eve\r=1+1", "\udcff"):
+        notebook(tmp_path / "in" / name / "1_value.ipynb", cell("'\ud800'; raise ValueError('\ud800')"))
+    output = tmp_path / "s.csv"
+    done = run(tmp_path / "in", "-o", output)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 submissions" in done.stdout
+    assert "is not graded: it is a link, or no file" in done.stdout
+    assert [row["student"] for row in table(output)] == ["eve =1+1", "?"]
+
+
+def test_files_of_others_are_not_beside_a_notebook(tmp_path, graded):
+    for name in ("ada_work", "bob_work"):
+        notebook(tmp_path / "in" / f"{name}.ipynb", cell("import os; found = os.listdir()"))
+    (tmp_path / "in" / "scores.json").write_text("{}")
+    assignment = notebook(tmp_path / "assignments" / "work.ipynb", a_test("t", "assert 'scores.json' not in found"))
+    done = run(tmp_path / "in", "-o", tmp_path / "in" / "s.csv", "--assignments", assignment.parent)
+    assert [row["score"] for row in table(tmp_path / "in" / "s.csv")] == ["1", "1"], done.stderr
+    assert (
+        "submission/s"
+        not in run(tmp_path / "in", "-o", tmp_path / "in" / "s.csv", "--assignments", assignment.parent).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "%matplotlib inline\nx = 3",
+        "if True:\n    !ls\n    x = 3",
+        "y = !ls\nx = 3",
+        "%time x = 3",
+        "%%time\nx = 3",
+        "print?\nx = 3",
+        "t = %timeit -o 1\nx = 3",
+    ],
+)
+def test_commands_of_notebooks_are_left_out(graded, code):
+    assert graded([cell(code)], [a_test("t", "assert x == 3")])[0] == {"t": 1}
+    assert graded([cell("%%bash\nls"), cell("x = 3")], [a_test("t", "assert x == 3")])[1].notes == ()
 
 
 def test_of_several_files_of_a_student_the_newest_counts(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -202,6 +203,105 @@ trainer.fit([[0.0, 1.0]], [1.0], epochs=2, batch_size=1, progress=False)
         parts, notes = place(code, False, Limits(seconds=60.0, kernel=kernel))
         assert notes == ()
         assert [part.points for part in parts.values()] == [1, 1, 1]
+
+
+OBJECTS = """
+class E:
+    f = lambda s, *a: 0.0
+    __sub__ = __rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __abs__ = __neg__ = __truediv__ = __pow__ = f
+    def __contains__(s, x): return True
+    def __len__(s): return 3
+    def __getitem__(s, i): raise IndexError
+def b(x): return E()
+"""
+JUDGED = {
+    "difference": "assert abs(b(1) - 3) < 1e-9",
+    "ratio": "assert abs(b(1) / 3 - 1) < 2",
+    "size": "assert abs(b(1)) < 1",
+    "two objects": "assert abs(b(1) - b(2)) < 1e-9",
+    "membership": "assert 7 in b(1)",
+    "items": "assert all(x == 3 for x in b(1)) and len([*b(1)]) == 3",
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_no_method_of_a_student_judges(tmp_path, name):
+    assignment = notebook(tmp_path / "assignments" / "work.ipynb", a_test("t", JUDGED[name]))
+    found = grade(notebook(tmp_path / "in" / "ada" / "work.ipynb", solution("b", OBJECTS)), assignment)
+    assert found.score == 0
+
+
+def test_the_order_of_a_submission_gives_no_points(tmp_path):
+    """A test that imports the checks is deleted, so that it runs last, and its names are defined by the student."""
+    tests = [
+        a_test("first", "from math import isclose\nlimit = 3\ndef check(x): assert isclose(x, limit)\ncheck(b(1))"),
+        a_test("second", "assert isclose(b(2), 4.0)"),
+        a_test("third", "check(b(1)); assert limit == b(1)"),
+    ]
+    assignment = notebook(tmp_path / "assignments" / "work.ipynb", *tests)
+    cheat = "isclose = lambda *a: True\ncheck = print\nlimit = 0\ndef b(x): return 0"
+    path = tmp_path / "in" / "ada" / "work.ipynb"
+    assert grade(notebook(path, solution("b", cheat), *tests[1:]), assignment).score == 0
+    honest = solution("b", "def b(x): return isclose(x, 0) + x + 2")  # with what a visible test imports
+    assert grade(notebook(path, honest, *tests), assignment).score == 3
+    assert grade(notebook(path, honest, tests[1]), assignment).score >= 1
+
+
+def test_errors_that_end_loops_give_no_points(tmp_path):
+    test = a_test("t", "assert all(map(lambda x: b(x) == 9, [1, 2]))")
+    assignment = notebook(tmp_path / "assignments" / "work.ipynb", test)
+    path = notebook(tmp_path / "in" / "ada" / "work.ipynb", solution("b", "def b(x): raise StopIteration"))
+    assert grade(path, assignment).score == 0
+
+
+WIRES = {
+    "half a message": "import os, struct, time\nfor i in range(3, 60):\n"
+    "  try: os.write(i, struct.pack('!i', 1000) + b'{')\n"
+    "  except OSError: 0\ntime.sleep(100)",
+    "calls for ever": 'import os, struct, threading, time\nm = b\'{"call": 0, "arguments": {"list": []}}\'\n'
+    "def go():\n  while True:\n    for i in range(3, 60):\n      try: os.write(i, struct.pack('!i', len(m)) + m)\n"
+    "      except OSError: 0\n    time.sleep(0.3)\nthreading.Thread(target=go).start()\ntime.sleep(100)",
+    "does not read": "import autograd.exercises.serving as s, time\ns.unpack = lambda d: time.sleep(100)",
+    "keys that collide": "import autograd.exercises.serving as s\n"
+    "s.encode = lambda x, f: {'set': [k * (2**61 - 1) for k in range(150000)]}",
+    "deep": "import autograd.exercises.serving as s\n"
+    "s.Server._packed = lambda self, a: b'{\"value\": ' + b'{\"list\": [' * 10**5 + b']}' * 10**5 + b'}'",
+    "surrogates": "raise ValueError('\\ud800')",
+    "deep folders": "import os\nfor i in range(1500): os.mkdir('d'); os.chdir('d')",
+    "words that end it": "import os\nclass R:\n  def __repr__(s): os._exit(3)\ndef b(x): raise ValueError(R())",
+    "a long name": "raise ValueError('x' * 10**7)",
+}
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_whatever_comes_over_the_wire_the_grader_goes_on(place, name):
+    started = time.monotonic()
+    parts, notes = place(WIRES[name], False)
+    assert parts["a"].points == 1
+    assert time.monotonic() - started < 60
+    assert sum(map(len, notes)) < 20_000
+
+
+NEW_CALLS = {"fchmodat2": (452, "-100, p, 0, 0"), "setxattrat": (463, "-100, p, 0, b'user.x', 0, 0"),
+             "file_setattr": (469, "-100, p, 0, 0, 0"), "memfd": (319, "b'x', 0")}  # fmt: skip
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="memfd_create has another number elsewhere")
+@pytest.mark.parametrize("name", NEW_CALLS)
+def test_calls_of_new_kernels_are_refused(place, tmp_path, name):
+    number, arguments = NEW_CALLS[name]
+    code = f"import ctypes\np = b'{tmp_path}/victim.txt'\nl = ctypes.CDLL(None, use_errno=True)\n"
+    code += f"r = l.syscall({number}, {arguments})\nassert r == -1, r\nassert ctypes.get_errno() in (1, 38), 'allowed'"
+    _, notes = place(code, False)
+    assert notes == ()
+
+
+def test_a_file_that_is_read_cannot_be_emptied(place):
+    code = "import ctypes, json\nl = ctypes.CDLL(None)\nassert l.open(json.__file__.encode(), 0o1000) < 0\n"
+    code += "assert len(open(json.__file__).read()) > 1000\nimport fcntl\n"
+    code += "try: fcntl.fcntl(0, fcntl.F_SETOWN, 1)\nexcept PermissionError: pass\nelse: assert False"
+    _, notes = place(code, False)
+    assert notes == ()
 
 
 PATCHES = {

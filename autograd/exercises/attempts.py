@@ -17,6 +17,8 @@ from .places import PLACE, Gone, Place
 T = TypeVar("T")
 DEPTH = 1000
 """Calls within calls that the code may make, as Python sets it."""
+PATIENCE = 5
+"""How many times as long code may take in a process of its own, beside others on a machine that is busy."""
 LONGEST = 10_000
 """The most characters of output that are kept."""
 
@@ -169,13 +171,13 @@ def attempt(f: Callable[[], T], seconds: float = 1.0) -> Attempt[T]:
 def _attempt_there(f: Callable[[], T], seconds: float, place: Place) -> Attempt[T]:
     value, error, output, start = None, None, _Limited(), time.monotonic()
     try:
-        with place.within(seconds), contextlib.redirect_stdout(output):
+        with place.within(PATIENCE * seconds), contextlib.redirect_stdout(output):
             value = f()
     except (KeyboardInterrupt, Gone):
         raise
     except BaseException as caught:
         error = caught
-    return Attempt(value, error, output.getvalue(), time.monotonic() - start)
+    return Attempt(value, error, output.getvalue(), (time.monotonic() - start) / PATIENCE)
 
 
 class _Surroundings:

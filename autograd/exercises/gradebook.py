@@ -2,8 +2,10 @@
 
 import argparse
 import csv
+import ctypes
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -19,7 +21,7 @@ from tqdm import tqdm
 from ..files import version, write_file
 from .class_page import class_page, student_page
 from .confinement import Limits, limit_memory, missing
-from .grading import Grade, Part, about, files_beside, grade, read_notebook
+from .grading import COPIED, Grade, Part, about, files_beside, grade, read_notebook
 from .release import AssignmentError, notebooks
 from .report import Finding
 
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
                         help="the notebooks with solutions and tests (default: %(default)s)")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=30.0, help="the most time for a cell (default: %(default)s)")
     parser.add_argument("--megabytes", type=int, default=2048, help="the most memory (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=cpu_count(), help="submissions at once (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=_cores(), help="submissions at once (default: %(default)s)")
     parser.add_argument("--feedback", type=Path, metavar="FOLDER", help="write a page for each student, to hand back")
     parser.add_argument("--again", action="store_true", help="grade all again")
     parser.add_argument("--trust", action="store_true",
@@ -79,12 +81,35 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(f"{error.filename}: {error.strerror}")
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpu_count()
+
+
 def _begin() -> None:
     """Prepares a process that grades: Ctrl-C is for the command, its ending ends what it has begun, and no answer of a
     submission takes all memory."""
     limit_memory(GRADER_BYTES)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # it ends with the command
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
+
+
+STOPPED: list[bool] = []
+"""Whether this process that grades has been told to end."""
+
+
+def _end(*_: object) -> None:
+    """Ends what is being graded. Raises SystemExit."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the cleaning up
+    STOPPED.append(True)
+    sys.exit(1)
+
+
+def _graded(s: Submission, assignment: Path, limits: Limits, alone: bool) -> Grade:
+    if STOPPED:
+        sys.exit(1)  # the pool keeps that, and would begin with the next one
+    return grade(s.path, assignment, limits, alone=alone)
 
 
 def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
@@ -93,7 +118,7 @@ def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
     cells = {name: _cells(path) for name, path in assignments.items()}
     found = []
     for path, inside in notebooks([folder]):
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or path.name.startswith("._"):
             print(f"{path} is not graded: it is a link, or no file")
             continue
         stem = re.sub(r"\s*\(\d+\)$|-Copy\d+$", "", path.stem)  # a second download, or a copy
@@ -181,7 +206,9 @@ class _Gradebook:
             return
         jobs = min(self.options.jobs, len(waiting))
         with ProcessPoolExecutor(jobs, get_context("spawn"), _begin) as pool:
-            tasks = {pool.submit(grade, s.path, self.assignments[s.assignment], self.limits): s for s in waiting}
+            tasks = {
+                pool.submit(_graded, s, self.assignments[s.assignment], self.limits, self._alone(s)): s for s in waiting
+            }
             try:
                 for task in tqdm(as_completed(tasks), total=len(tasks), unit="submission", file=sys.stderr):
                     path = str(tasks[task].path)
@@ -207,10 +234,19 @@ class _Gradebook:
     def _key(self, submission: Submission) -> str:
         """A number that is another one if the submission, its assignment, the limits or this package change."""
         digest = sha256(repr((version(), self.limits)).encode())
-        for path in (submission.path, *files_beside(submission.path), self.assignments.get(submission.assignment)):
+        beside = {} if self._alone(submission) else files_beside(submission.path)
+        for path in (submission.path, *beside.values(), self.assignments.get(submission.assignment)):
             if path is not None:
-                digest.update(repr((path.name, path.stat().st_size)).encode() + path.read_bytes())
+                digest.update(repr((str(path), path.stat().st_size)).encode(errors="backslashreplace"))
+                digest.update(path.read_bytes() if path.stat().st_size <= COPIED else b"")
         return digest.hexdigest()
+
+    def _alone(self, submission: Submission) -> bool:
+        """Whether the files beside a notebook are not its student's: in the folder of all, and of the assignments."""
+        return submission.path.parent in (
+            self.options.submissions,
+            self.assignments[next(iter(self.assignments))].parent,
+        )
 
     def _read(self) -> dict[str, dict[str, Any]]:
         """The grades of last time. Raises AssignmentError for a file of something else."""
@@ -261,6 +297,7 @@ def scores(rows: Iterable[tuple[Submission, Grade]]) -> str:
         names = sorted({finding.name for part in g.parts for finding in part.findings})
         points = [f"{x:g}" for x in (g.score, g.out_of, g.by_hand)]
         words = (s.student, s.assignment, *points, " ".join(names), " | ".join(g.notes).replace("\n", " / "))
+        words = tuple(re.sub(r"[\r\n]+", " ", x) for x in words)
         writer.writerow([f"'{x}" if x.startswith(("=", "+", "-", "@", "\t", "\r")) else x for x in words])
     return text.getvalue()
 

@@ -1,16 +1,18 @@
 """Grading one submission: its cells run in a process of its own, the tests of the assignment here, on stand-ins."""
 
+import ast
 import builtins
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +22,13 @@ from .findings import describe
 from .places import PLACE, Gone
 from .release import AssignmentError, release
 from .report import Finding, FindingError
+from .serving import without_commands
 from .standins import Process
 
 LARGEST_NOTEBOOK = 20 * 2**20
 COPIED = 100 * 2**20
 """The most bytes of other files in a student's folder, which are there when the submission runs."""
+MOST_NOTES, LONGEST_NOTE = 20, 1000
 LONGEST_TEXT = 5000
 """The most characters of an explanation or of a written answer that are kept."""
 
@@ -90,11 +94,14 @@ class Cell(NamedTuple):
     test: bool
 
 
-def grade(submission: str | Path, assignment: str | Path, limits: Limits | None = None) -> Grade:
+def grade(
+    submission: str | Path, assignment: str | Path, limits: Limits | None = None, *, alone: bool = False
+) -> Grade:
     """The grade of a submitted notebook.
 
-    submission: the student's notebook; other files of its folder are there when it runs. assignment: the notebook with
-    solutions and hidden tests, whose tests count, whatever the submission did to its own. limits: of time and memory.
+    submission: the student's notebook; other files of its folder are there when it runs, unless it is alone.
+    assignment: the notebook with solutions and hidden tests, whose tests count, whatever the submission did to its own.
+    limits: of time and memory.
     The student's cells run in a process of their own, which can read and write only its own folder. Raises
     RuntimeError if this machine cannot hold such a process, AssignmentError for an assignment that is no notebook.
     """
@@ -103,9 +110,10 @@ def grade(submission: str | Path, assignment: str | Path, limits: Limits | None 
         raise RuntimeError(f"{lack}. Limits(kernel=False) grades without that; do so only with code that you trust")
     source = read_notebook(Path(assignment))
     release(source, Path(assignment).name)  # which finds what is wrong with it
-    for place in readable():
-        if limits.kernel and Path(assignment).resolve().is_relative_to(place):
-            raise AssignmentError(f"{assignment} lies in {place}, which submissions can read; put it elsewhere")
+    for place in readable() if limits.kernel else ():
+        for path in (Path(assignment), Path(submission)):
+            if path.resolve().is_relative_to(place):
+                raise AssignmentError(f"{path} lies in {place}, which submissions can read; put it elsewhere")
     try:
         theirs = read_notebook(Path(submission))
     except AssignmentError as error:
@@ -113,7 +121,8 @@ def grade(submission: str | Path, assignment: str | Path, limits: Limits | None 
         return Grade(Path(assignment).stem, tuple(parts), (str(error),))
     temporary = Path(tempfile.mkdtemp(prefix="submission-")).resolve()
     try:
-        grading = _Grading(source, theirs, Path(submission), temporary / "work", limits)
+        files = {} if alone else files_beside(Path(submission))
+        grading = _Grading(source, theirs, files, temporary / "work", limits)
         return Grade(Path(assignment).stem, grading.grade(), tuple(grading.notes))
     finally:
         _remove(temporary)
@@ -174,22 +183,52 @@ def parts_of(assignment: Mapping[str, Any]) -> list[Part]:
 class _Names(dict[str, Any]):
     """The names of the tests. What they do not define themselves is a stand-in for what the submission has."""
 
-    def __init__(self, process: Callable[[], Process]) -> None:
+    def __init__(self, process: Callable[[], Process], own: Collection[str]) -> None:
         super().__init__({"__name__": "__main__", "__builtins__": builtins})
-        self.process = process
+        self.process, self.own = process, own
 
     def __missing__(self, name: str) -> Any:
-        """Raises KeyError for names of Python's own, NameError for what the submission does not define."""
+        """Raises KeyError for names of Python's own, NameError for what the submission does not define, and for what a
+        test defines that has not run, whatever the submission has under its name."""
         if hasattr(builtins, name):
             raise KeyError(name)
+        if name in self.own:
+            raise NameError(f"name {name!r} is not defined: a test defines it that has not run")
         return self.process().ask("name", name)
+
+
+def imports_of(code: str) -> str:
+    """The lines of a cell that import something."""
+    with contextlib.suppress(SyntaxError):
+        return "\n".join(ast.unparse(x) for x in ast.parse(code).body if isinstance(x, ast.Import | ast.ImportFrom))
+    return ""
+
+
+def bound_in(codes: Iterable[str]) -> set[str]:
+    """The names that cells bind: by an assignment, a definition, an import, a loop."""
+    found: set[str] = set()
+    for code in codes:
+        with contextlib.suppress(SyntaxError):
+            for x in ast.walk(ast.parse(without_commands(code))):
+                if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store):
+                    found.add(x.id)
+                elif isinstance(x, ast.FunctionDef | ast.ClassDef):
+                    found.add(x.name)
+                elif isinstance(x, ast.alias):
+                    found.add((x.asname or x.name).split(".")[0])
+    return found
 
 
 class _Grading:
     """One submission while it is graded."""
 
     def __init__(
-        self, source: Mapping[str, Any], theirs: Mapping[str, Any], path: Path, folder: Path, limits: Limits
+        self,
+        source: Mapping[str, Any],
+        theirs: Mapping[str, Any],
+        files: Mapping[str, Path],
+        folder: Path,
+        limits: Limits,
     ) -> None:
         self.source, self.theirs, self.folder, self.limits = source, theirs, folder, limits
         self.end = time.monotonic() + limits.total
@@ -199,9 +238,14 @@ class _Grading:
         self.notes: list[str] = []
         self.unwritten = False
         """Whether a cell ended where something is not written yet, so that names of it may be missing."""
-        self.names = _Names(self._process)
-        self.helpers = [cell["source"] for cell in source["cells"] if is_of_grader(cell)]
-        self.files = files_beside(path)
+        code = [cell for cell in source["cells"] if cell["cell_type"] == "code"]
+        tests = [cell["source"] for cell in code if is_test(cell) or is_of_grader(cell)]
+        theirs_too = [cell["source"] for cell in code if not is_test(cell) and not is_of_grader(cell)]
+        self.names = _Names(self._process, bound_in(tests) - bound_in(theirs_too))
+        self.helpers = [*map(imports_of, tests), *(cell["source"] for cell in code if is_of_grader(cell))]
+        self.visible = "\n".join(imports_of(cell["source"]) for cell in release(dict(source))["cells"] if is_test(cell))
+        """What the tests import that students see, and may use."""
+        self.files = files
 
     def grade(self) -> tuple[Part, ...]:
         """The parts, after all cells have run in their order."""
@@ -235,7 +279,7 @@ class _Grading:
                         original is not None and about(original).get("locked") and not about(original).get("solution")
                     )
                     code = original["source"] if original is not None and kept else cell["source"]
-                    yield Cell(f"cell {name}" if name else f"cell {count}, {_first_line(code)}", code, False)
+                    yield Cell(f"cell {name}"[:100] if name else f"cell {count}, {_first_line(code)}", code, False)
         yield from tests.values()
 
     def _process(self) -> Process:
@@ -244,6 +288,7 @@ class _Grading:
             if time.monotonic() > self.end:
                 raise Gone(f"{self.limits.total:g} s, the time of a submission, are over")
             self.alive = Process(self._folder(), self.limits)
+            self._ran(self.alive, Cell("imports", self.visible, False))
             for cell in [*self.done]:
                 if not self._ran(self.alive, cell):
                     self.done.remove(cell)
@@ -254,8 +299,9 @@ class _Grading:
         """A new folder for a process, with what lay beside the notebook."""
         _remove(self.folder)
         self.folder.mkdir()
-        for file in self.files:
-            shutil.copyfile(file, self.folder / file.name)
+        for name, file in self.files.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, self.folder / name)
         return self.folder
 
     def _run(self, cell: Cell) -> None:
@@ -276,8 +322,8 @@ class _Grading:
             self.unwritten = True  # the tests say what
             return True
         except (Exception, Stopped, Gone) as error:
-            if notes is not None:
-                notes.append(f"{cell.name}: {self._why(error, cell)}")
+            if notes is not None and len(notes) < MOST_NOTES:
+                notes.append(f"{cell.name}: {self._why(error, cell)}"[:LONGEST_NOTE])
             return isinstance(error, Exception)
         return True
 
@@ -308,7 +354,10 @@ class _Grading:
             return f"it did not end within {self.limits.seconds:g} s"
         if isinstance(error, Gone):
             return f"the submission's process is gone: {error}"
-        text = str(error).strip() if isinstance(error, AssertionError) else describe(error)
+        try:
+            text = str(error).strip() if isinstance(error, AssertionError) else describe(error)
+        except (Exception, Stopped, Gone) as failure:  # its text is that of a stand-in
+            text = f"{type(error).__name__}, and its text ends in {type(failure).__name__}"
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == f"<{cell.name}>"]
         if frames and not text:
             text = cell.code.split("\n")[(frames[-1].lineno or 1) - 1].strip()
@@ -335,15 +384,22 @@ def _told(finding: Finding) -> Finding:
     expected, got = (
         x if x is None or isinstance(x, float | str) else repr(x)[:200] for x in (finding.expected, finding.got)
     )
-    return finding._replace(expected=expected, got=got)
+    finding = finding._replace(message=finding.message[:1000], example=finding.example[:1000])
+    return finding._replace(expected=expected, got=got[:200] if isinstance(got, str) else got)
 
 
 def _first_line(code: str) -> str:
     return repr(next((line.strip() for line in code.split("\n") if line.strip()), "")[:40])
 
 
-def files_beside(submission: Path) -> list[Path]:
-    """The other files in the folder of a notebook, but for notebooks and what hides; none, if they are too large."""
-    files = [path for path in sorted(submission.parent.iterdir()) if path.is_file() and not path.is_symlink()]
-    files = [path for path in files if path.suffix != ".ipynb" and not path.name.startswith(".")]
-    return files if sum(path.stat().st_size for path in files) <= COPIED else []
+def files_beside(submission: Path) -> dict[str, Path]:
+    """The other files in the folder of a notebook, by their names in it, but for notebooks, links and what hides; none,
+    if they are too large."""
+    files = {}
+    for place, folders, names in os.walk(submission.parent):
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        for path in (Path(place, name) for name in sorted(names)):
+            hidden = path.name.startswith(".") or path.suffix == ".ipynb"
+            if path.is_file() and not path.is_symlink() and not hidden:
+                files[str(path.relative_to(submission.parent))] = path
+    return files if sum(path.stat().st_size for path in files.values()) <= COPIED else {}

@@ -9,6 +9,8 @@ from typing import Any
 
 LARGEST = 16 * 2**20
 """The most bytes of a message."""
+MOST_KEYS = 10_000
+"""The most keys of a set or a dict."""
 COLLECTIONS: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "frozenset"}
 KINDS = {name: kind for kind, name in COLLECTIONS.items()}
 
@@ -17,6 +19,12 @@ def encode(x: Any, refer: Callable[[Any], Any]) -> Any:
     """A value as plain JSON: numbers, texts and collections by value, other things as the number that `refer` gives."""
     if x is None or isinstance(x, bool):
         return x
+    if type(x).__module__ == "numpy" and type(x).__name__ in ("bool_", "bool"):
+        return bool(x)
+    if isinstance(x, slice):
+        return {"slice": [encode(v, refer) for v in (x.start, x.stop, x.step)]}
+    if hasattr(type(x), "_fields") and isinstance(x, tuple):
+        return {"tuple": [encode(v, refer) for v in tuple.__iter__(x)]}
     if isinstance(x, str):
         return str.__str__(x)
     if isinstance(x, numbers.Integral):
@@ -25,8 +33,8 @@ def encode(x: Any, refer: Callable[[Any], Any]) -> Any:
         return float(x)
     if type(x) in COLLECTIONS:
         return {COLLECTIONS[type(x)]: [encode(v, refer) for v in x]}
-    if type(x) is dict:
-        return {"dict": [[encode(k, refer), encode(v, refer)] for k, v in x.items()]}
+    if type(x) is dict or (isinstance(x, dict) and type(x).__module__ == "collections"):
+        return {"dict": [[encode(k, refer), encode(v, refer)] for k, v in dict.items(x)]}
     return {"at": refer(x)}
 
 
@@ -39,6 +47,10 @@ def decode(x: Any, resolve: Callable[[Any], Any]) -> Any:
         [(kind, inside)] = x.items()
         if kind == "at":
             return resolve(inside)
+        if kind in ("set", "frozenset", "dict") and len(inside) > MOST_KEYS:
+            raise ValueError(f"more than {MOST_KEYS} keys")  # which may be made to collide
+        if kind == "slice" and len(inside) == 3:
+            return slice(*(decode(v, resolve) for v in inside))
         if kind in KINDS and isinstance(inside, list):
             return KINDS[kind](decode(v, resolve) for v in inside)
         if kind == "dict" and isinstance(inside, list):

@@ -30,11 +30,12 @@ def release(notebook: dict[str, Any], name: str = "the notebook") -> dict[str, A
         about = cell.get("metadata", {}).get("nbgrader", {})
         solution, grade = bool(about.get("solution")), bool(about.get("grade"))
         place = f"{name}, cell {about.get('grade_id') or _text(cell)[:40]!r}"
-        if solution or grade:
+        task = bool(about.get("task"))
+        if solution or grade or task:
             if not about.get("grade_id") or about["grade_id"] in known:
                 raise AssignmentError(f"{place}: expected a grade_id that no other cell has")
             known.add(about["grade_id"])
-        if grade and not isinstance(about.get("points"), int | float):
+        if (grade or task) and not isinstance(about.get("points"), int | float):
             raise AssignmentError(f"{place}: it is graded, so its metadata should say how many points it has")
         _lock(cell, about)
         stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB

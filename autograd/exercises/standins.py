@@ -8,7 +8,9 @@ is about numbers, and no method of a student takes part in it.
 import builtins
 import contextlib
 import os
+import select
 import site
+import struct
 import subprocess
 import sys
 import time
@@ -31,9 +33,13 @@ LONGEST_TEXT = 2000
 """The most characters of an error, or of what is printed meanwhile."""
 FOLDER_BYTES = 256 * 2**20
 """The most bytes of a submission's folder."""
-CHILD = "import sys; sys.path.append(sys.argv[1]); from autograd.exercises.serving import main; main(*sys.argv[2:])"
+CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from autograd.exercises.serving import main; main(*sys.argv[2:])"
 ENDS = {-9: "the system ended it", -11: "the interpreter crashed", -24: "it took too much time",
         -25: "it wrote too large a file"}  # fmt: skip
+
+
+UNUSUAL = (UnicodeError, ExceptionGroup, StopIteration, StopAsyncIteration)
+"""Errors that are not made of a text, or that mean something to a loop of the grader."""
 
 
 class SubmissionError(Exception):
@@ -50,6 +56,7 @@ class Process:
         self.released: set[int] = set()
         self.functions: list[Callable[..., Any]] = []
         self.connection, far = Pipe()
+        os.set_blocking(self.connection.fileno(), False)
         package = str(Path(__file__).parents[2])
         self.child = subprocess.Popen(
             [sys.executable, "-P", "-c", CHILD, package, *map(str, (far.fileno(), *limits))],
@@ -106,9 +113,9 @@ class Process:
         released, self.released = [*self.released], set()
         last = time.monotonic() + left + GRACE
         try:
-            self._send({**request, "seconds": left, "released": released})
+            self._send({**request, "seconds": left, "released": released}, last)
             while "call" in (answer := self._receive(last)):
-                self._send(self._called(answer))
+                self._send(self._called(answer), last)
         except BaseException:
             self.close("a question was interrupted")  # its answer would be taken for that of the next one
             raise
@@ -155,28 +162,51 @@ class Process:
             found = self.standins[handle] = StandIn(self, handle)
         return found
 
-    def _send(self, message: Mapping[str, Any]) -> None:
+    def _send(self, message: Mapping[str, Any], end: float) -> None:
+        """Sends a message. Raises Gone if it is not taken in time."""
+        data = pack(message)
+        waiting = memoryview(struct.pack("!i", len(data)) + data)
         try:
-            self.connection.send_bytes(pack(message))
+            while waiting:
+                self._wait(select.POLLOUT, end)
+                waiting = waiting[os.write(self.connection.fileno(), waiting) :]
         except OSError:
             raise self._broken() from None
 
     def _receive(self, end: float) -> dict[str, Any]:
         """The next message. Raises Gone if none comes in time, or if it is none."""
         try:
-            while time.monotonic() > end or not self.connection.poll(min(0.5, end - time.monotonic())):
-                if time.monotonic() > end:
-                    raise self.close(f"it did not end in time, {self.limits.seconds:g} s, and could not be interrupted")
-                if _size(self.folder) > FOLDER_BYTES:
-                    raise self.close(f"it wrote more than {FOLDER_BYTES // 2**20} MB")
-            message = unpack(self.connection.recv_bytes(LARGEST))
-        except (EOFError, OSError):
+            (size,) = struct.unpack("!i", self._read(4, end))
+            message = unpack(self._read(size, end)) if 0 <= size <= LARGEST else None
+        except OSError:
             raise self._broken() from None
         except ValueError:
             message = None
         if not isinstance(message, dict):
             raise self.close("it answered nonsense")
         return message
+
+    def _read(self, size: int, end: float) -> bytes:
+        """So many bytes. Raises OSError if the other end closes, Gone if they do not come in time."""
+        found = bytearray()
+        while len(found) < size:
+            self._wait(select.POLLIN, end)
+            piece = os.read(self.connection.fileno(), size - len(found))
+            if not piece:
+                raise OSError("closed")
+            found += piece
+        return bytes(found)
+
+    def _wait(self, event: int, end: float) -> None:
+        """Waits until the connection is ready. Raises Gone if it is not in time, or if the folder grows too large."""
+        poll = select.poll()
+        poll.register(self.connection.fileno(), event)
+        while time.monotonic() < end:
+            if poll.poll(500):
+                return
+            if _size(self.folder) > FOLDER_BYTES:
+                raise self.close(f"it wrote more than {FOLDER_BYTES // 2**20} MB")
+        raise self.close(f"it did not end in time, {self.limits.seconds:g} s, and could not be interrupted")
 
     def _broken(self) -> Gone:
         """The error after the other end has closed."""
@@ -213,7 +243,7 @@ def _error(told: Any) -> BaseException:
         return Stopped()
     kind = getattr(builtins, str(name), None)
     error: Exception
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError | ExceptionGroup):
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UNUSUAL):
         error = kind(str(text)[:LONGEST_TEXT])
     else:
         error = SubmissionError(f"{name}: {text}"[:LONGEST_TEXT])
@@ -251,6 +281,9 @@ class StandIn:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._standin_process.ask("items", self))
+
+    def __contains__(self, x: Any) -> bool:
+        return any(v is x or v == x for v in self)
 
     def __bool__(self) -> bool:
         return True
@@ -292,15 +325,22 @@ class StandIn:
 
 
 def _left(do: str) -> Callable[..., Any]:
-    return lambda self, *xs: self._standin_process.ask(do, self, *xs)
+    return lambda self, *xs: _made(do, self._standin_process.ask(do, self, *xs))
 
 
 def _right(do: str) -> Callable[..., Any]:
-    return lambda self, x: self._standin_process.ask(do, x, self)
+    return lambda self, x: _made(do, self._standin_process.ask(do, x, self))
+
+
+def _made(do: str, found: Any) -> Any:
+    """The result of an operation on objects. Raises TypeError for a number, which a student's method has chosen."""
+    if isinstance(found, int | float) and do != "getitem":
+        raise TypeError(f"{do} of an object gave the number {found!r}; a number is expected before it is computed with")
+    return found
 
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
     setattr(StandIn, f"__{_name}__", _left(_name))
     setattr(StandIn, f"__r{_name}__", _right(_name))
-for _name in ("iadd", "isub", "imul", "itruediv", "ipow", "neg", "pos", "abs", "getitem", "setitem", "contains"):
+for _name in ("iadd", "isub", "imul", "itruediv", "ipow", "neg", "pos", "abs", "getitem", "setitem"):
     setattr(StandIn, f"__{_name}__", _left(_name))
