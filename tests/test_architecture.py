@@ -51,7 +51,7 @@ ROOMS = [
         "places", "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
         "about_python", "misconceptions", "diagnosis", "report", "findings", "engines", "simple", "optimizers",
         "losses", "modules", "derivatives", "numerical", "comparison", "release",
-        "messages", "confinement", "serving", "standins", "grading", "class_page", "gradebook",
+        "messages", "confinement", "serving", "standins", "assignments", "grading", "class_page", "gradebook",
     )],
     "autograd.exercises",
     "autograd.expressions", "autograd.__main__",

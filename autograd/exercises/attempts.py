@@ -18,7 +18,7 @@ T = TypeVar("T")
 DEPTH = 1000
 """Calls within calls that the code may make, as Python sets it."""
 PATIENCE = 5
-"""How many times as long code may take in a process of its own, beside others on a machine that is busy."""
+"""The factor by which code in a process of its own may take longer, beside others on a busy machine."""
 LONGEST = 10_000
 """The most characters of output that are kept."""
 

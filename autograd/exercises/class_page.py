@@ -98,7 +98,7 @@ def _totals(grades: Sequence[tuple[str, Grade]], students: Mapping[str, int]) ->
 
 
 def _misconceptions(grades: Sequence[tuple[str, Grade]], students: Mapping[str, int]) -> Iterable[str]:
-    """What was found, with how many students had it; then messages of tests that several students met."""
+    """The findings with how many students had them; then messages of tests that several students met."""
     found: dict[tuple[str, str], dict[str, Finding]] = {}
     told: dict[tuple[str, str, str], set[str]] = {}
     for student, g in grades:
@@ -142,7 +142,7 @@ def _shown(finding: Finding) -> str:
 
 
 def _parts(grades: Sequence[tuple[str, Grade]]) -> Iterable[str]:
-    """How many students have solved each part."""
+    """The parts, with the share of students who have solved each."""
     names = "".join(f"<th scope='col'>{name}</th>" for name in ("assignment", "part", "solved by", "share"))
     yield f"<table class='stack'><thead><tr>{names}</tr></thead>"
     tried: dict[tuple[str, str], list[Part]] = {}

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ..files import version, write_file
+from .assignments import COPIED, about, files_beside, read_notebook
 from .class_page import class_page, student_page
 from .confinement import Limits, limit_memory, missing
-from .grading import COPIED, Grade, Part, about, files_beside, grade, read_notebook
+from .grading import Grade, Part, grade
 from .release import AssignmentError, notebooks
 from .report import Finding
 

@@ -1,33 +1,27 @@
 """Grading one submission: its cells run in a process of its own, the tests of the assignment here, on stand-ins."""
 
-import ast
 import builtins
 import contextlib
 import io
-import json
-import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .assignments import about, bound_in, files_beside, imports_of, is_of_grader, is_test, read_notebook
 from .attempts import Stopped
 from .confinement import Limits, missing, readable
 from .findings import describe
 from .places import PLACE, Gone
 from .release import AssignmentError, release
 from .report import Finding, FindingError
-from .serving import without_commands
 from .standins import Process
 
-LARGEST_NOTEBOOK = 20 * 2**20
-COPIED = 100 * 2**20
-"""The most bytes of other files in a student's folder, which are there when the submission runs."""
 MOST_NOTES, LONGEST_NOTE = 20, 1000
 LONGEST_TEXT = 5000
 """The most characters of an explanation or of a written answer that are kept."""
@@ -128,43 +122,6 @@ def grade(
         _remove(temporary)
 
 
-def read_notebook(path: Path) -> dict[str, Any]:
-    """A notebook of format 4, with all sources as one text. Raises AssignmentError for a file that is none."""
-    try:
-        if path.stat().st_size > LARGEST_NOTEBOOK:
-            raise AssignmentError(f"{path.name} has more than {LARGEST_NOTEBOOK // 2**20} MB")
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            source = cell["source"]
-            cell["source"] = source if isinstance(source, str) else "".join(source)
-            cell["metadata"] = {**cell.get("metadata", {})}
-            cell["metadata"]["nbgrader"] = {**cell["metadata"].get("nbgrader", {})}
-            cell["cell_type"] = str(cell["cell_type"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        if isinstance(error, AssignmentError):
-            raise
-        raise AssignmentError(f"{path.name} is no notebook: {type(error).__name__}: {error}") from None
-    return dict(notebook)
-
-
-def about(cell: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The metadata of nbgrader."""
-    found: Mapping[str, Any] = cell["metadata"]["nbgrader"]
-    return found
-
-
-def is_test(cell: Mapping[str, Any]) -> bool:
-    """Whether it is a cell of tests."""
-    return bool(about(cell).get("grade")) and not about(cell).get("solution") and cell["cell_type"] == "code"
-
-
-def is_of_grader(cell: Mapping[str, Any]) -> bool:
-    """Whether it is a cell that helps the tests: locked, and it imports the checks."""
-    noted = about(cell)
-    alone = noted.get("locked") and not noted.get("solution") and cell["cell_type"] == "code"
-    return bool(alone) and not noted.get("grade") and "autograd.exercises" in cell["source"]
-
-
 def parts_of(assignment: Mapping[str, Any]) -> list[Part]:
     """The graded cells without points, each with the heading above it as its title."""
     parts, heading = [], ""
@@ -197,28 +154,6 @@ class _Names(dict[str, Any]):
         return self.process().ask("name", name)
 
 
-def imports_of(code: str) -> str:
-    """The lines of a cell that import something."""
-    with contextlib.suppress(SyntaxError):
-        return "\n".join(ast.unparse(x) for x in ast.parse(code).body if isinstance(x, ast.Import | ast.ImportFrom))
-    return ""
-
-
-def bound_in(codes: Iterable[str]) -> set[str]:
-    """The names that cells bind: by an assignment, a definition, an import, a loop."""
-    found: set[str] = set()
-    for code in codes:
-        with contextlib.suppress(SyntaxError):
-            for x in ast.walk(ast.parse(without_commands(code))):
-                if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store):
-                    found.add(x.id)
-                elif isinstance(x, ast.FunctionDef | ast.ClassDef):
-                    found.add(x.name)
-                elif isinstance(x, ast.alias):
-                    found.add((x.asname or x.name).split(".")[0])
-    return found
-
-
 class _Grading:
     """One submission while it is graded."""
 
@@ -244,7 +179,7 @@ class _Grading:
         self.names = _Names(self._process, bound_in(tests) - bound_in(theirs_too))
         self.helpers = [*map(imports_of, tests), *(cell["source"] for cell in code if is_of_grader(cell))]
         self.visible = "\n".join(imports_of(cell["source"]) for cell in release(dict(source))["cells"] if is_test(cell))
-        """What the tests import that students see, and may use."""
+        """The imports of the tests that students see: they may use them."""
         self.files = files
 
     def grade(self) -> tuple[Part, ...]:
@@ -390,16 +325,3 @@ def _told(finding: Finding) -> Finding:
 
 def _first_line(code: str) -> str:
     return repr(next((line.strip() for line in code.split("\n") if line.strip()), "")[:40])
-
-
-def files_beside(submission: Path) -> dict[str, Path]:
-    """The other files in the folder of a notebook, by their names in it, but for notebooks, links and what hides; none,
-    if they are too large."""
-    files = {}
-    for place, folders, names in os.walk(submission.parent):
-        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
-        for path in (Path(place, name) for name in sorted(names)):
-            hidden = path.name.startswith(".") or path.suffix == ".ipynb"
-            if path.is_file() and not path.is_symlink() and not hidden:
-                files[str(path.relative_to(submission.parent))] = path
-    return files if sum(path.stat().st_size for path in files.values()) <= COPIED else {}

@@ -187,7 +187,7 @@ class Process:
         return message
 
     def _read(self, size: int, end: float) -> bytes:
-        """So many bytes. Raises OSError if the other end closes, Gone if they do not come in time."""
+        """A number of bytes. Raises OSError if the other end closes, Gone if they do not come in time."""
         found = bytearray()
         while len(found) < size:
             self._wait(select.POLLIN, end)
