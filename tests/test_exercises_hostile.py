@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_exercises_grading import VALUE, a_test, cell, notebook, solution
+from submissions import VALUE, a_test, cell, notebook, solution
 
 from autograd.exercises import grade
 from autograd.exercises.confinement import Limits, missing

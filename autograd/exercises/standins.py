@@ -335,7 +335,7 @@ def _right(do: str) -> Callable[..., Any]:
 def _made(do: str, found: Any) -> Any:
     """The result of an operation on objects. Raises TypeError for a number, which a student's method has chosen."""
     if isinstance(found, int | float) and do != "getitem":
-        raise TypeError(f"{do} of an object gave the number {found!r}; a number is expected before it is computed with")
+        raise TypeError(f"{do} of objects gave the plain number {found!r} instead of an object")
     return found
 
 
