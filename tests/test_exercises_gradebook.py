@@ -161,7 +161,7 @@ def test_odd_files_stop_nobody(tmp_path):
     done = run(tmp_path / "in", "-o", output)
     assert done.returncode == 0, done.stderr
     assert "2 of 2 submissions" in done.stdout
-    assert "is not graded: it is a link, or no file" in done.stdout
+    assert "is not graded: it is a link, no file, or what a Mac leaves" in done.stdout
     assert [row["student"] for row in table(output)] == ["eve =1+1", "?"]
 
 

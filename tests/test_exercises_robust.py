@@ -159,3 +159,18 @@ def test_a_deadline_holds_against_code_that_catches_everything():
     assert isinstance(done.error, Stopped)
     assert done.seconds < 2
     assert sys.gettrace() is None or not type(sys.gettrace()).__module__.startswith("autograd")
+
+
+def test_what_is_not_written_yet_is_told_as_that():
+    def stub(*operands):
+        raise NotImplementedError
+
+    wrong = engine("closures")
+    wrong.__radd__ = wrong.__rmul__ = stub
+    report = check_engine(wrong, ["+", "*"])
+    assert [(f.name, f.message) for f in report.findings] == [
+        ("not-written", "`2 + v` and `2 * v` are not written yet.")
+    ]
+    wrong = engine("closures")
+    wrong.backward = stub
+    assert [f.message for f in check_engine(wrong, ["+", "*"]).findings] == ["`backward` is not written yet."]

@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from learners import MODULES, OPTIMIZERS, OPTIONS, WRONG_LOSSES, WRONG_MODULES, WRONG_OPTIMIZERS, optimizer
+from learners import OPTIMIZERS, OPTIONS, WRONG_LOSSES, WRONG_OPTIMIZERS, optimizer
+from learners_modules import MODULES, WRONG_MODULES
 
 from autograd.exercises import check_loss, check_module, check_optimizer, losses, modules, optimizers
 

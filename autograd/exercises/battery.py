@@ -199,6 +199,8 @@ def kind_of(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, RecursionError):
         return "recursion"
+    if isinstance(error, NotImplementedError):
+        return "unwritten"
     if isinstance(error, OverflowError):
         return "overflow"
     if isinstance(error, ZeroDivisionError):

@@ -157,7 +157,9 @@ class Findings:
         return difference(item, self.right[item], self.theirs[item])
 
     def _unexplained(self, where: Sequence[str], shown: Shown) -> Finding:
-        several = len(where) > 1
+        several, theirs = len(where) > 1, self.theirs.get(shown.probe)
+        if isinstance(theirs, Error) and theirs.kind == "unwritten":
+            return Finding("not-written", f"{_listed(where)} {'are' if several else 'is'} not written yet.")
         text = f"{_listed(where)}: the numbers are wrong, and no misconception that is known here explains them."
         hint = "Compute the example by hand, line by line, and compare with your nodes."
         if shown.got == "a node":

@@ -120,7 +120,7 @@ def find(folder: Path, assignments: Mapping[str, Path]) -> list[Submission]:
     found = []
     for path, inside in notebooks([folder]):
         if path.is_symlink() or not path.is_file() or path.name.startswith("._"):
-            print(f"{path} is not graded: it is a link, or no file")
+            print(f"{path} is not graded: it is a link, no file, or what a Mac leaves beside one")
             continue
         stem = re.sub(r"\s*\(\d+\)$|-Copy\d+$", "", path.stem)  # a second download, or a copy
         named = [name for name in sorted(assignments, key=len) if name in stem]
@@ -243,11 +243,8 @@ class _Gradebook:
         return digest.hexdigest()
 
     def _alone(self, submission: Submission) -> bool:
-        """Whether the files beside a notebook are not its student's: in the folder of all, and of the assignments."""
-        return submission.path.parent in (
-            self.options.submissions,
-            self.assignments[next(iter(self.assignments))].parent,
-        )
+        """Whether the files beside a notebook are not its student's, since it lies in the folder of all."""
+        return bool(submission.path.parent == self.options.submissions)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         """The grades of last time. Raises AssignmentError for a file of something else."""

@@ -97,7 +97,8 @@ def grade(
     assignment: the notebook with solutions and hidden tests, whose tests count, whatever the submission did to its own.
     limits: of time and memory.
     The student's cells run in a process of their own, which can read and write only its own folder. Raises
-    RuntimeError if this machine cannot hold such a process, AssignmentError for an assignment that is no notebook.
+    RuntimeError if this machine cannot hold such a process, AssignmentError for an assignment that is no notebook, and
+    for notebooks that lie where submissions can read.
     """
     limits = limits or Limits()
     if limits.kernel and (lack := missing()):

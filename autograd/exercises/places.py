@@ -14,8 +14,8 @@ class Gone(BaseException):
 class Place(Protocol):
     """Another process in which code is checked."""
 
-    def function(self, module: str, name: str) -> Any:
-        """A stand-in for the class or function that has this name in the other process."""
+    def function(self, thing: Any) -> Any:
+        """A stand-in for this class or function, as the other process has it."""
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Gives all that is asked inside so many seconds."""
@@ -30,5 +30,5 @@ def there(thing: T) -> T:
     place = PLACE.get()
     if place is None:
         return thing
-    found: T = place.function(thing.__module__, thing.__qualname__)  # type: ignore[attr-defined]  # the classes and functions of this package have both
+    found: T = place.function(thing)
     return found

@@ -96,7 +96,7 @@ class Server:
         """A function that the grader runs. Raises GraderError with the words of its error."""
 
         def call(*arguments: Any) -> Any:
-            message = {"call": number, "arguments": encode(arguments, self.refer), "output": ""}
+            message = {"call": number, "arguments": encode(arguments, self.refer)}
             self.connection.send_bytes(self._packed(message))
             while "do" in (answer := unpack(self.connection.recv_bytes())):  # what that function asks meanwhile
                 self.connection.send_bytes(self._packed(self.answer(answer)))
@@ -166,7 +166,7 @@ def _operated(name: str, server: Server, *xs: Any) -> Any:
 
 
 OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "iadd", "isub", "imul", "itruediv",
-             "ipow", "neg", "pos", "abs", "getitem", "setitem", "contains")  # fmt: skip
+             "ipow", "neg", "pos", "abs", "getitem", "setitem")  # fmt: skip
 ACTIONS: dict[str, Callable[..., Any]] = {
     **{name: partial(_operated, name) for name in OPERATORS},
     "run": Server.run,
@@ -175,7 +175,6 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "call": lambda server, f, /, *arguments, **options: f(*arguments, **options),
     "getattr": lambda server, x, name: getattr(x, name),
     "setattr": lambda server, x, name, value: setattr(x, name, value),
-    "callable": lambda server, x: callable(x),
     "isinstance": lambda server, kind, x: isinstance(x, kind),
     "float": lambda server, x: float(x),
     "int": lambda server, x: int(x),

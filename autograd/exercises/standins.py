@@ -97,9 +97,9 @@ class Process:
         finally:
             self.end = before
 
-    def function(self, module: str, name: str) -> Any:
-        """A stand-in for what a module has under a name there."""
-        return self.ask("function", module, name)
+    def function(self, thing: Any) -> Any:
+        """A stand-in for a class or a function, as that process has it."""
+        return self.ask("function", thing.__module__, thing.__qualname__)
 
     def ask(self, do: str, /, *arguments: Any, **options: Any) -> Any:
         """Does one thing there, and gives its result. Raises what was raised there, Stopped if the time is over, Gone
