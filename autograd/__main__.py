@@ -1,7 +1,8 @@
 """The tour: `python -m autograd`. One expression from its graph to its gradients, then a network on real digits. And
 `python -m autograd step "tanh(a*b + c)" a=2 b=-3 c=10` steps through an expression of yours, and
 `python -m autograd release notebooks/exercises -o build/release` writes assignments as students get them, which
-`python -m autograd grade submissions -o scores.csv` grades."""
+`python -m autograd grade submissions -o scores.csv` grades. `python -m autograd course -o build/course` writes
+the notebooks as pages."""
 
 import argparse
 import importlib.util
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Gives the tour; with the word `step` steps through an expression, with `release` and `grade` works with
-    assignments.
+    assignments, with `course` writes the site of the notebooks.
     """
     if sys.argv[1:2] == ["step"]:
         step(sys.argv[2:])
@@ -39,6 +40,10 @@ def main() -> None:
         from .exercises import gradebook  # which the tour does not need
 
         gradebook.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["course"]:
+        from .course import site  # which the tour does not need
+
+        site.main(sys.argv[2:])
     else:
         tour(sys.argv[1:])
 

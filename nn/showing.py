@@ -19,19 +19,26 @@ def _figure_class() -> Any:
         raise ImportError("curves are drawn by matplotlib: pip install 'scalar-autograd[plot]'") from None
 
     class Plot(Figure):
-        """A figure that shows itself at the end of a notebook's cell."""
+        """A figure that shows itself at the end of a notebook's cell, with the words of `alt` for who does not see."""
+
+        alt = ""
 
         def _repr_png_(self) -> bytes:
             return png(self)
 
+        def _repr_html_(self) -> str:
+            return image(self)
+
     return Plot
 
 
-def figure(columns: int, rows: int = 1, epochs: int = 0) -> tuple[Any, list[Any]]:
+def figure(columns: int, rows: int = 1, epochs: int = 0, alt: str = "") -> tuple[Any, list[Any]]:
     """A matplotlib figure with so many panels, and the panels from left to right. epochs: how many of them are over
-    epochs; the first row unless told. Raises ImportError without matplotlib.
+    epochs; the first row unless told. alt: the figure in words; the titles and labels of its panels unless told. Raises
+    ImportError without matplotlib.
     """
     drawn = _figure_class()(figsize=(3.6 * columns, 3.2 * rows), layout="constrained")
+    drawn.alt = alt
     from matplotlib.ticker import MaxNLocator
 
     axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
@@ -42,11 +49,21 @@ def figure(columns: int, rows: int = 1, epochs: int = 0) -> tuple[Any, list[Any]
     return drawn, axes
 
 
-def png(drawn: Any) -> bytes:
+def png(drawn: Any, dpi: int = 100) -> bytes:
     """A figure as a picture."""
     content = io.BytesIO()
-    drawn.savefig(content, format="png", dpi=100)
+    drawn.savefig(content, format="png", dpi=dpi)
     return content.getvalue()
+
+
+def image(drawn: Any) -> str:
+    """A figure as an image of HTML, with its alternative text."""
+    told = drawn.alt or "; ".join(
+        f"{axis.get_title()}: {', '.join(axis.get_legend_handles_labels()[1]) or axis.get_ylabel() or 'one curve'}"
+        for axis in drawn.axes
+    )
+    data = base64.b64encode(png(drawn)).decode()
+    return f'<img alt="{html.escape(told)}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
 
 
 def page(title: str, rows: Sequence[Sequence[Any]], drawn: Any = None) -> str:
@@ -55,10 +72,7 @@ def page(title: str, rows: Sequence[Sequence[Any]], drawn: Any = None) -> str:
         "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(str(x))}</td>" for x in row) + "</tr>"
         for row in rows
     )
-    picture = ""
-    if drawn is not None:
-        data = base64.b64encode(png(drawn)).decode()
-        picture = f"<br><img alt='{html.escape(title, quote=True)}' src='data:image/png;base64,{data}'>"
+    picture = f"<br>{image(drawn)}" if drawn is not None else ""
     return f"<b>{html.escape(title)}</b><table>{cells}</table>{picture}"
 
 

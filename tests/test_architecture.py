@@ -50,10 +50,12 @@ ROOMS = [
     *[f"autograd.exercises.{room}" for room in (
         "places", "attempts", "engine", "orders", "operations", "battery", "changes", "about_flow", "about_derivatives",
         "about_python", "misconceptions", "diagnosis", "report", "findings", "engines", "simple", "optimizers",
-        "losses", "modules", "derivatives", "numerical", "comparison", "release",
+        "losses", "modules", "derivatives", "answers", "numerical", "comparison", "release",
         "messages", "confinement", "serving", "standins", "assignments", "grading", "class_page", "gradebook",
     )],
     "autograd.exercises",
+    *[f"autograd.course.{room}" for room in ("extras", "pictures", "animation", "pages", "site")],
+    "autograd.course",
     "autograd.expressions", "autograd.__main__",
 ]  # fmt: skip
 """In order: a room imports only rooms above it."""

@@ -306,7 +306,7 @@ def test_without_frames_and_styles_a_notebook_shows_a_picture_and_the_list():
     result = step_through(y)
     source = result._repr_mimebundle_()["text/html"]
     left = re.sub(r"<(iframe|style)\b.*?</\1>", "", source, flags=re.DOTALL)
-    image = re.search(r'<img alt="computation graph" src="data:image/svg\+xml;base64,([^"]*)"', left)[1]
+    image = re.search(r'<img alt="computation graph: [^"]*" src="data:image/svg\+xml;base64,([^"]*)"', left)[1]
     assert result.recording["steps"][-2]["shown"] in base64.b64decode(image).decode()
     assert html.escape(str(result)) in left
     assert ".autograd-instead{display:none}" in source

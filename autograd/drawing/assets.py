@@ -9,9 +9,9 @@ from importlib.resources import files
 
 
 @cache
-def asset(name: str) -> str:
-    """A file of this folder."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def asset(name: str, package: str = "autograd.drawing") -> str:
+    """A file in the folder of a package."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def script(*names: str) -> str:
@@ -25,11 +25,11 @@ def script_hash(code: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
 
 
-def image(svg: str, wide: bool = False) -> str:
-    """A picture as an image of HTML, which also survives where a notebook is opened without being trusted. A wide one
-    is scrolled rather than made smaller."""
+def image(svg: str, told: str, wide: bool = False) -> str:
+    """A picture as an image of HTML, which also survives where a notebook is opened without being trusted. told: the
+    picture in words. A wide one is scrolled rather than made smaller."""
     source = base64.b64encode(svg.encode()).decode()
-    found = f'<img alt="computation graph" src="data:image/svg+xml;base64,{source}"'
+    found = f'<img alt="{html.escape(told)}" src="data:image/svg+xml;base64,{source}"'
     return (
         f'<div style="overflow-x:auto">{found} style="max-width:none"/></div>'
         if wide
@@ -37,12 +37,11 @@ def image(svg: str, wide: bool = False) -> str:
     )
 
 
-def framed(title: str, page: str, height: float, svg: str, text: str = "") -> str:
-    """A page in a notebook. One that is not trusted, and GitHub, leave out frames and styles: then the picture and the
-    text are seen."""
-    told = f"<pre>{html.escape(text)}</pre>" if text else ""
+def framed(title: str, page: str, height: float, instead: str) -> str:
+    """A page in a notebook. One that is not trusted, and GitHub, leave out frames and styles: then what is given
+    `instead` is seen, as HTML."""
     look = f'width="100%" height="{min(900, height):.0f}" style="border:0" sandbox="allow-scripts"'
     return (
-        f'<div class="autograd-instead">{image(svg)}{told}</div><style>.autograd-instead{{display:none}}</style>'
-        f'<iframe title="{title}" {look} srcdoc="{html.escape(page)}"></iframe>'
+        f'<div class="autograd-instead">{instead}</div><style>.autograd-instead{{display:none}}</style>'
+        f'<iframe title="{html.escape(title)}" {look} srcdoc="{html.escape(page)}"></iframe>'
     )

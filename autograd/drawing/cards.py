@@ -55,6 +55,24 @@ class Diagram(NamedTuple):
     legend: bool = False  # whether colours are explained
 
 
+DESCRIBED = 12
+"""The most cards that are told one by one."""
+
+
+def description(diagram: Diagram) -> str:
+    """The picture in words, for who does not see it: its cards, or how many there are."""
+    told = []
+    for i, c in enumerate(diagram.cards):
+        operands = [
+            diagram.cards[a.source].title or diagram.cards[a.source].symbol for a in diagram.arrows if a.target == i
+        ]
+        made = f" = {c.symbol}({', '.join(operands)})" if operands else ""
+        numbers = ", ".join(f"{row.name} {row.text}" for row in c.rows)
+        told.append((c.title or c.symbol) + made + (f": {numbers}" if numbers else ""))
+    few = "; ".join(told) if len(told) <= DESCRIBED else f"{len(told)} cards, the last one {told[-1]}"
+    return f"{diagram.title}: {one_line(few, 500)}"
+
+
 def card(node: SnapshotNode, show: Collection[str], digits: int, root: bool = False) -> Card:
     """The card of one node."""
     if node.role == "constant":

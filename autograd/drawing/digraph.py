@@ -14,7 +14,7 @@ from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..snapshots import Snapshot
 from ..texts import one_line
 from .assets import framed, image
-from .cards import SHOWABLE, Card, Diagram, Highlight, contribution
+from .cards import SHOWABLE, Card, Diagram, Highlight, contribution, description
 from .engines import HINT, use_dot
 from .grouping import diagram
 from .looks import PALETTE
@@ -183,11 +183,12 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz comes without
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
         text = f"{self!r}: a computation graph; print(picture.source) shows it as DOT"
         drawn = self.drawn or Drawn(self.svg, 0, 0)
+        told = description(self.diagram) if self.diagram else "a graph"
         small = self.graph is not None and len(self.graph.nodes) <= FRAMED
         if self.drawn and self.diagram and small and any(c.path for c in self.diagram.cards):
-            shown = framed("computation graph", self.html, drawn.height + 140, drawn.svg)
+            shown = framed("computation graph", self.html, drawn.height + 140, image(drawn.svg, told))
         else:
-            shown = image(drawn.svg, drawn.width > PAGE)
+            shown = image(drawn.svg, told, drawn.width > PAGE)
         return {"text/html": shown, "image/svg+xml": drawn.svg, "text/plain": text}
 
 

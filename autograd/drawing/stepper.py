@@ -14,8 +14,8 @@ from ..foreign import Adapter, any_snapshot, looks_like_a_node
 from ..formulas import partial_formulas
 from ..graph import check_unchanged, topological_order
 from ..texts import one_line
-from .assets import asset, framed, script, script_hash
-from .cards import SHOWABLE, Card, Diagram, plain
+from .assets import asset, framed, image, script, script_hash
+from .cards import SHOWABLE, Card, Diagram, description, plain
 from .grouping import unfolded
 from .looks import PAGE_STYLE
 from .recording import packed, record, text
@@ -116,8 +116,9 @@ class StepThrough:
         return f"<step-through of {one_line(self.recording['root'], 60)}: {len(self.recording['steps'])} steps>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        still = draw(_filled(self.diagram, self.recording, True)).svg
-        shown = framed("step-through", self.html, self.picture.height + 350, still, str(self))
+        last = _filled(self.diagram, self.recording, True)
+        still = f"{image(draw(last).svg, description(last))}<pre>{html.escape(str(self))}</pre>"
+        shown = framed("step-through", self.html, self.picture.height + 350, still)
         return {"text/html": shown, "text/plain": str(self)}
 
 

@@ -1,5 +1,6 @@
 """Exercises: checks of a student's own code that say which misconception explains it."""
 
+from .answers import check_answer
 from .comparison import Comparison, compare
 from .derivatives import check_gradient
 from .engines import check_engine
@@ -15,6 +16,7 @@ __all__ = [
     "Finding",
     "Report",
     "Task",
+    "check_answer",
     "check_engine",
     "check_gradient",
     "check_loss",

@@ -203,7 +203,7 @@ class Report:
 def figures(pictures: Sequence[Picture]) -> str:
     """Pictures beside each other, as HTML."""
     each = (
-        f"<figure style='margin:8px'><figcaption>{html.escape(text)}</figcaption>{image(svg)}</figure>"
+        f"<figure style='margin:8px'><figcaption>{html.escape(text)}</figcaption>{image(svg, text)}</figure>"
         for text, svg in pictures
     )
     return f"<div style='display:grid;grid-template-columns:repeat(2,minmax(0,1fr))'>{''.join(each)}</div>"

@@ -1,0 +1,166 @@
+"""`python -m autograd course`: runs all notebooks and writes them as a site of static pages."""
+
+import argparse
+import asyncio
+import functools
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+import nn
+
+from ..files import write_file
+from .pages import REMEDY, Around, Neighbour, first_page, page, title_of, tools
+
+SECONDS = 600
+"""For one cell."""
+RAN = ".ran"
+"""The folder beside the pages that keeps notebooks with their outputs, so that only what has changed runs again."""
+
+
+class Chapter(NamedTuple):
+    """A notebook of the course."""
+
+    path: Path
+    title: str
+    digest: str
+    """Of the notebook and of this package, on which its outputs depend."""
+
+    @property
+    def name(self) -> str:
+        """The name of its page."""
+        return self.path.stem
+
+
+def main(arguments: list[str]) -> None:
+    """Runs notebooks and writes the site; exits with 1 if one of them ends in an error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m autograd course",
+        description="Runs all notebooks of a folder and writes them as pages that open anywhere, without a server.",
+        epilog="example: python -m autograd course -o build/course, then open build/course/index.html",
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("notebooks"), help="default: %(default)s")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the pages")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these notebooks alone, such as 03")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at the same time (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error("--jobs is at least 1")
+    if not (paths := sorted(options.folder.glob("*.ipynb"))):
+        parser.error(f"no notebooks in {options.folder}; start this where that folder is, or name another one")
+    try:
+        chapters = list(map(_chapter, paths))
+        wanted = [c for c in chapters if not options.only or c.name.startswith(tuple(options.only))]
+        if not wanted:
+            parser.error(f"--only expected the beginning of a name, such as {chapters[0].name}")
+        failed = asyncio.run(build(chapters, wanted, options.output, options.jobs))
+    except ImportError as error:
+        parser.exit(1, f"{error}\n")
+    except OSError as error:
+        parser.exit(1, f"cannot write {error.filename}: {error.strerror}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "\nstopped; the same command goes on with the notebooks that are missing\n")
+    for text in failed:
+        print(f"\n{text}", file=sys.stderr)
+    print(f"Pages: {len(wanted) - len(failed)} of {len(wanted)}. Open {options.output / 'index.html'}")
+    if failed:
+        sys.exit(1)
+
+
+async def build(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: Path, jobs: int) -> list[str]:
+    """Runs those of the chapters that are wanted and have changed, and writes their pages and the first one. Returns a
+    text for each that ended in an error. Raises OSError where nothing can be written, ImportError without nbconvert."""
+    (output / RAN).mkdir(parents=True, exist_ok=True)
+    free = asyncio.Semaphore(jobs)
+    tasks = [asyncio.create_task(_write_page(chapters, chapter, output, free)) for chapter in wanted]
+    shown = tqdm(asyncio.as_completed(tasks), total=len(tasks), unit="notebook", disable=None)
+    failed = [text for done in shown if (text := await done)]
+    names = [chapter.name for chapter in chapters]
+    write_file(output / "index.html", first_page(_map(chapters), _home(chapters), names).encode())
+    return failed
+
+
+async def _write_page(chapters: Sequence[Chapter], chapter: Chapter, output: Path, free: asyncio.Semaphore) -> str:
+    """Writes the page of one notebook; returns what went wrong."""
+    ran = output / RAN / chapter.path.name
+    notebook = _kept(ran, chapter.digest)
+    if notebook is None:
+        async with free:
+            try:
+                notebook = await _executed(chapter)
+            except (RuntimeError, TimeoutError, _failure()) as error:
+                return f"{chapter.path} did not run to its end.\n{error}"
+        write_file(ran, tools().writes(notebook).encode())
+    place = chapters.index(chapter)
+    beside = [
+        Neighbour(chapters[i].name, chapters[i].title) if 0 <= i < len(chapters) else None
+        for i in (place - 1, place + 1)
+    ]
+    names = [c.name for c in chapters]
+    text = page(notebook, chapter.name, Around(_home(chapters), *beside), names)
+    write_file(output / f"{chapter.name}.html", text.encode())
+    write_file(output / chapter.path.name, chapter.path.read_bytes())
+    return ""
+
+
+async def _executed(chapter: Chapter) -> Any:
+    """The notebook with its outputs, from a kernel of its own. Raises nbclient's errors."""
+    from nbclient import NotebookClient
+
+    notebook, start = tools().read(chapter.path, as_version=4), time.monotonic()
+    folder = {"metadata": {"path": str(chapter.path.parent)}}
+    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=folder, record_timing=False)
+    client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
+    await client.async_execute()
+    notebook.metadata["course"] = {"digest": chapter.digest, "seconds": round(time.monotonic() - start, 1)}
+    return notebook
+
+
+def _failure() -> type[Exception]:
+    """The error of a cell that fails."""
+    try:
+        from nbclient.exceptions import CellExecutionError
+    except ImportError:
+        raise ImportError(REMEDY) from None
+    found: type[Exception] = CellExecutionError
+    return found
+
+
+def _kept(path: Path, digest: str) -> Any:
+    """The notebook as it ran before, if nothing has changed since."""
+    try:
+        notebook = tools().read(path, as_version=4)
+    except (OSError, ValueError):
+        return None
+    return notebook if notebook.metadata.get("course", {}).get("digest") == digest else None
+
+
+def _chapter(path: Path) -> Chapter:
+    cells = tools().read(path, as_version=4).cells
+    digest = hashlib.sha256(path.read_bytes() + _sources()).hexdigest()
+    return Chapter(path, title_of(cells[0].source) if cells else path.stem, digest)
+
+
+@functools.cache
+def _sources() -> bytes:
+    """A digest of this package, on which all outputs depend."""
+    folders = (Path(__file__).parents[1], Path(nn.__file__).parent)
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".js", ".html"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).digest()
+
+
+def _map(chapters: Sequence[Chapter]) -> str:
+    """The text of the first page: that of the folder, or a list."""
+    path = chapters[0].path.with_name("README.md")
+    listed = "\n".join(f"1. [{c.title}]({c.path.name})" for c in chapters)
+    return path.read_text(encoding="utf-8") if path.exists() else f"# {path.parent.resolve().name}\n\n{listed}\n"
+
+
+def _home(chapters: Sequence[Chapter]) -> str:
+    return title_of(_map(chapters)) or "Contents"
