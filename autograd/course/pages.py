@@ -11,10 +11,14 @@ from ..drawing.looks import PAGE_STYLE
 
 REMEDY = "the course is run and written by nbconvert: pip install 'scalar-autograd[notebook]'"
 
-FOLDED = {"answer": "The answer: predict first, then open", "solution": "A solution"}
-"""Tags of cells that a page shows on demand, and the words to open them."""
 CHECK = "check"
 """The tag of cells that judge the reader's own answer: a page has no such answer, so their output is left out."""
+FOLDED = {
+    "answer": "The answer: predict first, then open",
+    CHECK: "The check, which runs in the notebook",
+    "solution": "A solution",
+}
+"""Tags of cells that a page shows on demand, and the words to open them."""
 
 
 class Neighbour(NamedTuple):

@@ -13,7 +13,7 @@ CLASSES = (COLOURS["data"], COLOURS["grad"], COLOURS["local"])
 MARKS = "o^sDvP*X<>"
 """Each class has its own mark too, for who does not tell colours apart."""
 DIVERGING, RISING = "PuOr_r", "Blues"
-"""Colour maps: of numbers around 0, negative ones orange; and of sizes from 0 up."""
+"""Colour maps: of numbers around 0, positive ones orange and negative ones violet; and of sizes from 0 up."""
 
 
 def panels(columns: int = 1, rows: int = 1, *, alt: str, size: tuple[float, float] = (4.4, 3.4)) -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ def plot_images(
     signed: bool = False,
 ) -> None:
     """An image on each panel, from lists of pixels, row by row. signed: numbers around 0, such as gradients, with one
-    scale for all of them; negative ones orange, positive ones violet."""
+    scale for all of them; positive ones orange, negative ones violet."""
     largest = max((abs(x) for image in images for x in image), default=1.0) or 1.0
     for axis, image, title in zip(axes, images, [*titles, *[""] * len(images)], strict=False):
         rows = [image[i : i + width] for i in range(0, len(image), width)]

@@ -5,6 +5,7 @@ import asyncio
 import functools
 import hashlib
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ async def _write_page(chapters: Sequence[Chapter], chapter: Chapter, output: Pat
             try:
                 notebook = await _executed(chapter)
             except (RuntimeError, TimeoutError, _failure()) as error:
-                return f"{chapter.path} did not run to its end.\n{error}"
+                return re.sub(r"\x1b\[[\d;]*m", "", f"{chapter.path} did not run to its end.\n{error}")
         write_file(ran, tools().writes(notebook).encode())
     place = chapters.index(chapter)
     beside = [
