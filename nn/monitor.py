@@ -197,7 +197,7 @@ class Monitor:
                 f"which can be the cause of all below"
             ]
         highest = max(r.update_ratio for record in self.records for r in record.values() if r.update_ratio >= 0.0)
-        if highest < 1e-4 and losses[0] - losses[-1] < 0.02 * abs(losses[0]):
+        if highest < 1e-4 and losses[len(losses) // 2] - losses[-1] < 0.02 * abs(losses[0]):
             return [
                 f"loss hardly falls and the update ratio is at most {highest:.0e}, where 1e-3 is usual: learning rate "
                 f"too low"

@@ -158,6 +158,18 @@ def test_a_learning_rate_that_is_too_low():
     assert text.startswith("loss hardly falls and the update ratio is at most ")
 
 
+def test_a_schedule_that_ends_within_the_first_epoch():
+    """The loss falls in that epoch, and then no more."""
+    X, Y = make_moons(60, seed=1)
+    model = net(Tanh, [2, 8, 2], xavier_normal_)
+    monitor, optimizer = Monitor(model, cross_entropy, X, Y), SGD(model.parameters(), lr=0.1)
+    schedule = StepLR(optimizer, step_size=3, gamma=0.5)
+    trainer = Trainer(model, cross_entropy, optimizer, scheduler=schedule, scheduler_interval="batch")
+    losses = trainer.fit(X, Y, epochs=6, batch_size=1, callbacks=[monitor], progress=False).train_loss
+    assert losses[0] - losses[-1] > 0.02 * losses[0]
+    assert [text[-21:] for text in monitor.diagnose()] == ["learning rate too low"]
+
+
 def test_over_fitting():
     rng = random.Random(5)
     X = [[rng.gauss(0, 1) for _ in range(5)] for _ in range(60)]

@@ -17,8 +17,8 @@ from .pictures import panels
 
 LARGEST = 1_000_000
 """Bytes of a page."""
-INKS = 64
-"""Colours of a frame: enough for lines and text, and a third of the bytes."""
+INKS = 128
+"""Colours of a frame, chosen so that rare ones are kept: enough for lines and text, and half of the bytes."""
 
 
 class Animation:
@@ -103,6 +103,6 @@ def animate(
 def _small(picture: bytes) -> bytes:
     from PIL import Image
 
-    content = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(INKS).save(content, format="PNG", optimize=True)
+    content, full = io.BytesIO(), Image.open(io.BytesIO(picture)).convert("RGB")
+    full.quantize(INKS, Image.Quantize.MAXCOVERAGE).save(content, format="PNG", optimize=True)
     return content.getvalue()
