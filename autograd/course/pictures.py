@@ -104,7 +104,7 @@ def plot_images(
         else:
             axis.imshow(rows, cmap="gray_r")
         axis.set_title(title, fontsize=9)
-        axis.axis("off")
+        axis.set(xticks=(), yticks=())
 
 
 def plot_matrix(
