@@ -254,7 +254,7 @@ def log_shares(xs: Any) -> list[Any]:
         return [x - rest for x in shifted]
     apart = [x - xs[k] for x in xs]
     rest = softplus(logsumexp((*apart[:k], *apart[k + 1 :], -math.inf)))
-    return [(0.0 if i == k else x) - rest for i, x in enumerate(apart)]
+    return [(0.0 if i == k and len(xs) > 1 else x) - rest for i, x in enumerate(apart)]  # of one node, a node
 
 
 def _log_shares_of_unknown(xs: Any) -> list[Any]:

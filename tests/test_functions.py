@@ -164,3 +164,14 @@ def test_whole_numbers_are_python_s(x):
     assert divmod(Value(7.0), 2.0)[1].data == 1.0
     with pytest.raises(TypeError, match="unsupported operand"):
         divmod(Value(1.0), "a")
+
+
+def test_the_share_of_one_node_is_a_node():
+    """As of the first place of causal attention, which has nothing but itself to look at."""
+    x = Value(3.0)
+    (share,), (log_share,) = softmax([x]), log_softmax([x])
+    assert (share.data, log_share.data) == (1.0, 0.0)
+    (share + log_share).backward()
+    assert x.grad == 0.0
+    assert softmax([3.0]) == [1.0]
+    assert type(softmax([3.0])[0]) is float

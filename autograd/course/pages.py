@@ -17,6 +17,7 @@ FOLDED = {
     "answer": "The answer: predict first, then open",
     CHECK: "The check, which runs in the notebook",
     "solution": "A solution",
+    "folded": "How this was made: look later",
 }
 """Tags of cells that a page shows on demand, and the words to open them."""
 
@@ -105,6 +106,7 @@ def _exporter() -> Any:
         from latex2mathml.converter import convert
         from nbconvert import HTMLExporter
         from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+        from nbconvert.preprocessors import CoalesceStreamsPreprocessor
     except ImportError:
         raise ImportError(REMEDY) from None
 
@@ -125,4 +127,5 @@ def _exporter() -> Any:
     exporter: Any = HTMLExporter
     made = exporter(template_name="basic", raw_template=asset("page.html.j2", __package__))
     made.register_filter("markdown2html", markdown)
+    made.register_preprocessor(CoalesceStreamsPreprocessor(), enabled=True)  # of a progress bar its last state
     return made
