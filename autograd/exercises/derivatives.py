@@ -71,7 +71,8 @@ def check_gradient(
 def _places(f: Callable[..., Any], at: Any) -> list[tuple[float, ...]]:
     if at is not None:
         return [tuple(map(float, x)) if isinstance(x, Sequence) else (float(x),) for x in at]
-    count = len(inspect.signature(f).parameters)
+    named = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    count = sum(p.kind in named for p in inspect.signature(f).parameters.values()) or 1  # one, as `grad(f)` takes
     return [tuple(AT[(shift + i) % len(AT)] for i in range(count)) for shift in range(TRIES)]
 
 
