@@ -1,4 +1,4 @@
-"""Every line that a reader is shown runs: the README's Python, the notebooks, the tour."""
+"""Every line that a reader is shown runs: the README's Python, the tour. The notebooks run in their own tests."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = README + (ROOT / "nn/README.md").read_text()
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 
 def blocks(language):
@@ -52,22 +52,11 @@ def test_the_readme_has_two_set_up_lines():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebooks_run(path):
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebooks_are_committed_without_output(path):
     result = subprocess.run(
         [sys.executable, "-m", "nbstripout", "--verify", str(path)], check=False, capture_output=True
     )
     assert result.returncode == 0, result.stdout
-
-
-def test_there_is_a_notebook():
-    assert NOTEBOOKS
 
 
 def test_the_tour_runs_and_writes_its_pictures(tmp_path):
@@ -105,7 +94,9 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) < 300
 
 
-@pytest.mark.parametrize("folder", [".", "autograd", "autograd/compiler", "nn", "tests/benchmarks"])
+@pytest.mark.parametrize(
+    "folder", [".", "autograd", "autograd/compiler", "autograd/exercises", "nn", "notebooks", "tests/benchmarks"]
+)
 def test_links_lead_somewhere(folder):
     page = ROOT / folder / "README.md"
     for path, _, section in re.findall(r"\]\(([\w./-]*)(#([\w-]+))?\)", page.read_text()):

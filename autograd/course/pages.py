@@ -125,7 +125,8 @@ def _exporter() -> Any:
         return str(MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(text))
 
     exporter: Any = HTMLExporter
+    coalesce: Any = CoalesceStreamsPreprocessor
     made = exporter(template_name="basic", raw_template=asset("page.html.j2", __package__))
     made.register_filter("markdown2html", markdown)
-    made.register_preprocessor(CoalesceStreamsPreprocessor(), enabled=True)  # of a progress bar its last state
+    made.register_preprocessor(coalesce(), enabled=True)  # of a progress bar its last state
     return made

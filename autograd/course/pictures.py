@@ -31,9 +31,8 @@ def plot_points(axis: Any, X: Sequence[Sequence[float]], Y: Sequence[int], size:
     """Points of the plane by class: class 0 as blue circles, class 1 as orange triangles, class 2 as violet squares."""
     for c in sorted({*map(int, Y)}):
         xs, ys = zip(*[x for x, y in zip(X, Y, strict=True) if int(y) == c], strict=True)
-        axis.scatter(
-            xs, ys, size, CLASSES[c % 3], MARKS[c % len(MARKS)], label=f"class {c}", edgecolors="white", linewidths=0.4
-        )
+        look = {"color": CLASSES[c % 3], "marker": MARKS[c % len(MARKS)]}
+        axis.scatter(xs, ys, s=size, label=f"class {c}", edgecolors="white", linewidths=0.4, **look)
 
 
 def plot_surface(

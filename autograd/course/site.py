@@ -8,7 +8,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> None:
         wanted = [c for c in chapters if not options.only or c.name.startswith(tuple(options.only))]
         if not wanted:
             parser.error(f"--only expected the beginning of a name, such as {chapters[0].name}")
-        failed = asyncio.run(build(chapters, wanted, options.output, options.jobs))
+        failed = _in_a_thread(build(chapters, wanted, options.output, options.jobs))
     except ImportError as error:
         parser.exit(1, f"{error}\n")
     except OSError as error:
@@ -74,14 +75,45 @@ def main(arguments: list[str]) -> None:
         sys.exit(1)
 
 
+def _in_a_thread(work: Coroutine[Any, Any, list[str]]) -> list[str]:
+    """Runs it to its end. Not in the main thread, where nbclient would take Ctrl-C for itself; that cancels it, and
+    KeyboardInterrupt is raised when all kernels have ended.
+    """
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def main() -> list[str]:
+        running.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(asyncio.run, main())
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            for loop, task in running:
+                if task is not None:
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
+
+
 async def build(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: Path, jobs: int) -> list[str]:
     """Runs those of the chapters that are wanted and have changed, and writes their pages and the first one. Returns a
     text for each that ended in an error. Raises OSError where nothing can be written, ImportError without nbconvert."""
     (output / RAN).mkdir(parents=True, exist_ok=True)
     free = asyncio.Semaphore(jobs)
-    tasks = [asyncio.create_task(_write_page(chapters, chapter, output, free)) for chapter in wanted]
-    shown = tqdm(asyncio.as_completed(tasks), total=len(tasks), unit="notebook", disable=None)
-    failed = [text for done in shown if (text := await done)]
+    with tqdm(total=len(wanted), unit="notebook", disable=None) as shown:
+
+        async def one(chapter: Chapter) -> str:
+            text = await _write_page(chapters, chapter, output, free)
+            shown.update()
+            return text
+
+        try:
+            async with asyncio.TaskGroup() as group:  # where one is cancelled, all are, and their kernels end
+                tasks = [group.create_task(one(chapter)) for chapter in wanted]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+    failed = [text for task in tasks if (text := task.result())]
     names = [chapter.name for chapter in chapters]
     write_file(output / "index.html", first_page(_map(chapters), _home(chapters), names).encode())
     return failed
@@ -118,6 +150,7 @@ async def _executed(chapter: Chapter) -> Any:
     folder = {"metadata": {"path": str(chapter.path.parent)}}
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=folder, record_timing=False)
     client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
+    client.shutdown_kernel = "immediate"
     await client.async_execute()
     notebook.metadata["course"] = {"digest": chapter.digest, "seconds": round(time.monotonic() - start, 1)}
     return notebook

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from .attempts import attempt
@@ -82,11 +83,11 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
             and len(a) == len(b)
             and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
         )
-    if isinstance(b, bool) or not isinstance(b, int | float):
-        return bool(a == b)
-    if isinstance(a, bool) or not isinstance(a, int | float):
-        return False
-    return a == b or abs(a - b) <= tolerance * max(1.0, abs(b)) or (math.isnan(a) and math.isnan(b))
+    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, Real) and isinstance(b, Real)):
+        return type(a) is type(b) and bool(a == b)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (a != a and b != b)
+    return abs(a - b) <= tolerance * max(1.0, abs(b))
 
 
 def _given(answer: Any, place: tuple[Any, ...]) -> Any:

@@ -56,7 +56,9 @@ def plot_step_error(f: Callable[[Any], Any], x: float) -> Any:
     steps = [10.0 ** (-i / 4) for i in range(2, 65)]
     forward = [abs((_number(f(number + h)) - _number(f(number))) / h - exact) for h in steps]
     both = [abs((_number(f(number + h)) - _number(f(number - h))) / (2 * h) - exact) for h in steps]
-    told = "error of two finite differences against the step: each falls to a lowest point, then rises as the step shrinks"
+    told = (
+        "error of two finite differences against the step: each falls to a lowest point, then rises as the step shrinks"
+    )
     drawn, axes = figure(1, alt=told)
     axis = axes[0]
     axis.loglog(steps, [max(e, 1e-17) for e in forward], label="(f(x + h) − f(x)) / h")
