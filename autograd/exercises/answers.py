@@ -85,9 +85,10 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
         )
     if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, Real) and isinstance(b, Real)):
         return type(a) is type(b) and bool(a == b)
-    if not (math.isfinite(a) and math.isfinite(b)):
-        return a == b or (a != a and b != b)
-    return abs(a - b) <= tolerance * max(1.0, abs(b))
+    x, y = float(a), float(b)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return x == y or (x != x and y != y)
+    return abs(x - y) <= tolerance * max(1.0, abs(y))
 
 
 def _given(answer: Any, place: tuple[Any, ...]) -> Any:
