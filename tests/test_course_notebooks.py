@@ -54,10 +54,13 @@ def test_a_notebook_has_one_question_a_prediction_exercises_and_a_way_on(path):
 
 
 @names
-def test_the_map_gives_the_same_minutes(path):
+def test_the_map_gives_the_same_needs_and_minutes(path):
     minutes = re.search(r"About (\d\d) minutes", text(path))[1]
+    needed = re.search(r"You need notebooks? ((?:\d\d(?:, | and )?)+)", text(path))
     (row,) = [line for line in MAP.splitlines() if line.startswith("| [") and f"({path.name})" in line]
-    assert re.split(r" *\| *", row)[4] == minutes
+    _, _, _, needs, given, *_ = re.split(r" *\| *", row)
+    assert given == minutes
+    assert needs == (", ".join(str(int(n)) for n in re.findall(r"\d\d", needed[1])) if needed else "")
 
 
 @names
@@ -70,7 +73,7 @@ def test_each_exercise_has_a_check_and_a_solution(path):
     assert sum("solution" in tags for tags in code) == len(exercises)
     for cell in cells_of(path):
         hidden = cell["metadata"].get("jupyter", {}).get("source_hidden", False)
-        assert hidden == bool({"check", "solution", "folded"} & {*cell["metadata"].get("tags", [])})
+        assert hidden == bool({"answer", "check", "solution", "folded"} & {*cell["metadata"].get("tags", [])})
 
 
 @names

@@ -26,6 +26,7 @@ def names(report):
         (Fraction(1, 2), 0.5),
         ("  Sum ", "sum"),
         (True, True),
+        (True, 1),
         (math.nan, math.nan),
         (math.inf, math.inf),
         ([1, (2.0, 3)], (1.0, [2, 3.0])),
@@ -43,7 +44,7 @@ def test_right_answers(answer, right):
     ("answer", "right"),
     [
         (7.9, 8.0),
-        (True, 1.0),
+        (False, 1.0),
         (1, True),
         ("8", 8),
         (8, "8"),

@@ -21,6 +21,6 @@ def needs(*extras: str) -> None:
     """
     if missing := ",".join(extra for extra in extras if not has(extra)):
         raise ImportError(
-            f"this notebook needs an extra that is not installed: pip install 'scalar-autograd[{missing}]', or in a "
-            f"clone of the project pip install '.[{missing}]'; then restart the kernel"
+            f"this notebook needs more than is installed: pip install 'scalar-autograd[{missing}]', or in a clone of "
+            f"the project .venv/bin/pip install '.[{missing}]'; then restart the kernel"
         )

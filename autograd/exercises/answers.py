@@ -71,8 +71,8 @@ def check_answer(
 
 
 def same(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether two answers agree: numbers but for the tolerance, texts but for capitals and spaces around, lists entry
-    by entry; nan is nan."""
+    """Whether two answers agree: numbers but for the tolerance, where True is 1; texts but for capitals and spaces
+    around; lists entry by entry; nan is nan."""
     a, b = (getattr(x, "data", x) if hasattr(x, "grad") else x for x in (a, b))
     a, b = (x.tolist() if hasattr(x, "tolist") else x for x in (a, b))
     if isinstance(b, str) or isinstance(a, str):
@@ -83,7 +83,7 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
             and len(a) == len(b)
             and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
         )
-    if isinstance(a, bool) or isinstance(b, bool) or not (isinstance(a, Real) and isinstance(b, Real)):
+    if isinstance(b, bool) or not (isinstance(a, Real) and isinstance(b, Real)):
         return type(a) is type(b) and bool(a == b)
     x, y = float(a), float(b)
     if not (math.isfinite(x) and math.isfinite(y)):

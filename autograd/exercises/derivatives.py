@@ -19,7 +19,8 @@ from .simple import fewest
 AT = (0.5, -0.8, 1.7, 0.3, -1.4, 2.2)
 """The numbers at which functions are tried unless told, shifted by one place from try to try."""
 TRIES = 3
-SKIPPED = ("operator-", "data-", "rule-never", "backward-", "children-", "gradient-becomes", "uses-own", "in-place")
+SKIPPED = ("operator-", "data-", "rule-never", "backward-", "children-", "gradient-becomes", "uses-own", "in-place",
+           "sum-and-product", "overwrites-gradient")  # fmt: skip
 """Misconceptions that a formula cannot have."""
 
 
@@ -83,6 +84,7 @@ def _right(f: Callable[..., Any], place: Sequence[float]) -> tuple[float, ...]:
 
 def _theirs(g: Callable[..., Any], place: Sequence[float]) -> tuple[float, ...]:
     found = g(*place)
+    found = found.tolist() if hasattr(found, "tolist") else found
     numbers = [number_in(x)[0] for x in (found if isinstance(found, tuple | list) else [found])]
     return tuple(float("nan") if x is None else x for x in numbers)
 
@@ -124,6 +126,11 @@ def _explained(
         (k for k, (x, y) in enumerate(zip(right[wrong], theirs[wrong] or (), strict=False)) if not close(x, y)), 0
     )
     numbers = theirs[wrong] or ()
+    if not errors and all(x != x for x in numbers):
+        return [Finding("not-written", f"Your {name} gives no number: is the `return` missing?")]
+    if not errors and len(numbers) != len(right[wrong]):
+        asked = "one number" if len(right[wrong]) == 1 else f"{len(right[wrong])} numbers, one for each argument"
+        return [Finding("unexplained", f"Your {name} gives {len(numbers)} where {asked} should come.")]
     got: float | str = errors[0] if errors else numbers[which] if which < len(numbers) else "nothing"
     example = f"{name}({', '.join(f'{x:g}' for x in places[wrong])})"
     quantity = "the derivative" if len(right[wrong]) == 1 else f"the derivative by argument {which + 1}"
@@ -156,10 +163,17 @@ def _explained(
         return [of_error(f"Your {name}", errors[0], "", shown)]
     text = "The derivative is wrong, and no misconception that is known here explains it."
     factor = _factor(right, theirs)
-    if factor is not None:
+    if _exchanged(right, theirs):
+        text = f"The numbers of your {name} are right, in another order: first comes that by the first argument."
+    elif factor is not None:
         text = f"Your {name} is {factor:g} times the right one, everywhere that was tried."
     hint = "Compare it with numerical_gradient, term by term."
     return [Finding("unexplained", text, hint, *shown)]
+
+
+def _exchanged(right: Sequence[tuple[float, ...]], theirs: Sequence[tuple[float, ...] | None]) -> bool:
+    """Whether each place has the right derivatives in another order."""
+    return all(b is not None and _same(sorted(a), sorted(b)) for a, b in zip(right, theirs, strict=True))
 
 
 def _factor(right: Sequence[tuple[float, ...]], theirs: Sequence[tuple[float, ...] | None]) -> float | None:

@@ -204,13 +204,17 @@ def _affine(module: Any, inputs: int, rng: random.Random) -> bool:
 
 
 def _no_bias(module: Any, zero: Sequence[float], parameters: Sequence[Value]) -> bool:
-    """Whether no parameter changes the output at 0, also where all of them have been moved a little."""
+    """Whether no parameter changes the output at 0, also where all of them have been moved: a little, and so far that a
+    ReLU that was off is on."""
     before = _numbers(module, zero)
     numbers = [p.data for p in parameters]
     try:
-        for i, p in enumerate(parameters):
-            p.data += 0.1 + 0.01 * i
-        return all(map(close, before, _numbers(module, zero)))
+        for by in (0.1, 3.0):
+            for i, (p, number) in enumerate(zip(parameters, numbers, strict=True)):
+                p.data = number + by + 0.01 * i
+            if not all(map(close, before, _numbers(module, zero))):
+                return False
+        return True
     finally:
         for p, number in zip(parameters, numbers, strict=True):
             p.data = number
