@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -29,7 +30,7 @@ from autograd.course import (
     plot_points,
     plot_surface,
 )
-from autograd.course.pages import linked, title_of
+from autograd.course.pages import target, title_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -172,16 +173,21 @@ def test_a_film_plays_by_mouse_and_keyboard_and_asks_for_nothing(open_page):
 
 def test_titles_and_links():
     assert title_of("text\n\n## The *`Value`* of $x$\n") == "The Value of x"
+    assert title_of("```\n# code\n```\n\n# Title") == "Title"
     assert title_of("none") == ""
-    text = "[a](02_b.ipynb#part), [c](../README.md), [d](https://x.org), ![e](f.png), [g](#h), [i](other.ipynb)"
-    assert linked(text, ["02_b"]) == "[a](02_b.html#part), c, [d](https://x.org), ![e](f.png), [g](#h), i"
+    links = {
+        "02_b.ipynb#part": "02_b.html#part", "./02_b.ipynb": "02_b.html", "a%20b.ipynb": "a%20b.html", "#h": "#h",
+        "../README.md": "", "other.ipynb": "", "https://x.org": "https://x.org", "mailto:a@b": "mailto:a@b",
+    }  # fmt: skip
+    assert {url: target(url, ["02_b", "a b"]) for url in links} == links
 
 
 # The site
 
 
 def write(folder, name, *cells):
-    made = [new_markdown_cell(c[1:]) if c.startswith("#") and c[1] in "#t" else new_code_cell(c) for c in cells]
+    """A notebook; what begins with ##, or has no code in it, is text."""
+    made = [new_markdown_cell(c[1:]) if c.startswith("##") else new_code_cell(c) for c in cells]
     folder.mkdir(exist_ok=True)
     nbformat.write(new_notebook(cells=made), folder / f"{name}.ipynb")
 
@@ -242,12 +248,90 @@ def test_answers_checks_and_solutions_are_folded(tmp_path):
     assert "solved" in parts[2][2]
 
 
-def test_names_and_titles_are_escaped(tmp_path):
-    write(tmp_path, "a'b & c", "## <i>T</i> & $a<b$", "1")
+ODD = "a'b & <script>c? d#"
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_site_of_odd_names_texts_and_outputs_opens_without_a_complaint(tmp_path, browser):
+    (tmp_path / "p.png").write_bytes(PICTURE)
+    write(tmp_path, ODD, "## <script>alert(1)</script> [x](y) & $a<b$", "1")
+    text = f"""## Next
+
+Code `layers[0](x)`, a [file](p.txt), [the other]({quote(ODD)}.ipynb), [here](#Next), ![a dot](p.png),
+![attached](attachment:a.png)
+
+```
+out = fs[k](z)
+```
+
+$$\\log p$$
+"""
+    write(
+        tmp_path,
+        "b",
+        text,
+        "from IPython.display import Javascript, Latex, display; display(Latex('$x^2$'), Javascript('1'))",
+    )
+    notebook = nbformat.read(tmp_path / "b.ipynb", as_version=4)
+    notebook.cells[0]["attachments"] = {"a.png": {"image/png": base64.b64encode(PICTURE).decode()}}
+    nbformat.write(notebook, tmp_path / "b.ipynb")
+    write(tmp_path, "c", "'just code, without a title'")
     done = build(tmp_path)
     assert done.returncode == 0, done.stderr
-    page = (tmp_path / "site" / "a'b & c.html").read_text()
-    assert "<title>&lt;i&gt;T&lt;/i&gt; &amp; a&lt;b</title>" in page
+    page, problems = browser.new_page(), []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("dialog", lambda dialog: (problems.append("a script ran"), dialog.dismiss()))
+    page.goto(f"file://{tmp_path}/site/index.html")
+    assert page.evaluate("[...document.querySelectorAll('a')].length") == 3
+    page.click("a >> nth=0")
+    assert page.title() == "<script>alert(1)</script> [x](y) & a<b"
+    page.click("a[rel=next]")
+    assert page.text_content("#Next") == "Next"
+    shown = page.text_content("main")
+    assert "layers[0](x)" in shown
+    assert "fs[k](z)" in shown
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth === 1)")
+    assert page.evaluate("document.images.length") == 2
+    assert page.evaluate("document.querySelectorAll('math').length") == 2
+    page.click("text=the other")
+    assert "alert(1)" in page.title()
+    page.goto(f"file://{tmp_path}/site/c.html")
+    assert page.title() == "c"
+    assert problems == ["a script ran"] * problems.count("a script ran")
+    page.close()
+
+
+def test_what_cannot_be_read_or_shown_is_named_and_the_rest_is_written(tmp_path):
+    write(tmp_path, "a", "## Fine", "1")
+    write(tmp_path, "b", "## Wrong $x_$")
+    (tmp_path / "c.ipynb").write_text("{")
+    write(tmp_path, "d", "## R")
+    notebook = nbformat.read(tmp_path / "d.ipynb", as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    nbformat.write(notebook, tmp_path / "d.ipynb")
+    done = build(tmp_path)
+    assert done.returncode == 1
+    assert "b.ipynb cannot be shown: the formula $x_$ cannot be read" in done.stderr
+    assert "c.ipynb did not run to its end" in done.stderr
+    assert "it is written in R; only notebooks in Python run here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Pages: 1 of 4." in done.stdout
+    assert (tmp_path / "site" / "a.html").exists()
+    (tmp_path / "site" / ".ran" / "a.ipynb").write_text("[]")
+    assert "Pages: 1 of 1." in build(tmp_path, "--only", "a").stdout
+
+
+def test_pages_lead_only_to_pages_that_are_there(tmp_path):
+    for name in "abc":
+        write(tmp_path, name, f"## {name}", "1 / 0" if name == "b" else "1")
+    assert build(tmp_path).returncode == 1
+    first = (tmp_path / "site" / "a.html").read_text()
+    assert re.findall(r'href="(\w+\.html)"', first) == ["index.html", "c.html"] * 2
+    index = (tmp_path / "site" / "index.html").read_text()
+    assert re.findall(r'href="(\w+\.html)"', index) == ["a.html", "c.html"]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +341,7 @@ def test_names_and_titles_are_escaped(tmp_path):
         (["notebooks", "-o", "x", "--only", "99"], "--only expected the beginning of a name, such as 01_value"),
         (["notebooks", "-o", "x", "--jobs", "0"], "--jobs is at least 1"),
         (["notebooks", "-o", "README.md"], "cannot write"),
+        (["tests", "-o", "x"], "no notebooks in tests"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, error):

@@ -24,7 +24,8 @@ def names(report):
         (np.float64(8.0), 8.0),
         (np.int64(8), 8),
         (Fraction(1, 2), 0.5),
-        ("  Sum ", "sum"),
+        ("  Sum. ", "sum"),
+        (10**400, 10**400),
         (True, True),
         (True, 1),
         (math.nan, math.nan),
@@ -54,6 +55,8 @@ def test_right_answers(answer, right):
         (math.nan, 1.0),
         (1.0, math.nan),
         (-math.inf, math.inf),
+        (3.0, math.inf),
+        ([0.0], [math.inf]),
         (1 + 2j, 1.0),
         (object(), 1.0),
         ({1: 2}, [1]),
@@ -129,11 +132,30 @@ def test_a_function_needs_places():
         check_answer(abs, abs)
 
 
-def test_the_arguments_are_those_of_each_call():
+def test_each_call_has_arguments_of_its_own():
     def greedy(xs):
         xs.clear()
         return 3
 
-    report = check_answer(greedy, len, at=[([1, 2, 3],)])
-    assert report.passed
-    assert check_answer(greedy, len, at=[([1, 2, 3],)]).passed
+    numbers = [3, 1, 2]
+    assert check_answer(greedy, len, at=[(numbers,)]).passed
+    assert not check_answer(lambda xs: xs, sorted, at=[(numbers,)]).passed
+    report = check_answer(greedy, lambda xs: xs[0] + 9, {"It clears.": lambda xs: 3 if xs else 0}, at=[(numbers,)])
+    assert (report.findings[0].example, report.findings[0].message) == ("the answer([3, 1, 2])", "It clears.")
+    assert numbers == [3, 1, 2]
+
+
+def test_places_may_be_bare_numbers_and_output_is_kept():
+    report = check_answer(lambda x: print("hello") or -x, abs, at=[-1.0, 2.0])
+    assert report.tasks[0].passed == 1
+    assert "hello" in str(report)
+
+
+def test_a_function_where_a_number_is_asked():
+    assert names(check_answer(lambda: 8.0, 8.0)) == ["not-written"]
+
+
+def test_what_never_ends_is_tried_once(monkeypatch):
+    monkeypatch.setattr("autograd.exercises.answers.SECONDS", 0.2)
+    report = check_answer(endless, abs, at=[1.0] * 50)
+    assert (report.tasks[0].tried, report.tasks[0].passed) == (50, 0)

@@ -22,7 +22,7 @@ INKS = 128
 
 
 class Animation:
-    """Frames that a notebook plays, with a slider; on paper, and where nothing can be played, the last one is seen.
+    """Frames that a notebook plays, with a slider; before it is played, and where nothing can be, the last one is seen.
     `save("film.html")` writes the page.
     """
 
@@ -83,6 +83,8 @@ def animate(
     drawn, axes = panels(columns, alt=alt, size=size)
     pictures: list[bytes] = []
     for frame in frames:
+        for added in (*drawn.axes[columns:], *drawn.texts):  # by the frame before
+            added.remove()
         for axis in drawn.axes:
             axis.clear()
             axis.grid(alpha=0.3)

@@ -4,7 +4,9 @@ import copy
 import functools
 import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from ..drawing.assets import asset
 from ..drawing.looks import PAGE_STYLE
@@ -30,56 +32,55 @@ class Neighbour(NamedTuple):
 
 
 class Around(NamedTuple):
-    """The place of a page in the site: the title of the first page, and the pages before and after."""
+    """The place of a page in the site: the title of the first page, the pages before and after, all pages, and the
+    folder of the sources."""
 
     home: str
-    before: Neighbour | None = None
-    after: Neighbour | None = None
+    before: Neighbour | None
+    after: Neighbour | None
+    pages: Collection[str]
+    folder: Path
 
 
 def title_of(text: str) -> str:
     """The first heading of a Markdown text, without its marks."""
-    found = re.search(r"^#+ +(.*?) *$", text, re.MULTILINE)
+    outside = re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = re.search(r"^#+ +(.*?) *$", outside, re.MULTILINE)
     return re.sub(r"[`*_$]", "", found.group(1)) if found else ""
 
 
-def linked(text: str, pages: Collection[str]) -> str:
-    """Markdown in which links to these notebooks lead to their pages, and other links to files are their words."""
-
-    def replaced(match: re.Match[str]) -> str:
-        words, target = match.groups()
-        name, mark, section = target.partition("#")
-        if not name or re.match(r"https?:|mailto:|data:", target):
-            return match.group()
-        page = name.removesuffix(".ipynb")
-        return f"[{words}]({page}.html{mark}{section})" if page != name and page in pages else words
-
-    return re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", replaced, text)
+def target(url: str, pages: Collection[str]) -> str:
+    """The address that a link in a text leads to on the site: the page of a notebook; a section, or elsewhere, as it
+    is; nothing for other files."""
+    name, mark, section = url.partition("#")
+    if not name or re.match(r"[a-z][a-z+.-]*:", name, re.IGNORECASE):
+        return url
+    file = unquote(name).removeprefix("./")
+    page = file.removesuffix(".ipynb")
+    return f"{quote(page)}.html{mark}{section}" if page != file and page in pages else ""
 
 
-def page(notebook: Any, name: str, around: Around, pages: Collection[str]) -> str:
-    """A notebook that has run, as a page. pages: the names of all notebooks of the site. Raises ImportError without
-    nbconvert."""
+def page(notebook: Any, name: str, title: str, around: Around) -> str:
+    """A notebook that has run, as a page. Raises ImportError without nbconvert, ValueError for a formula that cannot be
+    read."""
     notebook = copy.deepcopy(notebook)
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
     kinds = [next((tag for tag in cell.metadata.get("tags", []) if tag in FOLDED), "") for cell in notebook.cells]
     for i, (cell, kind) in enumerate(zip(notebook.cells, kinds, strict=True)):
-        if kind and kind != [*kinds[:1], *kinds][i] * (i > 0):
+        if kind and (i == 0 or kinds[i - 1] != kind):
             cell.metadata |= {"opens": FOLDED[kind], "kind": kind}
         if kind and [*kinds, ""][i + 1] != kind:
             cell.metadata["closes"] = True
-        if CHECK in cell.metadata.get("tags", []):
+        if kind == CHECK:
             cell.outputs = []
-        if cell.cell_type == "markdown":
-            cell.source = linked(cell.source, pages)
-    title = title_of(notebook.cells[0].source) if notebook.cells else ""
-    return _written(notebook, title or name, around, f"{name}.ipynb")
+    return _written(notebook, title, around, f"{name}.ipynb")
 
 
-def first_page(text: str, title: str, pages: Collection[str]) -> str:
-    """A Markdown text as the first page. Raises ImportError without nbconvert."""
-    notebook = tools().v4.new_notebook(cells=[tools().v4.new_markdown_cell(linked(text, pages))])
-    return _written(notebook, title, Around(title), "")
+def first_page(text: str, around: Around) -> str:
+    """A Markdown text as the first page. Raises ImportError without nbconvert, ValueError for a formula that cannot be
+    read."""
+    notebook = tools().v4.new_notebook(cells=[tools().v4.new_markdown_cell(text)])
+    return _written(notebook, around.home, around, "")
 
 
 def _written(notebook: Any, title: str, around: Around, source: str) -> str:
@@ -103,6 +104,7 @@ def _exporter() -> Any:
     """nbconvert with our template, and mathematics as MathML, which browsers show by themselves. Raises ImportError
     without nbconvert."""
     try:
+        from jinja2 import pass_context
         from latex2mathml.converter import convert
         from nbconvert import HTMLExporter
         from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -110,19 +112,49 @@ def _exporter() -> Any:
     except ImportError:
         raise ImportError(REMEDY) from None
 
+    def formula(body: str, display: str = "inline") -> str:
+        try:
+            made = convert(body, display=display)
+        except Exception as error:
+            raise ValueError(f"the formula ${body}$ cannot be read: {type(error).__name__} {error}") from error
+        spaced: str = re.sub(
+            r"(<mi>(?:log|exp|max|min|sin|cos|tanh)</mi>)(?!<mo|</m)", r'\1<mspace width="0.17em"/>', made
+        )
+        return spaced
+
     class Renderer(IPythonRenderer):
         """Markdown as HTML."""
 
+        def __init__(self, around: Around, attachments: Any) -> None:
+            super().__init__(
+                escape=False, embed_images=True, exclude_anchor_links=True, path=str(around.folder),
+                attachments=attachments,
+            )  # fmt: skip
+            self.pages = around.pages
+
         def inline_math(self, body: str) -> str:
             """A formula within a line."""
-            return str(convert(body))
+            return formula(body)
 
         def block_math(self, body: str) -> str:
             """A formula on lines of its own."""
-            return str(convert(body, display="block"))
+            return f'<span class="formula">{formula(body, "block")}</span>'
 
-    def markdown(text: str) -> str:
-        return str(MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=True)).render(text))
+        def heading(self, text: str, level: int, **attributes: Any) -> str:
+            """A heading, with the address that JupyterLab gives it."""
+            name = re.sub(r"<[^>]*>", "", text).strip().replace(" ", "-")
+            return f'<h{level} id="{name}">{text}</h{level}>\n'
+
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            """A link as it leads on the site, or its words."""
+            found = target(url, self.pages)
+            return str(super().link(text, found, title)) if found else text
+
+    @pass_context
+    def markdown(context: Any, text: str) -> str:
+        cell = context.get("cell") or {}
+        renderer = Renderer(context["resources"]["site"]["around"], cell.get("attachments", {}))
+        return str(MarkdownWithMath(renderer=renderer).render(text))
 
     exporter: Any = HTMLExporter
     coalesce: Any = CoalesceStreamsPreprocessor

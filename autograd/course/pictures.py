@@ -81,12 +81,12 @@ def plot_boundary(
 
 def _score(output: Any) -> float:
     """The number of a float, a Value, or a list of one of them."""
-    number: Any = output[0] if isinstance(output, Sequence) else output
-    return float(getattr(number, "data", number))
+    number: Any = output[0] if hasattr(output, "__len__") else output
+    return float(number.data if hasattr(number, "grad") else number)
 
 
 def plot_images(
-    axes: Sequence[Any],
+    axes: Any,
     images: Sequence[Sequence[float]],
     titles: Sequence[str] = (),
     *,
@@ -96,7 +96,8 @@ def plot_images(
     """An image on each panel, from lists of pixels, row by row. signed: numbers around 0, such as gradients, with one
     scale for all of them; positive ones orange, negative ones violet."""
     largest = max((abs(x) for image in images for x in image), default=1.0) or 1.0
-    for axis, image, title in zip(axes, images, [*titles, *[""] * len(images)], strict=False):
+    panels_given = axes if isinstance(axes, Sequence) else [axes]
+    for axis, image, title in zip(panels_given, images, [*titles, *[""] * len(images)], strict=False):
         rows = [image[i : i + width] for i in range(0, len(image), width)]
         if signed:
             axis.imshow(rows, cmap=DIVERGING, vmin=-largest, vmax=largest)

@@ -12,13 +12,14 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tqdm import tqdm
 
 import nn
 
 from ..files import write_file
-from .pages import REMEDY, Around, Neighbour, first_page, page, title_of, tools
+from .pages import Around, Neighbour, first_page, page, title_of, tools
 
 SECONDS = 600
 """For one cell."""
@@ -32,7 +33,7 @@ class Chapter(NamedTuple):
     path: Path
     title: str
     digest: str
-    """Of the notebook and of this package, on which its outputs depend."""
+    """Of the notebook, of Python files beside it and of this package, on which its outputs depend."""
 
     @property
     def name(self) -> str:
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> None:
         parser.error("--jobs is at least 1")
     if not (paths := sorted(options.folder.glob("*.ipynb"))):
         parser.error(f"no notebooks in {options.folder}; start this where that folder is, or name another one")
+    if any(path.stem == "index" for path in paths):
+        parser.error("index.ipynb has the name of the first page; give it another one")
     try:
         chapters = list(map(_chapter, paths))
         wanted = [c for c in chapters if not options.only or c.name.startswith(tuple(options.only))]
@@ -70,7 +73,8 @@ def main(arguments: list[str]) -> None:
         parser.exit(130, "\nstopped; the same command goes on with the notebooks that are missing\n")
     for text in failed:
         print(f"\n{text}", file=sys.stderr)
-    print(f"Pages: {len(wanted) - len(failed)} of {len(wanted)}. Open {options.output / 'index.html'}")
+    written = sum((options.output / f"{chapter.name}.html").exists() for chapter in wanted)
+    print(f"Pages: {written} of {len(wanted)}. Open {options.output / 'index.html'}")
     if failed:
         sys.exit(1)
 
@@ -104,7 +108,7 @@ async def build(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: 
     with tqdm(total=len(wanted), unit="notebook", disable=None) as shown:
 
         async def one(chapter: Chapter) -> str:
-            text = await _write_page(chapters, chapter, output, free)
+            text = await _run(chapter, output, free)
             shown.update()
             return text
 
@@ -114,39 +118,57 @@ async def build(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: 
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
     failed = [text for task in tasks if (text := task.result())]
-    names = [chapter.name for chapter in chapters]
-    write_file(output / "index.html", first_page(_map(chapters), _home(chapters), names).encode())
+    failed += _write_pages(chapters, output)
     return failed
 
 
-async def _write_page(chapters: Sequence[Chapter], chapter: Chapter, output: Path, free: asyncio.Semaphore) -> str:
-    """Writes the page of one notebook; returns what went wrong."""
-    ran = output / RAN / chapter.path.name
-    notebook = _kept(ran, chapter.digest)
-    if notebook is None:
+def _write_pages(chapters: Sequence[Chapter], output: Path) -> list[str]:
+    """Writes a page for each notebook that has run as it is now, and the first one; returns what went wrong."""
+    failed, folder = [], chapters[0].path.parent
+    ran = {c: notebook for c in chapters if (notebook := _kept(output / RAN / c.path.name, c.digest))}
+    there = [Neighbour(c.name, c.title) for c in ran]
+    home, pages = title_of(_map(chapters)) or folder.resolve().name, {c.name for c in ran}
+    for chapter in chapters:
+        (output / f"{chapter.name}.html").unlink(missing_ok=True)  # it may be of another time
+    for i, (chapter, notebook) in enumerate(ran.items()):
+        around = Around(home, there[i - 1] if i else None, [*there, None][i + 1], pages, folder)
+        try:
+            text = page(notebook, chapter.name, chapter.title, around)
+        except ValueError as error:
+            failed.append(f"{chapter.path} cannot be shown: {error}")
+            continue
+        write_file(output / f"{chapter.name}.html", text.encode())
+        write_file(output / chapter.path.name, chapter.path.read_bytes())
+    try:
+        write_file(output / "index.html", first_page(_map(chapters), Around(home, None, None, pages, folder)).encode())
+    except ValueError as error:
+        failed.append(f"{folder / 'README.md'} cannot be shown: {error}")
+    return failed
+
+
+async def _run(chapter: Chapter, output: Path, free: asyncio.Semaphore) -> str:
+    """Runs one notebook, unless it has run as it is now, and keeps it; returns what went wrong."""
+    kept = output / RAN / chapter.path.name
+    if _kept(kept, chapter.digest) is None:
         async with free:
             try:
                 notebook = await _executed(chapter)
-            except (RuntimeError, TimeoutError, _failure()) as error:
-                return re.sub(r"\x1b\[[\d;]*m", "", f"{chapter.path} did not run to its end.\n{error}")
-        write_file(ran, tools().writes(notebook).encode())
-    place = chapters.index(chapter)
-    beside = [
-        Neighbour(chapters[i].name, chapters[i].title) if 0 <= i < len(chapters) else None
-        for i in (place - 1, place + 1)
-    ]
-    names = [c.name for c in chapters]
-    text = page(notebook, chapter.name, Around(_home(chapters), *beside), names)
-    write_file(output / f"{chapter.name}.html", text.encode())
-    write_file(output / chapter.path.name, chapter.path.read_bytes())
+            except Exception as error:  # of the notebook, of its kernel, or since it is none
+                text = str(error) or type(error).__name__
+                return re.sub(r"\x1b\[[\d;]*m", "", f"{chapter.path} did not run to its end.\n{text}")
+        write_file(kept, tools().writes(notebook).encode())
     return ""
 
 
 async def _executed(chapter: Chapter) -> Any:
-    """The notebook with its outputs, from a kernel of its own. Raises nbclient's errors."""
+    """The notebook with its outputs, from a kernel of its own. Raises nbclient's errors, ValueError for another
+    language."""
     from nbclient import NotebookClient
 
     notebook, start = tools().read(chapter.path, as_version=4), time.monotonic()
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language.lower() != "python":
+        raise ValueError(f"it is written in {language}; only notebooks in Python run here")
     folder = {"metadata": {"path": str(chapter.path.parent)}}
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=folder, record_timing=False)
     client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
@@ -156,29 +178,26 @@ async def _executed(chapter: Chapter) -> Any:
     return notebook
 
 
-def _failure() -> type[Exception]:
-    """The error of a cell that fails."""
-    try:
-        from nbclient.exceptions import CellExecutionError
-    except ImportError:
-        raise ImportError(REMEDY) from None
-    found: type[Exception] = CellExecutionError
-    return found
-
-
 def _kept(path: Path, digest: str) -> Any:
     """The notebook as it ran before, if nothing has changed since."""
     try:
         notebook = tools().read(path, as_version=4)
-    except (OSError, ValueError):
+        return notebook if notebook.metadata["course"]["digest"] == digest else None
+    except Exception:  # none, or no notebook any more
         return None
-    return notebook if notebook.metadata.get("course", {}).get("digest") == digest else None
 
 
 def _chapter(path: Path) -> Chapter:
-    cells = tools().read(path, as_version=4).cells
-    digest = hashlib.sha256(path.read_bytes() + _sources()).hexdigest()
-    return Chapter(path, title_of(cells[0].source) if cells else path.stem, digest)
+    beside = b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.py")))
+    digest = hashlib.sha256(path.read_bytes() + beside + _sources()).hexdigest()
+    try:
+        cells = tools().read(path, as_version=4).cells
+        title = title_of("\n".join(cell.source for cell in cells[:1] if cell.cell_type == "markdown"))
+    except ImportError:
+        raise
+    except Exception:  # told when it is run
+        title = ""
+    return Chapter(path, title or path.stem, digest)
 
 
 @functools.cache
@@ -192,9 +211,8 @@ def _sources() -> bytes:
 def _map(chapters: Sequence[Chapter]) -> str:
     """The text of the first page: that of the folder, or a list."""
     path = chapters[0].path.with_name("README.md")
-    listed = "\n".join(f"1. [{c.title}]({c.path.name})" for c in chapters)
-    return path.read_text(encoding="utf-8") if path.exists() else f"# {path.parent.resolve().name}\n\n{listed}\n"
-
-
-def _home(chapters: Sequence[Chapter]) -> str:
-    return title_of(_map(chapters)) or "Contents"
+    titles = [re.sub(r"([\\`*_{}\[\]<>#$&])", r"\\\1", c.title) for c in chapters]
+    listed = "\n".join(f"1. [{title}]({quote(c.path.name)})" for title, c in zip(titles, chapters, strict=True))
+    if path.exists():
+        return path.read_text(encoding="utf-8", errors="replace")
+    return f"# {path.parent.resolve().name}\n\n{listed}\n"
