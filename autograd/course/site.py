@@ -118,27 +118,31 @@ async def build(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: 
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
     failed = [text for task in tasks if (text := task.result())]
-    failed += _write_pages(chapters, output)
+    failed += _write_pages(chapters, wanted, output)
     return failed
 
 
-def _write_pages(chapters: Sequence[Chapter], output: Path) -> list[str]:
-    """Writes a page for each notebook that has run as it is now, and the first one; returns what went wrong."""
+def _write_pages(chapters: Sequence[Chapter], wanted: Sequence[Chapter], output: Path) -> list[str]:
+    """Writes a page for each wanted notebook that has run as it is now, and the first one; returns what went wrong. A
+    page leads to those that have run, and where there is none any more, the old one goes."""
     failed, folder = [], chapters[0].path.parent
     ran = {c: notebook for c in chapters if (notebook := _kept(output / RAN / c.path.name, c.digest))}
-    there = [Neighbour(c.name, c.title) for c in ran]
-    home, pages = title_of(_map(chapters)) or folder.resolve().name, {c.name for c in ran}
-    for chapter in chapters:
-        (output / f"{chapter.name}.html").unlink(missing_ok=True)  # it may be of another time
-    for i, (chapter, notebook) in enumerate(ran.items()):
-        around = Around(home, there[i - 1] if i else None, [*there, None][i + 1], pages, folder)
-        try:
-            text = page(notebook, chapter.name, chapter.title, around)
-        except ValueError as error:
-            failed.append(f"{chapter.path} cannot be shown: {error}")
-            continue
-        write_file(output / f"{chapter.name}.html", text.encode())
-        write_file(output / chapter.path.name, chapter.path.read_bytes())
+    order, home = [*ran], title_of(_map(chapters)) or folder.resolve().name
+    there, pages = [Neighbour(c.name, c.title) for c in order], {c.name for c in ran}
+    for chapter in wanted:
+        file, text = output / f"{chapter.name}.html", ""
+        if chapter in ran:
+            i = order.index(chapter)
+            around = Around(home, there[i - 1] if i else None, [*there, None][i + 1], pages, folder)
+            try:
+                text = page(ran[chapter], chapter.name, chapter.title, around)
+            except ValueError as error:
+                failed.append(f"{chapter.path} cannot be shown: {error}")
+        if text:
+            write_file(file, text.encode())
+            write_file(output / chapter.path.name, chapter.path.read_bytes())
+        else:
+            file.unlink(missing_ok=True)
     try:
         write_file(output / "index.html", first_page(_map(chapters), Around(home, None, None, pages, folder)).encode())
     except ValueError as error:
