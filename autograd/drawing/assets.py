@@ -31,7 +31,7 @@ def image(svg: str, told: str, wide: bool = False) -> str:
     source = base64.b64encode(svg.encode()).decode()
     found = f'<img alt="{html.escape(told)}" src="data:image/svg+xml;base64,{source}"'
     return (
-        f'<div style="overflow-x:auto">{found} style="max-width:none"/></div>'
+        f'<div style="overflow-x:auto" tabindex="0" role="group" aria-label="wide picture">{found} style="max-width:none"/></div>'
         if wide
         else f'{found} style="max-width:100%"/>'
     )
