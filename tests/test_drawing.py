@@ -329,7 +329,7 @@ def test_a_wide_picture_is_scrolled_not_shrunk():
     for _ in range(20):
         y = y.tanh()
     html = mimebundle(y)["text/html"]
-    assert html.startswith('<div style="overflow-x:auto"><img')
+    assert re.match(r'<div style="overflow-x:auto" tabindex="0" [^>]*><img', html)
     assert 'style="max-width:none"' in html
 
 

@@ -30,11 +30,10 @@ def image(svg: str, told: str, wide: bool = False) -> str:
     picture in words. A wide one is scrolled rather than made smaller."""
     source = base64.b64encode(svg.encode()).decode()
     found = f'<img alt="{html.escape(told)}" src="data:image/svg+xml;base64,{source}"'
-    return (
-        f'<div style="overflow-x:auto" tabindex="0" role="group" aria-label="wide picture">{found} style="max-width:none"/></div>'
-        if wide
-        else f'{found} style="max-width:100%"/>'
-    )
+    if not wide:
+        return f'{found} style="max-width:100%"/>'
+    scrolled = 'style="overflow-x:auto" tabindex="0" role="group" aria-label="wide picture"'
+    return f'<div {scrolled}>{found} style="max-width:none"/></div>'
 
 
 def framed(title: str, page: str, height: float, instead: str) -> str:
