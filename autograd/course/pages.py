@@ -138,7 +138,7 @@ def _exporter() -> Any:
 
         def block_math(self, body: str) -> str:
             """A formula on lines of its own."""
-            return f'<span class="formula">{formula(body, "block")}</span>'
+            return f'<span class="formula" tabindex="0">{formula(body, "block")}</span>'
 
         def heading(self, text: str, level: int, **attributes: Any) -> str:
             """A heading, with the address that JupyterLab gives it."""
