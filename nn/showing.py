@@ -27,7 +27,7 @@ def _figure_class() -> Any:
             return png(self)
 
         def _repr_html_(self) -> str:
-            return image(self)
+            return image(png(self), told(self))
 
     return Plot
 
@@ -56,14 +56,19 @@ def png(drawn: Any, dpi: int = 100) -> bytes:
     return content.getvalue()
 
 
-def image(drawn: Any) -> str:
-    """A figure as an image of HTML, with its alternative text."""
-    told = drawn.alt or "; ".join(
+def told(drawn: Any) -> str:
+    """A figure in words: its `alt`, or the titles and labels of its panels."""
+    panels = [
         f"{axis.get_title()}: {', '.join(axis.get_legend_handles_labels()[1]) or axis.get_ylabel() or 'one curve'}"
         for axis in drawn.axes
-    )
-    data = base64.b64encode(png(drawn)).decode()
-    return f'<img alt="{html.escape(told)}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
+    ]
+    return drawn.alt or "; ".join(panels)
+
+
+def image(picture: bytes, alt: str) -> str:
+    """A PNG as an image of HTML, with its alternative text."""
+    data = base64.b64encode(picture).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%"/>'
 
 
 def page(title: str, rows: Sequence[Sequence[Any]], drawn: Any = None) -> str:
@@ -72,7 +77,7 @@ def page(title: str, rows: Sequence[Sequence[Any]], drawn: Any = None) -> str:
         "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(str(x))}</td>" for x in row) + "</tr>"
         for row in rows
     )
-    picture = f"<br>{image(drawn)}" if drawn is not None else ""
+    picture = f"<br>{image(png(drawn), told(drawn))}" if drawn is not None else ""
     return f"<b>{html.escape(title)}</b><table>{cells}</table>{picture}"
 
 

@@ -2,12 +2,14 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import CHROMIUM
 
 ROOT = Path(__file__).parents[1]
@@ -167,11 +169,26 @@ def test_a_notebook_runs_its_solutions_pass_and_its_page_opens_anywhere(path, fo
     links = page.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
     pages = {f"{p.stem}.html" for p in NOTEBOOKS} | {p.name for p in NOTEBOOKS} | {"index.html"}
     assert {*links} <= pages
+    found = Axe().run(page).response["violations"]
+    assert [v["nodes"][0]["html"] for v in found if v["impact"] in ("serious", "critical")] == []
     shown = page.evaluate("document.querySelector('main').innerText")
     prose = page.evaluate("[...document.querySelectorAll('section.text')].map(s => s.innerText).join(' ')")
     assert "Traceback" not in shown
     assert not re.search(r"\$|\\(frac|sigma|cdot|partial|left|lambda|eta)\b", prose)
     page.close()
+
+
+@pytest.mark.slow
+@names
+def test_a_notebook_runs_without_the_compiler_or_says_that_it_needs_it(path, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['llvmlite'] = None")
+    command = [sys.executable, "-m", "autograd", "course", "-o", str(tmp_path / "site"), "--only", path.stem]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    if '"compile"' in source(cells_of(path)[0]).split("needs(")[-1].split(")")[0]:
+        assert "pip install 'scalar-autograd[compile]'" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
 
 
 def test_at_least_six_hand_over_something_broken():

@@ -45,6 +45,8 @@ def test_right_answers(answer, right):
     ("answer", "right"),
     [
         (7.9, 8.0),
+        (10**400, 10**400 + 1),
+        (10**400, 1.0),
         (False, 1.0),
         (1, True),
         ("8", 8),
@@ -125,6 +127,11 @@ def test_a_function_that_is_not_written():
 def test_a_mistake_that_fails_explains_nothing():
     report = check_answer(lambda x: x + 1, lambda x: x, {"Divided by 0.": lambda x: 1 / 0}, at=[(1.0,)])
     assert names(report) == ["unexplained"]
+
+
+def test_the_tolerance_is_that_of_whole_numbers_too():
+    assert check_answer(101, 100, tolerance=0.02).passed
+    assert not check_answer(103, 100, tolerance=0.02).passed
 
 
 def test_a_function_needs_places():

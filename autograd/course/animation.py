@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from nn.showing import png
+from nn.showing import image, png
 
 from ..drawing.assets import asset, framed, script_hash
 from ..drawing.looks import PAGE_STYLE
@@ -56,11 +56,9 @@ class Animation:
         return f"<animation of {len(self.frames)} frames: {self.alt}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        still = base64.b64encode(self.frames[-1]).decode()
-        instead = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{still}" style="max-width:100%"/>'
         return {
-            "text/html": framed(self.alt, self.html, self.size[1] + 70, instead),
-            "image/png": still,
+            "text/html": framed(self.alt, self.html, self.size[1] + 70, image(self.frames[-1], self.alt)),
+            "image/png": base64.b64encode(self.frames[-1]).decode(),
             "text/plain": repr(self),
         }
 

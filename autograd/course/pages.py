@@ -79,7 +79,7 @@ def page(notebook: Any, name: str, title: str, around: Around) -> str:
 def first_page(text: str, around: Around) -> str:
     """A Markdown text as the first page. Raises ImportError without nbconvert, ValueError for a formula that cannot be
     read."""
-    notebook = tools().v4.new_notebook(cells=[tools().v4.new_markdown_cell(text)])
+    notebook = nbformat().v4.new_notebook(cells=[nbformat().v4.new_markdown_cell(text)])
     return _written(notebook, around.home, around, "")
 
 
@@ -90,13 +90,13 @@ def _written(notebook: Any, title: str, around: Around, source: str) -> str:
     return str(html)
 
 
-def tools() -> Any:
+def nbformat() -> Any:
     """The package that reads and writes notebooks. Raises ImportError without it."""
     try:
-        import nbformat
+        import nbformat as found
     except ImportError:
         raise ImportError(REMEDY) from None
-    return nbformat
+    return found
 
 
 @functools.cache

@@ -44,8 +44,7 @@ def plot_surface(
 ) -> None:
     """Height lines of f over the rectangle (left, right, bottom, top); a Value that f gives counts as its number."""
     left, right, bottom, top = extent
-    xs = [left + (right - left) * i / (points - 1) for i in range(points)]
-    ys = [bottom + (top - bottom) * i / (points - 1) for i in range(points)]
+    xs, ys = _spread(left, right, points), _spread(bottom, top, points)
     heights = [[_score(f(x, y)) for x in xs] for y in ys]
     axis.contourf(xs, ys, heights, levels, cmap=RISING, alpha=0.8)
     axis.contour(xs, ys, heights, levels, colors=COLOURS["soft"], linewidths=0.5, linestyles="solid")
@@ -65,8 +64,7 @@ def plot_boundary(
     predict: takes a list of points and gives a score for each, such as `Trainer.predict`.
     """
     (left, right), (bottom, top) = [(min(column) - 0.4, max(column) + 0.4) for column in zip(*X, strict=True)]
-    xs = [left + (right - left) * i / (points - 1) for i in range(points)]
-    ys = [bottom + (top - bottom) * i / (points - 1) for i in range(points)]
+    xs, ys = _spread(left, right, points), _spread(bottom, top, points)
     found = [_score(s) for s in predict([[x, y] for y in ys for x in xs])]
     scores = [found[i * points : (i + 1) * points] for i in range(points)]
     bands = [-1e300, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 1e300]
@@ -77,6 +75,11 @@ def plot_boundary(
     axis.contour(xs, ys, scores, [0.0], colors=COLOURS["ink"], linewidths=1.2)
     plot_points(axis, X, Y)
     axis.grid(False)
+
+
+def _spread(first: float, last: float, count: int) -> list[float]:
+    """Numbers at equal distances."""
+    return [first + (last - first) * i / (count - 1) for i in range(count)]
 
 
 def _score(output: Any) -> float:

@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import sys
-import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 import nn
 
 from ..files import write_file
-from .pages import Around, Neighbour, first_page, page, title_of, tools
+from .pages import Around, Neighbour, first_page, nbformat, page, title_of
 
 SECONDS = 600
 """For one cell."""
@@ -160,7 +159,7 @@ async def _run(chapter: Chapter, output: Path, free: asyncio.Semaphore) -> str:
             except Exception as error:  # of the notebook, of its kernel, or since it is none
                 text = str(error) or type(error).__name__
                 return re.sub(r"\x1b\[[\d;]*m", "", f"{chapter.path} did not run to its end.\n{text}")
-        write_file(kept, tools().writes(notebook).encode())
+        write_file(kept, nbformat().writes(notebook).encode())
     return ""
 
 
@@ -169,7 +168,7 @@ async def _executed(chapter: Chapter) -> Any:
     language."""
     from nbclient import NotebookClient
 
-    notebook, start = tools().read(chapter.path, as_version=4), time.monotonic()
+    notebook = nbformat().read(chapter.path, as_version=4)
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language.lower() != "python":
         raise ValueError(f"it is written in {language}; only notebooks in Python run here")
@@ -178,14 +177,14 @@ async def _executed(chapter: Chapter) -> Any:
     client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
     client.shutdown_kernel = "immediate"
     await client.async_execute()
-    notebook.metadata["course"] = {"digest": chapter.digest, "seconds": round(time.monotonic() - start, 1)}
+    notebook.metadata["course"] = {"digest": chapter.digest}
     return notebook
 
 
 def _kept(path: Path, digest: str) -> Any:
     """The notebook as it ran before, if nothing has changed since."""
     try:
-        notebook = tools().read(path, as_version=4)
+        notebook = nbformat().read(path, as_version=4)
         return notebook if notebook.metadata["course"]["digest"] == digest else None
     except Exception:  # none, or no notebook any more
         return None
@@ -195,7 +194,7 @@ def _chapter(path: Path) -> Chapter:
     beside = b"".join(file.read_bytes() for file in sorted(path.parent.glob("*.py")))
     digest = hashlib.sha256(path.read_bytes() + beside + _sources()).hexdigest()
     try:
-        cells = tools().read(path, as_version=4).cells
+        cells = nbformat().read(path, as_version=4).cells
         title = title_of("\n".join(cell.source for cell in cells[:1] if cell.cell_type == "markdown"))
     except ImportError:
         raise

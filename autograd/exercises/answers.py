@@ -89,11 +89,12 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
             and len(a) == len(b)
             and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
         )
-    if type(a) is type(b) is int:  # they may be too large for a float
-        return bool(a == b)
     if isinstance(b, bool) or not (isinstance(a, Real) and isinstance(b, Real)):
         return type(a) is type(b) and bool(a == b)
-    x, y = float(a), float(b)
+    try:
+        x, y = float(a), float(b)
+    except OverflowError:  # of an int that is too large for a float
+        return bool(a == b)
     if not (math.isfinite(x) and math.isfinite(y)):
         return x == y or (x != x and y != y)
     return abs(x - y) <= tolerance * max(1.0, abs(y))
