@@ -116,15 +116,15 @@ class Module(Watched):
         """Gives every module below, and every parameter, its path for pictures; what is its own begins with its
         type."""
         model = self._note.model if self._note else next(_models)
-        prefixes = set()
+        kind, inside = type(self).__name__, tuple[str, ...]()
         for name, module in self.named_modules():
-            module._note = Note(module=name or type(self).__name__, model=model)
-            prefixes.add(name)
+            module._note = Note(module=name or kind, model=model)
+            if name and not name.startswith(inside):
+                inside = (*inside, f"{name}.")
         for name, p in self.named_parameters():
-            owner = name
-            while owner and owner not in prefixes:
-                owner = owner.rpartition(".")[0]
-            p.note = (p.note or Note())._replace(module=name if owner else f"{type(self).__name__}.{name}", model=model)
+            path = name if name.startswith(inside) else f"{kind}.{name}"
+            label, line = (p.note.label, p.note.line) if p.note else ("", "")
+            p.note = Note(label, line, path, model)
 
     def leave_note(self, output: Value) -> None:
         """Notes on a node that it is this module's output, unless a module further in has done so."""
@@ -233,6 +233,13 @@ def _walk(path: str, x: Any, seen: set[int], modules_only: bool = False) -> Iter
     """The leaf Values and Modules in x and below, with their paths, each once. modules_only: passes by lists that hold
     only Values, as rows of weights are."""
     branches: Iterator[tuple[Any, Any]]
+    if isinstance(x, list | tuple) and {*map(type, x)} == {Value}:  # a row of weights
+        if not modules_only:
+            for i, v in enumerate(x):
+                if v.primitive is None and id(v) not in seen:
+                    seen.add(id(v))
+                    yield f"{path}.{i}", v
+        return
     if isinstance(x, Value | Module):
         if id(x) in seen or (isinstance(x, Value) and x.primitive is not None):
             return
@@ -242,8 +249,6 @@ def _walk(path: str, x: Any, seen: set[int], modules_only: bool = False) -> Iter
     elif isinstance(x, dict):
         branches = iter(x.items())
     elif isinstance(x, list | tuple):
-        if modules_only and {*map(type, x)} == {Value}:
-            return
         branches = enumerate(x)
     else:
         return

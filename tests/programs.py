@@ -18,6 +18,7 @@ from support import BUILTIN, identical
 import autograd
 from autograd import Value, compile, grad, gradients, hessian, jvp
 from autograd.compiler.codegen import straightline
+from autograd.compiler.ir.passes import spelled_out
 from autograd.compiler.runtime import memory
 from autograd.compiler.tracing.trace import flat
 
@@ -390,7 +391,10 @@ class Remembered:
         if (made, k) not in self.bounds:
             x, i = self.examples[k]
             inputs, shared = [*flat(x), *map(float, i)], [p.data for p in made.prepared.leaves]
-            self.bounds[made, k] = allowed(made.prepared.program, inputs, shared, self.gradients)
+            traced = made.prepared.program
+            if made.total:
+                traced = spelled_out(traced, made.prepared.kernels.totals)
+            self.bounds[made, k] = allowed(traced, inputs, shared, self.gradients)
         return self.bounds[made, k]
 
 

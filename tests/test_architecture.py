@@ -28,9 +28,9 @@ ROOMS = [
     )],
     "autograd.drawing",
     *[f"autograd.compiler.{room}" for room in (
-        "tracing.unknown", "tracing.trace", "tracing.sights", "tracing.watch", "tracing",
+        "identity", "tracing.flow", "tracing.unknown", "tracing.trace", "tracing.sights", "tracing.watch", "tracing",
         "ir.program", "ir.peephole", "ir.passes", "ir.interpret", "ir",
-        "schedule.kernels", "schedule.rolling", "schedule.loops", "schedule",
+        "schedule.loops", "schedule.kernels", "schedule.rolling", "schedule",
         "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.calls", "codegen.batch", "codegen.single",
         "codegen.straightline", "codegen.c", "codegen",
         "runtime.tables", "runtime.batches", "runtime.memory", "runtime.machine", "runtime.plan", "runtime",
@@ -160,7 +160,7 @@ def lines_of_code(path):
     return sum(bool(line.strip()) and line.strip()[0] != "#" and i not in inside for i, line in lines)
 
 
-BUDGETS = {"autograd, the spine": 1850, "nn": 3500, "autograd.compiler": 4350}
+BUDGETS = {"autograd, the spine": 1850, "nn": 3500, "autograd.compiler": 4750}
 """The most lines of code."""
 
 

@@ -26,7 +26,7 @@ def run_in_c(compiled, rows, directory):
     subprocess.run(["gcc", *options, "-shared", "-fPIC", "-o", library, text, "-lm"], check=True)
     function = getattr(ctypes.CDLL(str(library)), re.search(r"^void (\w+)\(", compiled.to_c(), re.M)[1])
     shared = [leaf.data for leaf in found.prepared.leaves]
-    outputs = len(found.prepared.kernels.outputs) * (1 if found.total else len(rows))
+    outputs = found.prepared.kernels.totals or len(found.prepared.kernels.outputs) * len(rows)
     numbers = (ctypes.c_double * len(flat(rows)))(*flat(rows))
     result = (ctypes.c_double * outputs)()
     function(ctypes.c_size_t(len(rows)), numbers, (ctypes.c_double * len(shared))(*shared), result)

@@ -159,8 +159,8 @@ class Compiled:
     def to_c(self) -> Text:
         """A C file that computes what the latest call did, to be read, and compiled by any C99 compiler."""
         prepared = self._shown.prepared
-        columns, totals = sum(prepared.columns) + len(prepared.asked), len(prepared.kernels.outputs) * self._shown.total
-        return Text(to_c(prepared.kernels, self.__name__, columns, totals))
+        columns = sum(prepared.columns) + len(prepared.asked)
+        return Text(to_c(prepared.kernels, self.__name__, columns))
 
     @property
     def llvm_ir(self) -> Text:

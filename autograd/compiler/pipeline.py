@@ -10,12 +10,13 @@ from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
 from .ir.passes import QUICK, run
-from .ir.program import Program, program_of
+from .ir.program import Program, RowTotal, program_of
 from .runtime.batches import Argument, Limit
 from .schedule.kernels import Kernels
 from .schedule.rolling import roll
+from .tracing.flow import Slopes, computed, surfaces
 from .tracing.trace import Doubt, Structure, Trace, entries, flat, parameters_of, shaped, skeleton, trace
-from .tracing.unknown import surfaces, symbolic
+from .tracing.unknown import slopes, symbolic
 from .tracing.watch import Watch
 
 
@@ -78,10 +79,10 @@ def prepare(
     Raises TypeError where f reads a number, or returns what is no number.
     """
     before = Watch(reads)
-    recorded, outputs, skipped = _recorded(f, structures, purpose, params, doubt)
+    recorded, outputs, slopes, skipped = _recorded(f, structures, purpose, params, doubt)
     watch = Watch(reads).since(before, recorded.assumed)
-    program, leaves = program_of(outputs, recorded.inputs, params)
-    kernels = roll(shortened(program), [purpose == "training"] * len(outputs))
+    program, leaves = _program(recorded, outputs, slopes, params)
+    kernels = roll(shortened(program), 0 if slopes is None else 1 + len(params))
     columns = [len(entries(structure)) for structure in structures]
     shape, limits = skeleton(recorded.result), _limits(program, recorded)
     return Prepared(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
@@ -102,22 +103,25 @@ def native(prepared: Prepared, program: Callable[[], Program], purpose: str, exa
     except ImportError:  # `compile` has said so
         return None
     if purpose == "training":
-        return Plan(prepared.kernels, len(prepared.kernels.outputs), examples, machine())
+        return Plan(prepared.kernels, examples, machine())
     if Pointwise.fits(program()):
         return Pointwise(program(), machine())
-    return Plan(prepared.kernels, 0, examples, machine())
+    return Plan(prepared.kernels, examples, machine())
 
 
 def _recorded(
     f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], doubt: Doubt
-) -> tuple[Trace, list[Any], bool]:
-    """The function's graph with that of its gradients, its outputs, and whether products were left without a guard.
+) -> tuple[Trace, list[Any], Slopes | None, bool]:
+    """The function's graph with that of its gradients, its outputs, the slopes of a training, and whether products were
+    left without a guard.
 
     They are not, if nan would not come out as nan.
     """
     skipped, names = list[Node](), parameters_of(f, len(structures))
+    by_params: Slopes | None = None
 
     def with_gradients(*arguments: Any) -> Any:
+        nonlocal by_params
         result = f(*arguments)
         if purpose == "values":
             return result
@@ -125,23 +129,39 @@ def _recorded(
             raise TypeError(f"the function has to return one number, got {type(result).__name__}")
         root, inputs = result if isinstance(result, Value) else Value(result), entries(arguments)
         doubtful = None if doubt is None else [inputs[i] for i in doubt]
-        with symbolic(doubtful, purpose == "gradients", True, skipped):
-            slopes = pull([(root, 1.0)], params if purpose == "training" else inputs, True)
-        numbers = [0.0 if slope is None else slope for slope in slopes]
         if purpose == "training":
-            return [root, *numbers]
-        gradients = iter(numbers)
+            by_params = slopes(root, params, doubtful, skipped)
+            return [root]
+        with symbolic(doubtful, True, True, skipped):
+            found = pull([(root, 1.0)], inputs, True)
+        gradients = iter([0.0 if slope is None else slope for slope in found])
         return [root, *[shaped(gradients, x) for x in arguments]]
 
     found = trace(with_gradients, structures, names, doubt, skipped)
-    if not surfaces(entries(found.result), skipped):
+    besides = [] if by_params is None or not skipped else computed(by_params)
+    if not surfaces([*entries(found.result), *besides], skipped):
         doubt = None
         skipped.clear()
         found = trace(with_gradients, structures, names)
     outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
     if not outputs:
         raise TypeError("the function has to return numbers, or lists of them, got an empty list")
-    return found, outputs, bool(skipped)
+    return found, outputs, by_params, bool(skipped) or (by_params is not None and by_params.skipped)
+
+
+def _program(
+    recorded: Trace, outputs: list[Any], slopes: Slopes | None, params: list[Value]
+) -> tuple[Program, list[Node]]:
+    """The program, and the shared leaves. In training its outputs are the loss, which is total 0, and the slopes by
+    parameters: total 1 is that of the first."""
+    if slopes is None:
+        return program_of(outputs, recorded.inputs, params)
+    number: dict[Any, int] = {p: i for i, p in enumerate(params, 1)}
+    single = {i: slope for i, slope in enumerate(slopes.single, 1) if slope is not None}
+    rows = [
+        RowTotal(tuple([number[p] for p in row.params]), tuple(row.factors), tuple(row.rows)) for row in slopes.rows
+    ]
+    return program_of([*outputs, *single.values()], recorded.inputs, params, [0, *single], rows)
 
 
 def _limits(program: Program, recorded: Trace) -> dict[int, Limit]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ..modes import MODE, warn
 from ..value import Value
 from .ir.interpret import interpret
-from .ir.passes import run
+from .ir.passes import run, spelled_out
 from .ir.peephole import Pass
 from .ir.program import Program
 from .pipeline import Runner, SumRunner, native, prepare, shortened
@@ -100,8 +100,9 @@ class Specialization:
 
     @functools.cached_property
     def program(self) -> Program:
-        """After the passes. Native code needs it no longer."""
-        return shortened(self.programs()[0])
+        """After the passes; of a training with an output for each total. Native code needs it no longer."""
+        program = shortened(self.programs()[0])
+        return spelled_out(program, self.prepared.kernels.totals) if self.total else program
 
     def programs(self, passes: Sequence[Pass] = ()) -> list[Program]:
         """The program as it was traced, and after each pass."""

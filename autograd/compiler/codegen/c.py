@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...primitives import Primitive
 from ..schedule.kernels import EACH, Expression, Gather, Kernel, Kernels, Map, Total, describe
-from ..schedule.loops import Nest, nests
+from ..schedule.loops import Nest
 from .arithmetic import LIBRARY, SCALARS
 
 
@@ -84,11 +84,8 @@ RESERVED = {
 """Names that C, its library or the file itself have already."""
 
 
-def to_c(kernels: Kernels, name: str, inputs: int, totals: int) -> str:
-    """A C file with one function, of that name made fit for C.
-
-    totals: how many outputs are sums over the examples; 0 if each example has outputs of its own.
-    """
+def to_c(kernels: Kernels, name: str, inputs: int) -> str:
+    """A C file with one function, of that name made fit for C. Its outputs are totals, or each example's own."""
     function = re.sub(r"\W", "_", name) or "f"
     if function[0].isdigit() or function in RESERVED or function.endswith("_"):  # the file's own have a _ at the end
         function = f"f_{function}"
@@ -96,7 +93,7 @@ def to_c(kernels: Kernels, name: str, inputs: int, totals: int) -> str:
     once = [line for kernel in kernels.once for line in writer.kernel(kernel)]
     each = [line for kernel in kernels.each for line in writer.kernel(kernel)]
     used = sorted(writer.used, key=lambda primitive: primitive.name)
-    outputs = len(kernels.outputs)
+    outputs, totals = len(kernels.outputs), kernels.totals
     constants = ", ".join(map(literal, kernels.constants))
     lines = [
         f"/* {name}: {inputs} inputs of each example, {kernels.shared_inputs} numbers that all examples share.",
@@ -169,16 +166,15 @@ class _KernelText:
         self.tables: list[str] = []
 
     def kernel(self, kernel: Kernel) -> list[str]:
-        rows = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
         if isinstance(kernel, Map):
-            return [line for nest in nests(rows) for line in self._loops(nest, self._map(kernel.expression, nest))]
+            return [line for nest in kernel.nests for line in self._loops(nest, self._map(kernel.expression, nest))]
         x_table = self._offsets(kernel.xs)
         if isinstance(kernel, Gather):
-            return [line for nest in nests(rows) for line in self._loops(nest, self._gather(kernel, nest, x_table))]
+            return [line for nest in kernel.nests for line in self._loops(nest, self._gather(kernel, nest, x_table))]
         w_table = self._offsets(kernel.ws)
         total = isinstance(kernel, Total)
         return [
-            line for nest in nests(rows)
+            line for nest in kernel.nests
             for line in self._loops(nest, self._dot(len(kernel.ws), nest, w_table, x_table, total))
         ]  # fmt: skip
 

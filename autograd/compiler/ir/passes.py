@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import ops
+from ..identity import by_identity
 from .peephole import Pass, folded, lowered, merged, powered, together
-from .program import Operands, Program, Rewriter, by_identity
+from .program import Operands, Program, Rewriter
 
 
 def lower(program: Program) -> Program:
@@ -51,6 +52,9 @@ def prune(program: Program) -> Program:
             needed[y] = True
 
     need_once = by_identity(need)
+    for _, factors, rows in program.totals:
+        for vector in (factors, *rows):
+            need_once(vector)
     for slot in range(total - 1, first - 1, -1):
         if needed[slot]:
             for x in program.instructions[slot - first].operands:
@@ -179,6 +183,34 @@ def separate(program: Program) -> Program:
                 result = work.new.append(ops.dot, (left, right, result))
         work.take(result)
     return work.program()
+
+
+def spelled_out(program: Program, totals: int) -> Program:
+    """The same with an output for each of so many totals: what one example adds to it."""
+    work = Rewriter(program)
+    for primitive, operands in program.instructions:
+        work.take(work.new.append(primitive, work.moved(operands)))
+    parts = [list[int]() for _ in range(totals)]
+    products = [list[tuple[int, int]]() for _ in range(totals)]
+    for i, y in zip(program.into, program.outputs, strict=True):
+        parts[i].append(work.slots[y])
+    for into, factors, rows in program.totals:
+        for factor, row in zip(factors, rows, strict=True):
+            for i, x in zip(into, row, strict=True):
+                products[i].append((work.slots[x], work.slots[factor]))
+
+    def total(plain: list[int], pairs: list[tuple[int, int]]) -> int:
+        y = plain[0] if plain else None
+        for x in plain[1:]:
+            y = work.new.append(ops.add, (y, x))
+        if len(pairs) == 1 and y is None:
+            return work.new.append(ops.mul, pairs[0])
+        if not pairs:
+            return work.constant(0.0) if y is None else y
+        xs, ws = zip(*pairs, strict=True)
+        return work.new.append(ops.dot, (ws, xs, work.constant(-0.0) if y is None else y))
+
+    return work.new.program(list(map(total, parts, products)))
 
 
 PASSES: tuple[Pass, ...] = (lower, fold, powers, merge, sums_to_dots, prune, separate)

@@ -14,8 +14,9 @@ from ...graph import topological_order
 from ...modes import plainly
 from ...primitives import TABLE, Primitive, nothing
 from ...value import Value
+from ..identity import by_identity
 from ..tracing.unknown import symbolic
-from .program import Operands, Program, Rewriter, bits, by_identity
+from .program import Operands, Program, Rewriter, bits
 
 Pass = Callable[[Program], Program]
 

@@ -5,14 +5,16 @@ share (parameters, and other leaves), then the result of each instruction in tur
 its result, and reads only slots before its own. Constants are counted from the other end: -1, -2, ...
 """
 
+import itertools
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...floats import is_node
 from ...graph import Node, arguments, check_own, topological_order
 from ...primitives import Primitive
+from ..identity import by_identity
 
 Operands = tuple[Any, ...]
 """Slots, and for a vector operand a tuple of slots."""
@@ -23,6 +25,17 @@ class Instruction(NamedTuple):
 
     primitive: Primitive
     operands: Operands
+
+
+class RowTotal(NamedTuple):
+    """A part of several sums over the examples: to each of these totals is added, for each term, a factor times the
+    number that stands there in the term's row. The gradient of a neuron's weights is one of these.
+    """
+
+    into: tuple[int, ...]
+    """The totals, by their numbers."""
+    factors: tuple[int, ...]
+    rows: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,10 @@ class Program:
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     """The slots of the results."""
+    into: tuple[int, ...] = ()
+    """The numbers of the totals, sums over the examples, that the outputs are added to; none where outputs are kept."""
+    totals: tuple[RowTotal, ...] = ()
+    """Further parts of totals."""
 
     def __post_init__(self) -> None:
         lowest = -len(self.constants)
@@ -55,6 +72,12 @@ class Program:
                     raise ValueError(f"%{slot}: {primitive.name} reads %{last}, which is not computed yet")
         if not all(lowest <= slot < self.first + len(self.instructions) for slot in self.outputs):
             raise ValueError(f"the outputs {self.outputs} are no slots of this program")
+        end = self.first + len(self.instructions)
+        for total in self.totals:
+            for x in (total.factors, *total.rows):
+                last, least = ends(x)
+                if last >= end or least < lowest:
+                    raise ValueError(f"a total reads %{last}, which is no slot of this program")
 
     @property
     def first(self) -> int:
@@ -71,11 +94,12 @@ class Program:
         return own
 
     def uses(self) -> list[int]:
-        """For each slot how many operands it is."""
+        """For each slot how many operands, and parts of totals, it is."""
         uses = self.slots([0] * self.first, [0] * len(self.constants))
         uses[self.first : self.first + len(self.instructions)] = [0] * len(self.instructions)
         vectors: dict[int, list[Any]] = {}  # one and how often it stands
-        for _, operands in self.instructions:
+        in_totals = [(total.factors, *total.rows) for total in self.totals]
+        for operands in itertools.chain([operands for _, operands in self.instructions], in_totals):
             for x in operands:
                 if type(x) is not tuple:
                     uses[x] += 1
@@ -111,18 +135,10 @@ class Program:
         for slot, (primitive, operands) in enumerate(self.instructions, self.first):
             yield f"%{slot} = {primitive.name}({', '.join(map(text, operands))})"
         yield "return " + ", ".join(map(text, self.outputs))
-
-
-def by_identity(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """f, which asks but once for each vector of a program: a layer's rows share one."""
-    known: dict[int, tuple[Any, Any]] = {}  # with the vector itself, so that its identity stays its own
-
-    def asked(x: Any) -> Any:
-        if (found := known.get(id(x))) is None:
-            known[id(x)] = found = f(x), x
-        return found[0]
-
-    return asked
+        names = ["result", *self.shared]
+        for into, factors, rows in self.totals:
+            parts = [f"{text(factor)} * {text(row)}" for factor, row in zip(factors, rows, strict=True)]
+            yield f"slopes of [{', '.join([names[i] for i in into])}]: {' + '.join(parts)}"
 
 
 def bits(x: float) -> bytes:
@@ -154,8 +170,9 @@ class Assembler:
         self.instructions.append(Instruction(primitive, operands))
         return self._before + len(self.instructions) - 1
 
-    def program(self, outputs: Sequence[int]) -> Program:
-        return Program(self.inputs, self.shared, tuple(self.constants), tuple(self.instructions), tuple(outputs))
+    def program(self, outputs: Sequence[int], into: Sequence[int] = (), totals: Sequence[RowTotal] = ()) -> Program:
+        found = tuple(self.constants), tuple(self.instructions), tuple(outputs)
+        return Program(self.inputs, self.shared, *found, tuple(into), tuple(totals))
 
 
 class Rewriter:
@@ -183,13 +200,24 @@ class Rewriter:
         self._next += 1
 
     def program(self) -> Program:
-        return self.new.program([self.slots[y] for y in self.old.outputs])
+        vector, old = self._vector, self.old
+        totals = [RowTotal(into, vector(factors), tuple(map(vector, rows))) for into, factors, rows in old.totals]
+        return self.new.program([self.slots[y] for y in old.outputs], old.into, totals)
 
 
-def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[Node]) -> tuple[Program, list[Node]]:
+def program_of(
+    outputs: Sequence[Any],
+    inputs: Sequence[Node],
+    shared: Sequence[Node],
+    into: Sequence[int] = (),
+    totals: Sequence[RowTotal] = (),
+) -> tuple[Program, list[Node]]:
     """The graph below `outputs`, Values and floats, as a program; and the leaves whose numbers it shares: those given,
-    and then all others that it finds."""
-    leaves, interiors = topological_order(*[y for y in outputs if is_node(y)])
+    and then all others that it finds. into, totals: of the program, the latter of Values and floats.
+    """
+    vectors = {id(x): x for total in totals for x in (total.factors, *total.rows)}.values()
+    below = [y for x in (outputs, *vectors) for y in x if is_node(y)]
+    leaves, interiors = topological_order(*dict.fromkeys(below))
     known = {*inputs, *shared}
     everything = [*shared, *[leaf for leaf in leaves if leaf not in known]]
     names = [_name(leaf, f"v{i}") for i, leaf in enumerate(everything)]
@@ -206,7 +234,8 @@ def program_of(outputs: Sequence[Any], inputs: Sequence[Node], shared: Sequence[
         check_own(node)
         operands = [vector(x) if type(x) is tuple else slot(x) for x in arguments(node)]
         slots[node] = append(node.primitive, tuple(operands))
-    return builder.program([slot(y) for y in outputs]), everything
+    moved = [RowTotal(x, vector(factors), tuple(map(vector, rows))) for x, factors, rows in totals]
+    return builder.program([slot(y) for y in outputs], into, moved), everything
 
 
 def _name(node: Node, otherwise: str) -> str:

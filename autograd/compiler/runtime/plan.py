@@ -11,7 +11,7 @@ from ..codegen import batch, single, straightline
 from ..codegen.builder import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
 from ..ir.program import Program
 from ..schedule.kernels import EACH, Dot, Gather, Kernel, Kernels, Map, Total
-from ..schedule.loops import Nest, nests, stride
+from ..schedule.loops import Nest, stride
 from . import memory
 from .batches import Argument, address_of
 from .machine import Machine
@@ -41,15 +41,13 @@ class Plan:
     RuntimeError if a call would leave the memory, or write where it must not.
     """
 
-    def __init__(
-        self, kernels: Kernels, totals: int, capacity: int, machine: Machine, totals_at: int | None = None
-    ) -> None:
+    def __init__(self, kernels: Kernels, capacity: int, machine: Machine, totals_at: int | None = None) -> None:
         width = machine.blocks.width if capacity > 1 else 1
         self.machine, self.kernels = machine, kernels
         self.capacity = -(-capacity // width) * width
         self.apart = self.capacity + LINE * (self.capacity % (4 * LINE) == 0)
-        self.totals = totals
-        self.first_own = -(-(kernels.shared + totals) // LINE) * LINE
+        self.totals = kernels.totals
+        self.first_own = -(-(kernels.shared + self.totals) // LINE) * LINE
         self.memory = memory.doubles(self.first_own + kernels.own * self.apart)
         self.address = ctypes.addressof(self.memory)
         self.first_total = kernels.shared if totals_at is None else (totals_at - self.address) // 8
@@ -79,7 +77,7 @@ class Plan:
             for record in calls(kernel):
                 found.extend(record)
             if not isinstance(kernel, Total):
-                self._written[self._shared] = max(kernel.out) + 1
+                self._written[self._shared] = _end_of(kernel)
         return found
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
@@ -93,15 +91,8 @@ class Plan:
         """The records of a kernel for one example."""
         if isinstance(kernel, Gather):
             return self._gathers(kernel, SCALAR)
-        found: list[tuple[int, ...]]
-        if isinstance(kernel, Total):
-            # added to what is there
-            found = [(*row, self.first_total + out, self.first_total + out)
-                     for row, out in zip(kernel.rows, kernel.out, strict=True)]  # fmt: skip
-        else:
-            found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        records = []
-        for piece in nests(found):
+        start, records = kernel.nests[0].start, list[list[int]]()
+        for piece in self._pieces(kernel):
             steps = single.steps_of(piece)
             side_by_side = piece.counts[1] > 1 and steps[-1] == single.NEXT
             blocks = self.machine.blocks if side_by_side else SCALAR
@@ -117,42 +108,49 @@ class Plan:
                 address = self._function(key, single.dot_of_neighbours, blocks, same_x=same_x)
             else:
                 address = self._function(("dot of rows", steps, blocks), single.dot, blocks, steps)
-            ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
+            ws, xs = self._table(kernel.ws, start[0]), self._table(kernel.xs, start[1])
             records.append(self._record(kernel, address, piece, ws, xs))
         return records
 
+    def _pieces(self, kernel: Kernel) -> list[Nest]:
+        """The nests of a kernel. A total is its own bias, and stands where its number says."""
+        if not isinstance(kernel, Total):
+            return kernel.nests
+        first, found = self.first_total, list[Nest]()
+        for counts, (w, x, total), *strides in kernel.nests:
+            outer, inner = [(*stride, stride[-1]) for stride in strides]
+            found.append(Nest(counts, (w, x, first + total, first + total), outer, inner))
+        return found
+
     def _gathers(self, kernel: Gather, blocks: Blocks) -> list[list[int]]:
-        found = [(*row, out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        own = {"own_index": found[0][0] >= EACH, "own_x": found[0][1] >= EACH}
+        index, x, _ = kernel.nests[0].start
+        own = {"own_index": index >= EACH, "own_x": x >= EACH}
         address = self._function(("gather", *own.values(), blocks), batch.gather, blocks, **own)
-        xs = self._table(kernel.xs, found[0][1])
-        return [self._record(kernel, address, piece, None, xs) for piece in nests(found)]
+        xs = self._table(kernel.xs, x)
+        return [self._record(kernel, address, piece, None, xs) for piece in self._pieces(kernel)]
 
     def _calls(self, kernel: Kernel) -> list[list[int]]:
         """The records of a kernel for many examples."""
-        blocks = self.machine.blocks
+        blocks, start = self.machine.blocks, kernel.nests[0].start
         if isinstance(kernel, Gather):
             return self._gathers(kernel, blocks)
-        first = self.first_total if isinstance(kernel, Total) else 0
-        middle = (0,) if isinstance(kernel, Total) else ()
-        found = [(*row, *middle, first + out) for row, out in zip(kernel.rows, kernel.out, strict=True)]
-        own = tuple([place >= EACH for place in found[0][:-1]])
+        own = tuple([place >= EACH for place in start[:-1]])
         if isinstance(kernel, Map):
             address = self._function(
                 ("map", kernel.expression, own, blocks), batch.mapped, blocks, kernel.expression, own
             )
-            return [self._record(kernel, address, piece) for piece in nests(found)]
-        ws, xs = self._table(kernel.ws, found[0][0]), self._table(kernel.xs, found[0][1])
+            return [self._record(kernel, address, piece) for piece in self._pieces(kernel)]
+        ws, xs = self._table(kernel.ws, start[0]), self._table(kernel.xs, start[1])
         steps = [stride(offsets) for offsets in (kernel.ws, kernel.xs)]
         regular = isinstance(kernel, Dot) and None not in steps
         if regular:
             ws, xs = (
                 table._replace(address=self._scale(place) * (step or 0))
-                for table, step, place in zip((ws, xs), steps, found[0], strict=False)
+                for table, step, place in zip((ws, xs), steps, start, strict=False)
             )
         records = []
         key: Any
-        for piece in nests(found):
+        for piece in self._pieces(kernel):
             if isinstance(kernel, Total):
                 line = piece.inner[-1] == 1
                 key = "total", own[0], line, blocks
@@ -205,7 +203,7 @@ class Plan:
                     continue
                 first, end = self.first_total, self.first_total + self.totals
             elif k == last:
-                first, end = end, self.at(max(kernel.out) + 1)
+                first, end = end, self.at(_end_of(kernel))
             memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, extent), Span(first, end))
 
     def code(self) -> list[str]:
@@ -245,6 +243,12 @@ class Plan:
             for place, (address, apart) in zip(self.kernels.outputs, results, strict=True):
                 source, target = self.address + 8 * self.at(place), address + 8 * start * apart
                 self.machine.copy(source, 0, int(place >= EACH), target, 0, apart, 1, count)
+
+
+def _end_of(kernel: Kernel) -> int:
+    """The place after the last result."""
+    ends = [x + (n - 1) * outer + (m - 1) * inner for (n, m), (*_, x), (*_, outer), (*_, inner) in kernel.nests]
+    return 1 + max(ends)
 
 
 class Pointwise:

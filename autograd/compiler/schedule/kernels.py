@@ -6,6 +6,8 @@ Places are counted from 0 among what all examples share, and from EACH among wha
 from collections import Counter
 from typing import Any, NamedTuple
 
+from .loops import Nest, rows_of
+
 EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""
 LARGEST, OPERANDS = 12, 14
@@ -16,37 +18,33 @@ Expression = Any
 
 
 class Map(NamedTuple):
-    """The expression, for each row of places of operands."""
+    """The expression, for each row of places of operands, the last of which is that of the result."""
 
     expression: Expression
-    rows: list[tuple[int, ...]]
-    out: list[int]
+    nests: list[Nest]
 
 
 class Dot(NamedTuple):
-    """bias + sum over k of (what is at w + ws[k]) x (what is at x + xs[k]), for each row (w, x, bias)."""
+    """bias + sum over k of (what is at w + ws[k]) x (what is at x + xs[k]), for each row (w, x, bias, result)."""
 
     ws: tuple[int, ...]
     xs: tuple[int, ...]
-    rows: list[tuple[int, int, int]]
-    out: list[int]
+    nests: list[Nest]
 
 
 class Total(NamedTuple):
-    """The same without a bias, summed over the examples. `out` counts the totals."""
+    """The same without a bias, summed over the examples and added to a total, for each row (w, x, which total)."""
 
     ws: tuple[int, ...]
     xs: tuple[int, ...]
-    rows: list[tuple[int, int]]
-    out: list[int]
+    nests: list[Nest]
 
 
 class Gather(NamedTuple):
-    """The number at x + xs[index], for each row (place of the index, x)."""
+    """The number at x + xs[index], for each row (place of the index, x, result)."""
 
     xs: tuple[int, ...]
-    rows: list[tuple[int, int]]
-    out: list[int]
+    nests: list[Nest]
 
 
 Kernel = Map | Dot | Total | Gather
@@ -67,7 +65,9 @@ class Kernels(NamedTuple):
     own: int
     """The count of places of each example."""
     outputs: list[int]
-    """The place of each output; of a total, which one it is."""
+    """The place of each output that each example has."""
+    totals: int
+    """The count of sums over the examples."""
 
 
 def describe(kernels: Kernels) -> list[str]:
@@ -77,14 +77,14 @@ def describe(kernels: Kernels) -> list[str]:
 
 
 def _described(kernel: Kernel) -> str:
-    rows = len(kernel.rows)
+    rows = sum(nest.counts[0] * nest.counts[1] for nest in kernel.nests)
     if isinstance(kernel, Map):
         return f"{_text(kernel.expression)} for {rows} row{'s' * (rows != 1)}"
     if isinstance(kernel, Gather):
         return f"gather {rows} of {len(kernel.xs)}"
     if isinstance(kernel, Dot):
         return f"matrix-vector {rows}x{len(kernel.ws)}"
-    height, width = len({w for w, _ in kernel.rows}), len({x for _, x in kernel.rows})
+    height, width = (len({row[k] for nest in kernel.nests for row in rows_of(nest)}) for k in range(2))
     terms = f" over {len(kernel.ws)} terms" * (len(kernel.ws) > 1)
     if height * width == rows and height > 1:
         return f"outer product {height}x{width}{terms}, summed over examples"

@@ -1,7 +1,7 @@
 """Nests: rows of places as loops. Rows whose places go on in constant strides are one loop, loops of one length whose
 beginnings go on in constant strides are a loop of loops."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 Places = tuple[int, ...]
@@ -18,34 +18,50 @@ class Nest(NamedTuple):
 
 def nests(rows: Sequence[Places]) -> list[Nest]:
     """The rows, in their order, as few nests as a look ahead of one row finds."""
-    runs: list[tuple[int, Places, Places]] = []  # length, start, stride
+    runs: list[Nest] = []
     i, total = 0, len(rows)
     while i < total:
         start, length = rows[i], 1
-        stride: Places = (0,) * len(start)
+        still = stride = (0,) * len(start)
         if i + 1 < total:
             stride = tuple([b - a for a, b in zip(start, rows[i + 1], strict=True)])
             expected = rows[i + 1]
             while i + length < total and rows[i + length] == expected:
                 length += 1
                 expected = tuple([a + s for a, s in zip(expected, stride, strict=True)])
-        runs.append((length, start, stride))
+        runs.append(Nest((1, length), start, still, stride))
         i += length
+    return joined(runs)
+
+
+def joined(runs: Sequence[Nest]) -> list[Nest]:
+    """Loops of one turn outside, in their order, put together where they follow each other in constant strides."""
     found: list[Nest] = []
     i = 0
     while i < len(runs):
-        length, start, inner = runs[i]
+        (_, length), start, outer, inner = runs[i]
         count = 1
-        outer: Places = (0,) * len(start)
-        if i + 1 < len(runs) and runs[i + 1][0] == length and (length == 1 or runs[i + 1][2] == inner):
-            outer = tuple([b - a for a, b in zip(start, runs[i + 1][1], strict=True)])
-            expected = runs[i + 1][1]
-            while i + count < len(runs) and runs[i + count] == (length, expected, inner):
+        if i + 1 < len(runs) and runs[i + 1].counts[1] == length and (length == 1 or runs[i + 1].inner == inner):
+            outer = tuple([b - a for a, b in zip(start, runs[i + 1].start, strict=True)])
+            expected = runs[i + 1].start
+            while (
+                i + count < len(runs)
+                and runs[i + count][:2] == ((1, length), expected)
+                and (runs[i + count].inner == inner)
+            ):
                 count += 1
                 expected = tuple([a + s for a, s in zip(expected, outer, strict=True)])
         found.append(Nest((count, length), start, outer, inner))
         i += count
     return found
+
+
+def rows_of(nest: Nest) -> Iterator[Places]:
+    """The rows of a nest one by one."""
+    (outer, inner), start = nest.counts, nest.start
+    for i in range(outer):
+        for j in range(inner):
+            yield tuple([x + i * a + j * b for x, a, b in zip(start, nest.outer, nest.inner, strict=True)])
 
 
 def stride(offsets: Sequence[int]) -> int | None:

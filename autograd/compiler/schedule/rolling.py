@@ -5,20 +5,21 @@ Kernels go level by level. What depends on inputs has a place for each example; 
 computed once.
 """
 
+import functools
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ... import ops
-from ..ir.program import Program, by_identity
+from ..identity import by_identity
+from ..ir.program import Program
 from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Kernels, Map, Total
+from .loops import Nest, Places, joined, nests, rows_of
 
 
-def roll(program: Program, totals: Sequence[bool]) -> Kernels:
-    """The kernels of a program that `separate` has left.
-
-    totals: for each output, whether only its sum over the examples is wanted.
-    """
+def roll(program: Program, totals: int) -> Kernels:
+    """The kernels of a program that `separate` has left, which has so many totals."""
     return _Roller(program, totals).roll()
 
 
@@ -29,8 +30,20 @@ class Vector(NamedTuple):
     offsets: tuple[int, ...]
 
 
+class _Rows(NamedTuple):
+    """Rows of a kernel, and the slots of their results."""
+
+    make: Callable[[list[Nest]], Kernel]
+    rows: list[Places]
+    slots: list[int]
+
+    def add(self, row: Places, slot: int) -> None:
+        self.rows.append(row)
+        self.slots.append(slot)
+
+
 class _Roller:
-    def __init__(self, program: Program, totals: Sequence[bool]) -> None:
+    def __init__(self, program: Program, totals: int) -> None:
         inputs, shared, constants = len(program.inputs), len(program.shared), len(program.constants)
         self.program, self.totals, self.first = program, totals, program.first
         self.total = program.first + len(program.instructions)
@@ -49,7 +62,7 @@ class _Roller:
     def roll(self) -> Kernels:
         program, first = self.program, self.first
         uses, kept = program.uses(), Counter(program.outputs)
-        summed = {y: i for i, (y, total) in enumerate(zip(program.outputs, self.totals, strict=True)) if total}
+        summed = dict(zip(program.outputs, program.into, strict=False))
         products = {  # what is needed only as its sum over the examples
             y: i for y, i in summed.items()
             if y >= first and not uses[y] and kept[y] == 1
@@ -126,9 +139,12 @@ class _Roller:
         return Vector(self.place[operands[0]], (0,)), Vector(self.place[operands[1]], (0,))
 
     def _line(self, vector: tuple[int, ...]) -> "Vector":
-        places = [self.place[y] for y in vector]
-        offsets = tuple([y - places[0] for y in places])
-        return Vector(places[0], self.offsets.setdefault(offsets, offsets))
+        return self._line_of([self.place[y] for y in vector])
+
+    def _line_of(self, places: Sequence[int]) -> "Vector":
+        first = places[0]
+        offsets = tuple([y - first for y in places])
+        return Vector(first, self.offsets.setdefault(offsets, offsets))
 
     def _new(self, slot: int, own: bool) -> int:
         if own:
@@ -140,16 +156,14 @@ class _Roller:
         return self.place[slot]
 
     def _maps(self, members: list[int], own: bool, expression: Expression) -> None:
-        place, kernels = self.place, dict[Any, Map]()
+        place, kernels = self.place, dict[Any, _Rows]()
         for row, slot in sorted((tuple([place[y] for y in self.expressions[slot][1]]), slot) for slot in members):
             pattern = tuple([x >= EACH for x in row])
-            kernel = kernels.setdefault(pattern, Map(expression, [], []))
-            kernel.rows.append(row)
-            kernel.out.append(slot)
+            kernels.setdefault(pattern, _Rows(functools.partial(Map, expression), [], [])).add(row, slot)
         self._take(kernels.values(), own)
 
     def _gathers(self, members: list[int], own: bool) -> None:
-        place, kernels = self.place, dict[Any, Gather]()
+        place, kernels = self.place, dict[Any, _Rows]()
         for slot in members:
             index, xs = self._operands(slot)
             at = [place[y] for y in xs]
@@ -157,68 +171,109 @@ class _Roller:
                 at = self._own_places(xs)
             x = at[0]
             offsets = tuple([y - x for y in at])
-            kernel = kernels.setdefault((offsets, place[index] >= EACH, x >= EACH), Gather(offsets, [], []))
-            kernel.rows.append((place[index], x))
-            kernel.out.append(slot)
+            key = offsets, place[index] >= EACH, x >= EACH
+            kernels.setdefault(key, _Rows(functools.partial(Gather, offsets), [], [])).add((place[index], x), slot)
         self._take(kernels.values(), own)
-
-    def _take(self, kernels: Iterable[Any], own: bool) -> None:
-        """Gives results, which so far are slots, their places."""
-        for kernel in kernels:
-            kernel.out[:] = [self._new(slot, own) for slot in kernel.out]
-            (self.each if own else self.once).append(kernel)
 
     def _dots(self, members: list[int], own: bool) -> None:
         found = []
         for slot in members:
             ws, xs = self._factors(slot)
             found.append((xs.first, ws.first, slot, ws.offsets, xs.offsets))
-        kernels: dict[Any, Dot] = {}
+        kernels: dict[Any, _Rows] = {}
         for x, w, slot, steps_w, steps_x in sorted(found):
             bias = self.place[self._operands(slot)[2]]
             key = id(steps_w), id(steps_x), w >= EACH, x >= EACH, bias >= EACH
-            if (kernel := kernels.get(key)) is None:
-                kernels[key] = kernel = Dot(steps_w, steps_x, [], [])
-            kernel.rows.append((w, x, bias))
-            kernel.out.append(slot)
+            kernels.setdefault(key, _Rows(functools.partial(Dot, steps_w, steps_x), [], [])).add((w, x, bias), slot)
         self._take(kernels.values(), own)
 
+    def _take(self, kernels: "Iterable[_Rows]", own: bool) -> None:
+        """Gives results their places."""
+        for make, rows, slots in kernels:
+            found = [(*row, self._new(slot, own)) for row, slot in zip(rows, slots, strict=True)]
+            (self.each if own else self.once).append(make(nests(found)))
+
     def _totals(self, found: "list[tuple[Vector, Vector, int]]") -> None:
-        kernels: dict[Any, Total] = {}
+        kernels: dict[Any, list[tuple[int, int, int]]] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
-            key = ws.offsets, xs.offsets, ws.first >= EACH
-            if (kernel := kernels.get(key)) is None:
-                kernels[key] = kernel = Total(ws.offsets, xs.offsets, [], [])
-            kernel.rows.append((ws.first, xs.first))
-            kernel.out.append(out)
-        self.each.extend(kernels.values())
+            kernels.setdefault((ws.offsets, xs.offsets, ws.first >= EACH), []).append((ws.first, xs.first, out))
+        self.each.extend([Total(ws, xs, nests(rows)) for (ws, xs, _), rows in kernels.items()])
+
+    def _row_totals(self) -> None:
+        """The totals of whole rows: those whose terms and rows lie the same way are loops within each other."""
+        groups: dict[Any, list[tuple[Any, ...]]] = {}
+        for into, factors, rows in self.program.totals:
+            (w, ws), lines = self._one_kind(factors), [self._one_kind(row) for row in rows]
+            if len({line.first >= EACH for line in lines}) > 1:
+                lines = [self._line_of(self._own_places(row)) for row in rows]
+            if lines[0].first < EACH and w < EACH:
+                w, ws = self._line_of(self._own_places(factors))
+            if len({id(line.offsets) for line in lines}) > 1:
+                self._totals(self._columns(Vector(w, ws), lines, into))
+                continue
+            (x, offsets), terms = lines[0], self._line_of([line.first for line in lines]).offsets
+            out = self._line_of(into).offsets
+            key = id(ws), id(terms), id(offsets), id(out), w >= EACH, x >= EACH
+            groups.setdefault(key, []).append((w, x, into[0], ws, terms, offsets, out))
+        for members in groups.values():
+            *_, ws, terms, offsets, out = members[0]
+            found = list[Nest]()
+            for piece in nests(list(zip(offsets, out, strict=True))):
+                for at_x, at_out in itertools.islice(rows_of(piece), 0, None, piece.counts[1]):
+                    inner = 0, piece.inner[0], piece.inner[1]
+                    starts = [(m[0], m[1] + at_x, m[2] + at_out) for m in members]
+                    found += joined([Nest((1, piece.counts[1]), start, (0, 0, 0), inner) for start in starts])
+            if members[0][1] < EACH:  # of the two factors the second is each example's own
+                found = [_exchanged(nest) for nest in found]
+                ws, terms = terms, ws
+            self.each.append(Total(ws, terms, found))
+
+    def _one_kind(self, vector: tuple[int, ...]) -> Vector:
+        """Its places, all shared or all own."""
+        mixed = len({self.own[y] for y in vector}) > 1
+        return self._line_of(self._own_places(vector)) if mixed else self.line(vector)
+
+    @staticmethod
+    def _columns(ws: Vector, lines: list[Vector], into: Sequence[int]) -> "list[tuple[Vector, Vector, int]]":
+        """The same as sums of products, one for each total."""
+        found = []
+        for k, i in enumerate(into):
+            places = [line.first + line.offsets[k] for line in lines]
+            xs = Vector(places[0], tuple([x - places[0] for x in places]))
+            found.append((ws, xs, i) if places[0] >= EACH else (xs, ws, i))
+        return found
 
     def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Kernels:
         """The kernels. Outputs that are summed and are no products become products with one."""
-        rest, outputs, one = list[tuple[Vector, Vector, int]](), list[int](), Vector(self.one, (0,))
-        for i, (y, total) in enumerate(zip(self.program.outputs, self.totals, strict=True)):
-            outputs.append(i if total else self.place[y])
-            if total and products.get(y) != i:
+        program, rest, one = self.program, list[tuple[Vector, Vector, int]](), Vector(self.one, (0,))
+        for y, i in zip(program.outputs, program.into, strict=False):
+            if products.get(y) != i:
                 rest.append((one, Vector(self._own_places([y])[0], (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
         for i, bias in biases:
-            if bias >= 0 or self.program.constants[-1 - bias] != 0.0:
+            if bias >= 0 or program.constants[-1 - bias] != 0.0:
                 rest.append((one, Vector(self._own_places([bias])[0], (0,)), i))
         if rest:
             self._totals(rest)
-        program, own = self.program, self.next_own - EACH
+        self._row_totals()
+        own, outputs = self.next_own - EACH, [] if program.into else [self.place[y] for y in program.outputs]
         shared, inputs = len(program.shared), len(program.inputs)
-        return Kernels(self.once, self.each, shared, program.constants, self.next_shared, inputs, own, outputs)
+        sizes = self.next_shared, inputs, own
+        return Kernels(self.once, self.each, shared, program.constants, *sizes, outputs, self.totals)
 
     def _own_places(self, slots: Sequence[int]) -> list[int]:
         """The places of what each example has of its own; what all share is copied there."""
         new = [y for y in dict.fromkeys(slots) if not self.own[y] and y not in self.copies]
         if new:
             self.copies.update(zip(new, range(self.next_own, self.next_own + len(new)), strict=True))
-            rows: list[tuple[int, ...]] = [(self.place[y],) for y in new]
-            self.each.append(Map((ops.identity, 0), rows, [self.copies[y] for y in new]))
+            self.each.append(Map((ops.identity, 0), nests([(self.place[y], self.copies[y]) for y in new])))
             self.next_own += len(new)
         return [self.place[y] if self.own[y] else self.copies[y] for y in slots]
+
+
+def _exchanged(nest: Nest) -> Nest:
+    """The same with its first two places exchanged."""
+    return Nest(nest.counts, *[(b, a, *rest) for a, b, *rest in nest[1:]])
 
 
 def _renumbered(expression: Expression, leaves: list[int]) -> Expression:

@@ -1,21 +1,12 @@
-"""Numbers that are not known: who answers for them while a graph is recorded that has to hold for any.
+"""Numbers that are not known: who answers for them while a graph is recorded that has to hold for any."""
 
-A sweep over numbers passes by the nodes that nothing flows to. A recorded sweep cannot; there flows -0.0, which adds
-nothing to a sum. But times inf or nan it makes nan. So each node has the condition on which something flows to it, and
-where the other factor may be inf or nan the product is chosen by that condition.
-"""
-
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from ... import ops
-from ...floats import is_node
-from ...graph import Node, local_derivatives, operands, topological_order
+from ...graph import Node
 from ...modes import Switch, recording, unknown
-from ...primitives import TABLE, Primitive, nothing
-from ...sweeps import NOTHING, active_path
+from ...sweeps import active_path
+from .flow import Chosen, Flow, Guards, Slopes, stopped
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
@@ -33,36 +24,10 @@ REFUSED = {
     ),
 }
 """Things that cannot be read, each with a remedy."""
-HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
-"""Primitives that can hide nan: an operand is nan, the result a number. Operations of a user's own count as such."""
-stopped = Primitive("detach", lambda x: x, (nothing,))
-"""x, through which nothing flows."""
-Condition = Any
-"""True, or a Value that is not 0 where something flows; False for a condition that nobody will ask for."""
 
 
-class Chosen(NamedTuple):
-    """A partial that is one of two."""
-
-    condition: Any
-    a: Any
-    b: Any
-
-
-@dataclass
-class Symbolic:
-    """Answers for numbers that are not known; see `modes.Unknown`. Products are guarded against what must not flow.
-
-    doubtful: the leaves whose numbers may be inf or nan; None if any number may be. signs: whether the sign of a zero
-    matters, for which products with finite numbers are guarded too, but for those within sums of products. last:
-    whether gradients are not differentiated again.
-    """
-
-    doubtful: Collection[Node] | None = None
-    signs: bool = True
-    last: bool = False
-    skipped: list[Node] = field(default_factory=list)
-    """Products that were left without a guard. If numbers overflow there, they are nan where they should not."""
+class Symbolic(Guards):
+    """Answers for numbers that are not known; see `modes.Unknown`. Products are guarded against what must not flow."""
 
     def refuse(self, what: str) -> NoReturn:
         """Raises TypeError, which says what to write instead."""
@@ -81,13 +46,13 @@ class Symbolic:
             self.refuse("gradient")
         roots = [root for root, _ in seeds]
         active, path = active_path(roots, inputs)
-        return _Flow(roots, active, self).pull(seeds, inputs, path)
+        return Flow(roots, active, self).pull(seeds, inputs, path)
 
     def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
         if not create_graph:
             self.refuse("gradient")
         active, path = active_path(outputs, tangents)
-        return _Flow(outputs, active, self).push(tangents, outputs, path)
+        return Flow(outputs, active, self).push(tangents, outputs, path)
 
 
 def symbolic(
@@ -109,243 +74,16 @@ def symbolic(
     return Switch(unknown=Symbolic(doubtful, signs, last, [] if skipped is None else skipped))
 
 
+def slopes(root: Node, params: Sequence[Node], doubtful: Collection[Node] | None, skipped: list[Node]) -> Slopes:
+    """The derivatives by parameters, of which only the sums over examples are wanted, and not to be differentiated
+    again: those by a row of weights as a whole. For the arguments see `Symbolic`."""
+    guards = Symbolic(doubtful, signs=False, last=True, skipped=skipped)
+    with Switch(unknown=guards), recording():
+        active, path = active_path([root], params)
+        flow = Flow([root], active, guards, set(params))
+        return Slopes(flow.pull([(root, 1.0)], params, path), list(flow.rows.values()), flow.open)
+
+
 def is_symbolic() -> bool:
     """Whether numbers are not known now; see `symbolic`."""
     return unknown() is not None
-
-
-def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
-    """Whether nan in one of these nodes comes out as nan wherever it matters: nothing computed from it is compared."""
-    tainted = set(skipped)
-    for node in topological_order(*[y for y in outputs if is_node(y)])[1] if tainted else ():
-        xs = operands(node)
-        if not tainted.isdisjoint(xs):
-            assert node.primitive is not None
-            power = node.primitive is ops.pow and type(xs[1]) is float and xs[1] != 0.0
-            choice = node.primitive is ops.where and xs[0] not in tainted
-            foreign = node.primitive.module != TABLE and node.primitive is not stopped
-            if foreign or (node.primitive in HIDING and not power and not choice):
-                return False
-            tainted.add(node)
-    return True
-
-
-class _Reach:
-    """For each node the condition on which something flows to it."""
-
-    def __init__(self, tracked: bool) -> None:
-        self.tracked = tracked
-        self._found: dict[Node, Any] = {}  # True, False, or a list of conditions of which one is enough
-        self._made: dict[Any, Any] = {}
-
-    def arrive(self, node: Node, condition: Condition) -> None:
-        """Something flows to the node on this condition too."""
-        before = self._found.get(node)
-        if before is True or condition is True:
-            self._found[node] = True
-        elif condition is False:
-            self._found[node] = False
-        elif before is None:
-            self._found[node] = [condition]
-        else:
-            before.append(condition)
-
-    def of(self, node: Node) -> Condition:
-        """All users of the node have been looked at before."""
-        found = self._found.get(node, True)
-        if type(found) is list:
-            conditions = tuple(dict.fromkeys(found))
-            if (result := self._made.get(conditions)) is None:
-                result = conditions[0]
-                for condition in conditions[1:]:
-                    result = ops.where(result, 1.0, condition)
-                self._made[conditions] = result
-            self._found[node] = [result]
-            return result
-        return found
-
-    def both(self, a: Condition, b: Condition) -> Condition:
-        """The condition that both hold."""
-        if a is True or b is True:
-            return b if a is True else a
-        if not self.tracked:
-            return False
-        if (result := self._made.get((a, b, "both"))) is None:
-            self._made[a, b, "both"] = result = ops.where(a, b, 0.0)
-        return result
-
-
-class _Flow:
-    """A sweep of which every step is recorded."""
-
-    def __init__(self, roots: Sequence[Node], active: Collection[Node], guards: Symbolic) -> None:
-        self._active, self._guards = active, guards
-        self._reach = _Reach(tracked=guards.signs or guards.doubtful is None or bool(guards.doubtful))
-        self._pending: dict[Node, Any] = {}
-        self._products: dict[Node, tuple[list[Any], list[Any]]] = {}  # factors of what flows through `dot`s
-        self._picks: dict[Node, tuple[list[Any], list[Any]]] = {}  # what flows to a leaf if an index picks it
-        self._hots: dict[Any, list[Any]] = {}  # of an index, for each number whether it is that
-        self._vectors: dict[Any, Any] = {}
-        self._masked: dict[Any, Any] = {}
-        self._open = set[Node]()  # where one of the products that are summed is not guarded
-        self._doubtful = set[Node](guards.doubtful or ())  # and what is computed from them
-        if self._doubtful:
-            for node in topological_order(*roots)[1]:
-                if not self._doubtful.isdisjoint(operands(node)):
-                    self._doubtful.add(node)
-
-    def pull(self, seeds: Sequence[tuple[Node, Any]], inputs: Sequence[Node], path: Sequence[Node]) -> list[Any]:
-        """The reverse sweep: what flows to each input; None if nothing ever does."""
-        for root, seed in seeds:
-            self._add(root, seed, True)
-        for node in reversed(path):
-            if (adjoint := self._arrived(node)) is None:
-                continue
-            if node.primitive is ops.dot:
-                self._through(node, adjoint)
-            elif node.primitive is not ops.gather or not self._picked(node, adjoint):
-                for x, partial in zip(operands(node), self._partials(node), strict=True):
-                    if type(x) is not float and x in self._active:
-                        self._send(node, adjoint, partial, x, node)
-        return [self._result(x) for x in inputs]
-
-    def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], path: Sequence[Node]) -> list[Any]:
-        """The forward sweep: what flows to each output; None if nothing ever does."""
-        for x, tangent in tangents.items():
-            self._add(x, tangent, True)
-        for node in path:
-            if node not in tangents:
-                for x, partial in zip(operands(node), self._partials(node), strict=True):
-                    if type(x) is not float and (tangent := self._arrived(x)) is not None:
-                        self._send(x, tangent, partial, node, node)
-        return [self._result(y) for y in outputs]
-
-    def _partials(self, node: Node) -> list[Any]:
-        found = local_derivatives(node, lambda x: x, self._active)
-        if node.primitive is ops.pow and self._guards.last and type(found[0]) is Chosen:
-            found[0] = found[0]._replace(b=None)  # at exponent 0 only how the slope varies would matter
-        return found
-
-    def _add(self, node: Node, part: Any, condition: Condition) -> None:
-        self._pending[node] = ops.add(self._pending[node], part) if node in self._pending else part
-        self._reach.arrive(node, condition)
-
-    def _send(self, source: Node, flowing: Any, partial: Any, target: Node, owner: Node) -> None:
-        """Adds the flow at the source to that of the target, times the partial, which belongs to the owner."""
-        part, condition = self._times(flowing, partial)
-        if condition is None:
-            return
-        sure = self._reach.of(source)
-        if sure is not True and part is not flowing:
-            finite = type(partial) is float and math.isfinite(partial)
-            if self._guards.signs or (not finite and self._may_be_nan(owner)):
-                part = ops.where(sure, part, NOTHING)
-            elif not finite:
-                self._guards.skipped.append(part)
-        self._add(target, part, self._reach.both(sure, condition))
-
-    def _times(self, flowing: Any, partial: Any) -> tuple[Any, Any]:
-        """The product with a partial, and on which condition it flows; None: never."""
-        if partial is None:
-            return NOTHING, None
-        if type(partial) is not Chosen:
-            return (flowing if type(partial) is float and partial == 1.0 else flowing * partial), True
-        (a, if_a), (b, if_b) = self._times(flowing, partial.a), self._times(flowing, partial.b)
-        if if_a is None and if_b is None:
-            return NOTHING, None
-        part = ops.where(partial.condition, a, b)
-        if if_a is True and if_b is True:
-            return part, True
-        if not self._reach.tracked:
-            return part, False
-        if if_a is True and if_b is None:
-            return part, partial.condition
-        return part, ops.where(
-            partial.condition, *[1.0 if x is True else 0.0 if x is None else x for x in (if_a, if_b)]
-        )
-
-    def _may_be_nan(self, x: Any) -> bool:
-        if type(x) is float:
-            return not math.isfinite(x)
-        return self._guards.doubtful is None or x in self._doubtful or not self._doubtful.isdisjoint(operands(x))
-
-    def _arrived(self, node: Node) -> Any:
-        """All that flows to a node; None if nothing ever does."""
-        if node in self._picks:
-            hots, adjoints = self._picks.pop(node)
-            if len(hots) > 1:  # as a product of matrices: nothing is 0 times the adjoint, as within a layer
-                self._open.add(node)
-                for hot, adjoint in zip(hots, adjoints, strict=True):
-                    self._product(node, hot, adjoint, False)
-            else:
-                self._add(node, ops.where(hots[0], adjoints[0], NOTHING), False)
-        if node in self._products:
-            total = self._total(node)
-            if self._guards.signs and (sure := self._reach.of(node)) is not True:
-                total = ops.where(sure, total, NOTHING)
-            self._pending[node] = total
-        return self._pending.get(node)
-
-    def _result(self, node: Node) -> Any:
-        flowing = self._arrived(node)
-        if flowing is not None and self._guards.signs and (sure := self._reach.of(node)) is not True:
-            return ops.where(sure, flowing, 0.0)
-        return flowing
-
-    def _total(self, x: Node) -> Any:
-        """The sum of the products, and of what else there is. Vectors of the same nodes become one, as in a layer."""
-        ws, xs = (self._vectors.setdefault(v := tuple(side), v) for side in self._products.pop(x))
-        rest = self._pending.get(x)
-        if len(ws) > 1:
-            total = ops.dot(ws, xs, NOTHING if rest is None else rest)
-        else:
-            product = ops.mul(xs[0], ws[0])
-            total = product if rest is None else ops.add(rest, product)
-        if x in self._open:
-            self._guards.skipped.append(total)
-        return total
-
-    def _through(self, node: Node, adjoint: Any) -> None:
-        """Through a `dot`: to each factor of a product the other one, times the adjoint. What flows through several
-        `dot`s to one operand is one `dot` again: so a layer's gradient has one node for each weight."""
-        ws, xs, bias = node._a
-        sure = self._reach.of(node)
-        for these, others in ((ws, xs), (xs, ws)):
-            for x, other in zip(these, others, strict=True):
-                if type(x) is not float and x in self._active:
-                    self._product(x, other if sure is True else self._guarded(sure, other, x), adjoint, sure)
-        if type(bias) is not float and bias in self._active:
-            self._add(bias, adjoint, sure)
-
-    def _product(self, x: Node, factor: Any, adjoint: Any, condition: Condition) -> None:
-        if (pairs := self._products.get(x)) is None:
-            self._products[x] = pairs = [], []
-        pairs[0].append(factor)
-        pairs[1].append(adjoint)
-        self._reach.arrive(x, condition)
-
-    def _guarded(self, sure: Condition, factor: Any, x: Node) -> Any:
-        """A factor, of what flows to x, that is finite where nothing flows."""
-        if not self._may_be_nan(factor):
-            if type(factor) is not float:
-                self._open.add(x)
-            return factor
-        if (found := self._masked.get((sure, factor))) is None:
-            self._masked[sure, factor] = found = ops.where(sure, factor, 1.0)
-        return found
-
-    def _picked(self, node: Node, adjoint: Any) -> bool:
-        """Through a `gather` of leaves, of which the index picks one, in one go; False where that would not do."""
-        index, values = node._a
-        if self._guards.signs or self._guards.doubtful is None or type(index) is float:
-            return False
-        if any(type(x) is not float and x.primitive is not None for x in values):
-            return False
-        hots = self._hots.setdefault(index, [])
-        hots.extend([ops.equal(index, float(i)) for i in range(len(hots), len(values))])
-        for x, hot in zip(values, hots, strict=False):  # of a longer table there are more
-            if type(x) is not float and x in self._active:
-                mine, adjoints = self._picks.setdefault(x, ([], []))
-                mine.append(hot)
-                adjoints.append(adjoint)
-        return True

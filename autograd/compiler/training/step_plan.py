@@ -22,8 +22,7 @@ class StepPlan:
     batch."""
 
     def __init__(self, own: Numbers, special: Specialization, examples: int, first_total: int = 0) -> None:
-        totals, at = len(special.prepared.kernels.outputs), own.at(first_total)
-        self.plan = plan = Plan(special.prepared.kernels, totals, examples, own.machine, at)
+        self.plan = plan = Plan(special.prepared.kernels, examples, own.machine, own.at(first_total))
         self.capacity, self.draws = examples, bool(special.prepared.asked)
         self.special = special
         self.leaves, self._first = special.prepared.leaves[own.count :], own.count
