@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from autograd import Value, equal, linear, softmax, where
-from autograd.compiler import is_symbolic
+from autograd.compiler import is_symbolic, part
 
 from .activations import activation_function
 from .layers import Dropout, Linear, check_sizes, wrong_input
@@ -83,23 +83,30 @@ class MultiHeadAttention(Module):
             range(len(cache.keys)) if masks is None else [i for i, row in enumerate(masks) if not any(map(_hides, row))]
         )
         attended: list[Any] = []
+        shown = None if masks is None else [masks[i] for i in seen]
         for head, query in enumerate(self._heads(self.q_proj(x))):
-            if not seen:
+            if seen:
+                keys, values = ([rows[i][head] for i in seen] for rows in cache)
+                attended += _attend_in_head(query, keys, values, shown)
+            else:
                 attended += [0.0] * len(query)
-                continue
-            scaled = [q * len(query) ** -0.5 for q in query]
-            scores = linear(scaled, [cache.keys[i][head] for i in seen])
-            if masks is not None:
-                scores = [_masked(score, masks[i]) for score, i in zip(scores, seen, strict=True)]
-            weights = softmax(scores)
-            if masks is not None:
-                weights = [_unless_hidden(weight, masks[i]) for weight, i in zip(weights, seen, strict=True)]
-            attended += linear(weights, list(zip(*[cache.values[i][head] for i in seen], strict=True)))
         result: list[Any] = self.out_proj(attended)
         return result
 
     def extra_repr(self) -> str:
         return f"{self.embed_dim}, {self.num_heads}, causal={self.causal}"
+
+
+@part
+def _attend_in_head(query: Any, keys: Any, values: Any, masks: Any) -> list[Any]:
+    """The values by the weights that a query gives to keys. masks: the entries for each key, if there are any."""
+    scores = linear([q * len(query) ** -0.5 for q in query], keys)
+    if masks is not None:
+        scores = list(map(_masked, scores, masks))
+    weights = softmax(scores)
+    if masks is not None:
+        weights = list(map(_unless_hidden, weights, masks))
+    return linear(weights, list(zip(*values, strict=True)))
 
 
 def _mask_rows(size: int, attn_mask: Any, key_padding_mask: Any) -> list[list[tuple[Any, ...]]]:
@@ -199,6 +206,7 @@ class TransformerBlock(Module):
         attended, cache = self.attention.step(self.norm1(x), cache)
         return self._rest(x, attended), cache
 
+    @part
     def _rest(self, x: Sequence[Any], attended: list[Any]) -> list[Any]:
         x = _plus(x, self.dropout(attended))
         hidden = nested(self._activate, self.linear1(self.norm2(x)))

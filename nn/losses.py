@@ -28,7 +28,7 @@ from autograd import (
     sum,
     where,
 )
-from autograd.compiler import is_symbolic, name_index
+from autograd.compiler import is_symbolic, name_index, part
 
 from .nested import flat, is_list, nested, shape
 
@@ -112,6 +112,7 @@ def binary_cross_entropy_with_logits(logit: "Nested[N]", target: Any, reduction:
     return _elementwise(name, loss, logit, target, reduction)
 
 
+@part
 def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 0.0) -> N:
     """-log softmax(logits)[target], as softplus of the logsumexp of logits_i - logits[target] over the wrong classes,
     which is exact for confident right answers.

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from autograd import Value
-from autograd.compiler import Watched, assume
+from autograd.compiler import Watched, assume, called
 from autograd.extend import Note, assign
 
 from .nested import by_rows, flat, number_in_state
@@ -64,7 +64,7 @@ class Module(Watched):
         self._name_once()
         if args and type(args[0]) is not list:
             args = tuple(map(by_rows, args))
-        output = self.forward(*args, **options)
+        output = called(self, self.forward, args, options)
         if output is None:
             raise TypeError(f"{type(self).__name__}.forward returned None; did it end without `return`?")
         return self._announce(args, output)

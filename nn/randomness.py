@@ -54,10 +54,10 @@ class Draws:
         """The next number in [0, 1) of this seed in this example; where a graph is recorded for any numbers, a Value
         that stands for it."""
         unit = self.drawn.get((seed, self.example), 0)
+        symbolic = is_symbolic()
+        found = ask(("uniform", seed, unit)) if symbolic else counter_uniform(seed, self.step, self.example, unit)
         self.drawn[seed, self.example] = unit + 1
-        if is_symbolic():
-            return ask(("uniform", seed, unit))
-        return counter_uniform(seed, self.step, self.example, unit)
+        return found
 
     def each(self, examples: Iterable[Any]) -> Iterator[Any]:
         """The examples of a batch one by one, counting which it is; a batch within an example counts as that one."""

@@ -391,7 +391,7 @@ class Remembered:
         if (made, k) not in self.bounds:
             x, i = self.examples[k]
             inputs, shared = [*flat(x), *map(float, i)], [p.data for p in made.prepared.leaves]
-            traced = made.prepared.program
+            traced = made.prepared.whole()
             if made.total:
                 traced = spelled_out(traced, made.prepared.kernels.totals)
             self.bounds[made, k] = allowed(traced, inputs, shared, self.gradients)

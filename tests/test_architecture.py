@@ -28,9 +28,10 @@ ROOMS = [
     )],
     "autograd.drawing",
     *[f"autograd.compiler.{room}" for room in (
-        "identity", "tracing.flow", "tracing.unknown", "tracing.trace", "tracing.sights", "tracing.watch", "tracing",
-        "ir.program", "ir.peephole", "ir.passes", "ir.interpret", "ir",
-        "schedule.loops", "schedule.kernels", "schedule.rolling", "schedule",
+        "identity", "tracing.calls", "tracing.flow", "tracing.unknown", "tracing.trace",
+        "tracing.sights", "tracing.watch", "tracing.parts", "tracing",
+        "ir.program", "ir.assembling", "ir.peephole", "ir.passes", "ir.interpret", "ir",
+        "schedule.loops", "schedule.kernels", "schedule.stamping", "schedule.rolling", "schedule.composing", "schedule",
         "codegen.arithmetic", "codegen.vectors", "codegen.builder", "codegen.calls", "codegen.batch", "codegen.single",
         "codegen.straightline", "codegen.c", "codegen",
         "runtime.tables", "runtime.batches", "runtime.memory", "runtime.machine", "runtime.plan", "runtime",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .compiled import Compiled, compile
 from .runtime.batches import listed
 from .runtime.tables import is_table
-from .tracing.trace import Shortened, ask, assume, name_index
+from .tracing.parts import part
+from .tracing.trace import Shortened, ask, assume, called, name_index
 from .tracing.unknown import is_symbolic, symbolic
 from .tracing.watch import Watched
 
@@ -25,11 +26,13 @@ __all__ = [
     "Watched",
     "ask",
     "assume",
+    "called",
     "compile",
     "is_symbolic",
     "is_table",
     "listed",
     "name_index",
+    "part",
     "symbolic",
 ]
 

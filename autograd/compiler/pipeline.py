@@ -1,5 +1,6 @@
 """The pipeline, a line for each stage: from a function to kernels, and from kernels to native code."""
 
+import functools
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple, Protocol
@@ -9,13 +10,29 @@ from ..graph import Node
 from ..modes import paused_collector
 from ..sweeps import pull
 from ..value import Value
+from .ir.assembling import program_of
 from .ir.passes import QUICK, run
-from .ir.program import Program, RowTotal, program_of
+from .ir.program import Program, Site
 from .runtime.batches import Argument, Limit
+from .schedule.composing import roll, roll_part
 from .schedule.kernels import Kernels
-from .schedule.rolling import roll
+from .schedule.stamping import Template
+from .tracing.calls import Uncut
 from .tracing.flow import Slopes, computed, surfaces
-from .tracing.trace import Doubt, Structure, Trace, entries, flat, parameters_of, shaped, skeleton, trace
+from .tracing.parts import Parts
+from .tracing.trace import (
+    CERTAIN,
+    Doubt,
+    Structure,
+    Trace,
+    calls_so_far,
+    entries,
+    flat,
+    parameters_of,
+    shaped,
+    skeleton,
+    trace,
+)
 from .tracing.unknown import slopes, symbolic
 from .tracing.watch import Watch
 
@@ -44,6 +61,8 @@ class Prepared(NamedTuple):
 
     program: Program | None
     """As it was traced; None once nobody needs it."""
+    whole: Callable[[], Program]
+    """The same without calls."""
     kernels: Kernels
     leaves: list[Node]
     """The shared numbers that come in."""
@@ -69,23 +88,54 @@ def prepare(
     params: list[Value],
     doubt: Doubt,
     reads: Sequence[Any],
+    parts: Parts,
 ) -> Prepared:
     """A function for one structure of its arguments as kernels.
 
     purpose: "values" for what f returns, "gradients" for that and the gradients by its arguments, "training" for that
     and the gradients by the params, summed over the examples. doubt: which numbers of an example may be inf or nan.
-    reads: what is watched for what f reads besides its arguments.
+    reads: what is watched for what f reads besides its arguments. parts: those that were recorded before.
 
     Raises TypeError where f reads a number, or returns what is no number.
     """
     before = Watch(reads)
-    recorded, outputs, slopes, skipped = _recorded(f, structures, purpose, params, doubt)
+    found: _Recorded | None = None
+    if not parts.off and doubt == CERTAIN and purpose != "gradients":  # else products are guarded across parts
+        found = _in_parts(f, structures, purpose, params, parts)
+    if found is None:
+        found = _recorded(f, structures, purpose, params, doubt, None)
+    recorded, slopes = found.trace, found.slopes
+    program, leaves = found.program(params)
     watch = Watch(reads).since(before, recorded.assumed)
-    program, leaves = _program(recorded, outputs, slopes, params)
-    kernels = roll(shortened(program), 0 if slopes is None else 1 + len(params))
+    kernels = roll(shortened(program), 0 if slopes is None else 1 + len(params), _template)
     columns = [len(entries(structure)) for structure in structures]
     shape, limits = skeleton(recorded.result), _limits(program, recorded)
-    return Prepared(program, kernels, leaves, columns, shape, recorded.asked, limits, skipped, watch)
+    whole = functools.partial(_whole, found, params)
+    return Prepared(program, whole, kernels, leaves, columns, shape, recorded.asked, limits, found.skipped, watch)
+
+
+def _template(site: Site) -> Template:
+    """The kernels of the part that is called, with its reverse sweep if this is a way back."""
+    part, gradient = site.part, site.gradient
+    order = sorted(range(len(site.shared)), key=site.shared.__getitem__)
+    leaves = [part.graph.leaves[i] for i in order]
+    places = tuple([site.shared[i] - site.shared[order[0]] for i in order])
+    found: Template | None = part.templates.get(key := (id(gradient), places))
+    if found is None:
+        if gradient is None:
+            program, _ = program_of(part.graph.picks, part.graph.inputs, leaves)
+        else:
+            number = {leaf: i for i, leaf in enumerate(leaves, 1)}
+            single = [(number[p], slope) for p, slope in gradient.single.items()]
+            kept = [*part.graph.picks, *gradient.graph.picks]
+            program, _ = program_of(kept, gradient.graph.inputs, leaves, single, gradient.rows)
+        adjoints = len(program.inputs) - len(part.graph.inputs)
+        part.templates[key] = found = roll_part(shortened(program), places, adjoints)
+    return found
+
+
+def _whole(found: "_Recorded", params: list[Value]) -> Program:
+    return found.program(params, whole=True)[0]
 
 
 def shortened(program: Program) -> Program:
@@ -104,19 +154,50 @@ def native(prepared: Prepared, program: Callable[[], Program], purpose: str, exa
         return None
     if purpose == "training":
         return Plan(prepared.kernels, examples, machine())
-    if Pointwise.fits(program()):
+    if not (prepared.program and prepared.program.calls) and Pointwise.fits(program()):
         return Pointwise(program(), machine())
     return Plan(prepared.kernels, examples, machine())
 
 
-def _recorded(
-    f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], doubt: Doubt
-) -> tuple[Trace, list[Any], Slopes | None, bool]:
-    """The function's graph with that of its gradients, its outputs, the slopes of a training, and whether products were
-    left without a guard.
+class _Recorded(NamedTuple):
+    """A function's graph with that of its gradients."""
 
-    They are not, if nan would not come out as nan.
-    """
+    trace: Trace
+    outputs: list[Any]
+    slopes: Slopes | None
+    """Of a training."""
+    skipped: bool
+    """Whether products were left without a guard. They are not, if nan would not come out as nan."""
+
+    def program(self, params: list[Value], whole: bool = False) -> tuple[Program, list[Node]]:
+        """The program, and the shared leaves. In training the loss is total 0, and the slope by the first parameter 1.
+        whole: whether calls stand as what their parts are made of."""
+        inputs, calls = self.trace.inputs, self.trace.calls
+        if self.slopes is None:
+            return program_of(self.outputs, inputs, params, calls=calls, whole=whole)
+        single = [(i, slope) for i, slope in enumerate(self.slopes.single, 1) if slope is not None]
+        summed, calls = [(0, self.outputs[0]), *single], {**calls, **self.slopes.backs}
+        return program_of([], inputs, params, summed, self.slopes.rows, calls, whole=whole)
+
+
+def _in_parts(
+    f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], parts: Parts
+) -> _Recorded | None:
+    """The function, whose parts are recorded once each; None, now and from now on, if that does not do."""
+    try:
+        found = _recorded(f, structures, purpose, params, CERTAIN, parts)
+        if parts.placeholders.isdisjoint(found.program(params)[1]):
+            return found
+    except Uncut:
+        pass
+    parts.off = True
+    return None
+
+
+def _recorded(
+    f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], doubt: Doubt,
+    parts: Parts | None,
+) -> _Recorded:  # fmt: skip
     skipped, names = list[Node](), parameters_of(f, len(structures))
     by_params: Slopes | None = None
 
@@ -130,14 +211,14 @@ def _recorded(
         root, inputs = result if isinstance(result, Value) else Value(result), entries(arguments)
         doubtful = None if doubt is None else [inputs[i] for i in doubt]
         if purpose == "training":
-            by_params = slopes(root, params, doubtful, skipped)
+            by_params = slopes(root, params, doubtful, skipped, calls_so_far())
             return [root]
         with symbolic(doubtful, True, True, skipped):
             found = pull([(root, 1.0)], inputs, True)
         gradients = iter([0.0 if slope is None else slope for slope in found])
         return [root, *[shaped(gradients, x) for x in arguments]]
 
-    found = trace(with_gradients, structures, names, doubt, skipped)
+    found = trace(with_gradients, structures, names, doubt, skipped, parts)
     besides = [] if by_params is None or not skipped else computed(by_params)
     if not surfaces([*entries(found.result), *besides], skipped):
         doubt = None
@@ -146,30 +227,16 @@ def _recorded(
     outputs = entries(found.result) if purpose == "gradients" else flat(found.result)
     if not outputs:
         raise TypeError("the function has to return numbers, or lists of them, got an empty list")
-    return found, outputs, by_params, bool(skipped) or (by_params is not None and by_params.skipped)
-
-
-def _program(
-    recorded: Trace, outputs: list[Any], slopes: Slopes | None, params: list[Value]
-) -> tuple[Program, list[Node]]:
-    """The program, and the shared leaves. In training its outputs are the loss, which is total 0, and the slopes by
-    parameters: total 1 is that of the first."""
-    if slopes is None:
-        return program_of(outputs, recorded.inputs, params)
-    number: dict[Any, int] = {p: i for i, p in enumerate(params, 1)}
-    single = {i: slope for i, slope in enumerate(slopes.single, 1) if slope is not None}
-    rows = [
-        RowTotal(tuple([number[p] for p in row.params]), tuple(row.factors), tuple(row.rows)) for row in slopes.rows
-    ]
-    return program_of([*outputs, *single.values()], recorded.inputs, params, [0, *single], rows)
+    return _Recorded(found, outputs, by_params, bool(skipped) or (by_params is not None and by_params.skipped))
 
 
 def _limits(program: Program, recorded: Trace) -> dict[int, Limit]:
     """For each input that is an index the smallest table that it is used with."""
+    gathers = [(xs[0], len(xs[1])) for primitive, xs in program.instructions if primitive is ops.gather]
+    for site in program.calls:
+        gathers += [(site.arguments[i], size) for i, size in site.part.tables if site.gradient is None]
     limits: dict[int, Limit] = {}
-    for primitive, (index, *operands) in program.instructions:
-        if primitive is ops.gather and 0 <= index < len(recorded.inputs):
-            size = len(operands[0])
-            if index not in limits or size < limits[index].size:
-                limits[index] = Limit(size, *recorded.named.get(recorded.inputs[index], ()))
+    for index, size in gathers:
+        if 0 <= index < len(recorded.inputs) and (index not in limits or size < limits[index].size):
+            limits[index] = Limit(size, *recorded.named.get(recorded.inputs[index], ()))
     return limits

@@ -16,6 +16,7 @@ from .ir.peephole import Pass
 from .ir.program import Program
 from .pipeline import Runner, SumRunner, native, prepare, shortened
 from .runtime.batches import Argument, address_of
+from .tracing.parts import Parts
 from .tracing.trace import CERTAIN, Doubt, Structure
 
 LARGEST_CHUNK, CACHE = 256, 2**17
@@ -37,6 +38,7 @@ class Cache:
 
     def __init__(self, f: Callable[..., Any], params: list[Value], reads: Sequence[Any] | None = None) -> None:
         self.f, self.params, self.reads = f, params, [f] if reads is None else reads
+        self.parts = Parts(params)
         self.kept: dict[Any, list[Specialization]] = {}
         self.anew: dict[Any, int] = {}  # programs of one structure
         self.wasted: dict[Any, int] = {}  # the latest of them that ran only once
@@ -60,7 +62,8 @@ class Cache:
                 return special
         if variants and (what := variants[0].prepared.watch.changed()) is not None:
             self._advise(key, what, variants[0])
-        special = Specialization(self.f, [a.structure for a in arguments], purpose, self.params, doubt, self.reads)
+        structures = [a.structure for a in arguments]
+        special = Specialization(self.f, structures, purpose, self.params, doubt, self.reads, self.parts)
         variants[:] = [special, *variants[: self.VARIANTS - 1]]
         while len(self.kept) > self.MOST:
             del self.kept[next(iter(self.kept))]
@@ -89,10 +92,10 @@ class Specialization:
 
     def __init__(
         self, f: Callable[..., Any], structures: list[Structure], purpose: str, params: list[Value],
-        doubt: Doubt = CERTAIN, reads: Sequence[Any] = (),
+        doubt: Doubt = CERTAIN, reads: Sequence[Any] = (), parts: Parts | None = None,
     ) -> None:  # fmt: skip
         self.purpose, self.total = purpose, purpose == "training"
-        self.prepared = prepare(f, structures, purpose, params, doubt, reads)
+        self.prepared = prepare(f, structures, purpose, params, doubt, reads, parts or Parts(params))
         self.uses = 0
         """The count of runs; of training, of batches."""
         self.plan: Runner | None = None
@@ -101,7 +104,7 @@ class Specialization:
     @functools.cached_property
     def program(self) -> Program:
         """After the passes; of a training with an output for each total. Native code needs it no longer."""
-        program = shortened(self.programs()[0])
+        program = shortened(self.prepared.whole())
         return spelled_out(program, self.prepared.kernels.totals) if self.total else program
 
     def programs(self, passes: Sequence[Pass] = ()) -> list[Program]:
@@ -111,7 +114,7 @@ class Specialization:
 
     def forget_program(self) -> None:
         """Frees what would take as much memory again."""
-        self.prepared = self.prepared._replace(program=None)
+        self.prepared = self.prepared._replace(program=None, whole=_forgotten)
 
     def most(self) -> int:
         """The most examples to compute side by side."""
@@ -181,6 +184,10 @@ class Specialization:
         if self.plan is None:
             raise ValueError("nothing was compiled natively: pip install 'scalar-autograd[compile]'")
         return "\n".join(self.plan.code())
+
+
+def _forgotten() -> Program:
+    raise AssertionError("training keeps no programs to be shown")
 
 
 def _rows(arguments: Sequence[Argument]) -> Iterable[list[float]]:

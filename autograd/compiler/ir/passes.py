@@ -55,6 +55,8 @@ def prune(program: Program) -> Program:
     for _, factors, rows in program.totals:
         for vector in (factors, *rows):
             need_once(vector)
+    for site in program.calls:
+        need_once(site.arguments)
     for slot in range(total - 1, first - 1, -1):
         if needed[slot]:
             for x in program.instructions[slot - first].operands:
@@ -192,7 +194,7 @@ def spelled_out(program: Program, totals: int) -> Program:
         work.take(work.new.append(primitive, work.moved(operands)))
     parts = [list[int]() for _ in range(totals)]
     products = [list[tuple[int, int]]() for _ in range(totals)]
-    for i, y in zip(program.into, program.outputs, strict=True):
+    for i, y in program.summed():
         parts[i].append(work.slots[y])
     for into, factors, rows in program.totals:
         for factor, row in zip(factors, rows, strict=True):

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ...floats import is_node
-from ...graph import Node, arguments, check_own, topological_order
 from ...primitives import Primitive
 from ..identity import by_identity
 
@@ -38,6 +36,22 @@ class RowTotal(NamedTuple):
     rows: tuple[tuple[int, ...], ...]
 
 
+class Site(NamedTuple):
+    """A call of a part, or the way back through one."""
+
+    part: Any
+    gradient: Any
+    """Of a way back; None for a call."""
+    arguments: tuple[int, ...]
+    """Of a way back, the adjoints."""
+    shared: tuple[int, ...]
+    """The slots of the leaves that the part reads."""
+    results: range
+    """Slots among the inputs."""
+    forward: int | None
+    """Of a way back, the number of the call."""
+
+
 @dataclass(frozen=True)
 class Program:
     """Checked where it is made: ValueError if an instruction reads what is not computed yet, or too few operands."""
@@ -51,9 +65,11 @@ class Program:
     outputs: tuple[int, ...]
     """The slots of the results."""
     into: tuple[int, ...] = ()
-    """The numbers of the totals, sums over the examples, that the outputs are added to; none where outputs are kept."""
+    """The numbers of the totals, sums over the examples, that the last outputs are added to; others are kept."""
     totals: tuple[RowTotal, ...] = ()
     """Further parts of totals."""
+    calls: tuple[Site, ...] = ()
+    """In an order in which they can be made. Their results are the last inputs."""
 
     def __post_init__(self) -> None:
         lowest = -len(self.constants)
@@ -84,6 +100,14 @@ class Program:
         """The slot of the first instruction."""
         return len(self.inputs) + len(self.shared)
 
+    def kept(self) -> tuple[int, ...]:
+        """The outputs that each example has."""
+        return self.outputs[: len(self.outputs) - len(self.into)]
+
+    def summed(self) -> list[tuple[int, int]]:
+        """The outputs that are added to totals, after the numbers of those."""
+        return list(zip(self.into, self.outputs[len(self.outputs) - len(self.into) :], strict=True))
+
     def depends(self) -> list[bool]:
         """For each slot whether it depends on the inputs, so that each example has its own."""
         before = [True] * len(self.inputs) + [False] * len(self.shared)
@@ -98,8 +122,8 @@ class Program:
         uses = self.slots([0] * self.first, [0] * len(self.constants))
         uses[self.first : self.first + len(self.instructions)] = [0] * len(self.instructions)
         vectors: dict[int, list[Any]] = {}  # one and how often it stands
-        in_totals = [(total.factors, *total.rows) for total in self.totals]
-        for operands in itertools.chain([operands for _, operands in self.instructions], in_totals):
+        others = [(total.factors, *total.rows) for total in self.totals] + [(site.arguments,) for site in self.calls]
+        for operands in itertools.chain([operands for _, operands in self.instructions], others):
             for x in operands:
                 if type(x) is not tuple:
                     uses[x] += 1
@@ -170,9 +194,15 @@ class Assembler:
         self.instructions.append(Instruction(primitive, operands))
         return self._before + len(self.instructions) - 1
 
-    def program(self, outputs: Sequence[int], into: Sequence[int] = (), totals: Sequence[RowTotal] = ()) -> Program:
+    def program(
+        self,
+        outputs: Sequence[int],
+        into: Sequence[int] = (),
+        totals: Sequence[RowTotal] = (),
+        calls: Sequence[Site] = (),
+    ) -> Program:
         found = tuple(self.constants), tuple(self.instructions), tuple(outputs)
-        return Program(self.inputs, self.shared, *found, tuple(into), tuple(totals))
+        return Program(self.inputs, self.shared, *found, tuple(into), tuple(totals), tuple(calls))
 
 
 class Rewriter:
@@ -202,42 +232,5 @@ class Rewriter:
     def program(self) -> Program:
         vector, old = self._vector, self.old
         totals = [RowTotal(into, vector(factors), tuple(map(vector, rows))) for into, factors, rows in old.totals]
-        return self.new.program([self.slots[y] for y in old.outputs], old.into, totals)
-
-
-def program_of(
-    outputs: Sequence[Any],
-    inputs: Sequence[Node],
-    shared: Sequence[Node],
-    into: Sequence[int] = (),
-    totals: Sequence[RowTotal] = (),
-) -> tuple[Program, list[Node]]:
-    """The graph below `outputs`, Values and floats, as a program; and the leaves whose numbers it shares: those given,
-    and then all others that it finds. into, totals: of the program, the latter of Values and floats.
-    """
-    vectors = {id(x): x for total in totals for x in (total.factors, *total.rows)}.values()
-    below = [y for x in (outputs, *vectors) for y in x if is_node(y)]
-    leaves, interiors = topological_order(*dict.fromkeys(below))
-    known = {*inputs, *shared}
-    everything = [*shared, *[leaf for leaf in leaves if leaf not in known]]
-    names = [_name(leaf, f"v{i}") for i, leaf in enumerate(everything)]
-    builder = Assembler([_name(x, f"x{i}") for i, x in enumerate(inputs)], names)
-    slots: dict[Any, int] = {node: i for i, node in enumerate([*inputs, *everything])}
-    constant, append = builder.constant, builder.append
-
-    def slot(x: Any) -> int:
-        return constant(x) if type(x) is float else slots[x]
-
-    vector = by_identity(lambda x: tuple(map(slot, x)))
-    for node in interiors:
-        assert node.primitive is not None  # no leaf
-        check_own(node)
-        operands = [vector(x) if type(x) is tuple else slot(x) for x in arguments(node)]
-        slots[node] = append(node.primitive, tuple(operands))
-    moved = [RowTotal(x, vector(factors), tuple(map(vector, rows))) for x, factors, rows in totals]
-    return builder.program([slot(y) for y in outputs], into, moved), everything
-
-
-def _name(node: Node, otherwise: str) -> str:
-    note = node.note
-    return (note.label or note.module if note else "") or otherwise
+        calls = [site._replace(arguments=vector(site.arguments)) for site in old.calls]
+        return self.new.program([self.slots[y] for y in old.outputs], old.into, totals, calls)

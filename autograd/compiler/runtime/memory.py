@@ -6,7 +6,7 @@ highest number that each call reads and writes.
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ..codegen.builder import INNER, OUTER, PLACES, STRIDES_INNER, STRIDES_OUTER
 
@@ -49,7 +49,34 @@ def touched(record: Sequence[int], k: int, extent: Extent) -> Span:
 def check(what: Any, does: str, span: Span, allowed: Span) -> None:
     """RuntimeError, which names the kernel, unless the span lies within what is allowed."""
     if span.first < allowed.first or span.end > allowed.end:
-        raise RuntimeError(
-            f"the compiler made a call that would {does} the numbers {span.first} to {span.end - 1} of its memory, "
-            f"where {allowed.first} to {allowed.end - 1} are its own: {what}; nothing was run, please report it"
-        )
+        refuse(what, does, span, f"where {allowed.first} to {allowed.end - 1} are its own")
+
+
+def refuse(what: Any, does: str, span: Span, why: str) -> NoReturn:
+    raise RuntimeError(
+        f"the compiler made a call that would {does} the numbers {span.first} to {span.end - 1} of its memory, {why}: "
+        f"{what}; nothing was run, please report it"
+    )
+
+
+class Written:
+    """The places that have been written, of so many: each once, and before it is read."""
+
+    def __init__(self, places: int, known: int) -> None:
+        self._marks = bytearray(places)
+        self._marks[:known] = b"\1" * known
+
+    def write(self, what: Any, rows: Sequence[int], stride: int, count: int) -> None:
+        """Notes so many places from each of these on. RuntimeError if one was written before."""
+        for first in rows:
+            last = first + stride * (count - 1)
+            places = slice(min(first, last), max(first, last) + 1, abs(stride) or 1)
+            if any(self._marks[places]):
+                refuse(what, "write", Span(places.start, places.stop), "which was written before")
+            self._marks[places] = b"\1" * len(self._marks[places])
+
+    def read(self, what: Any, rows: Sequence[int], last: int) -> None:
+        """RuntimeError unless each of these places, and the one so much further, has been written."""
+        for first in rows:
+            if not (self._marks[first] and self._marks[first + last]):
+                refuse(what, "read", Span(first, first + last + 1), "which is not written yet")

@@ -57,11 +57,12 @@ class Plan:
         self._known: dict[Any, Table] = {}
         self._used: dict[Any, str] = {}
         self._engines: list[Any] = []
-        self._written = {True: taken + len(kernels.constants), False: EACH + kernels.inputs}
-        """The first place that no kernel has written yet: among what is shared, and among what each example has."""
-        self._shared = True
+        self._written = {
+            False: memory.Written(kernels.shared, taken + len(kernels.constants)),
+            True: memory.Written(kernels.own, kernels.inputs),
+        }
+        """The places that kernels have written so far: of what is shared, and of what each example has."""
         self.once = self._records(kernels.once, True)
-        self._shared = False
         self.each = self._records(kernels.each, capacity == 1)
 
     def at(self, place: int) -> int:
@@ -76,8 +77,6 @@ class Plan:
         for kernel in kernels:
             for record in calls(kernel):
                 found.extend(record)
-            if not isinstance(kernel, Total):
-                self._written[self._shared] = _end_of(kernel)
         return found
 
     def _function(self, key: Any, make: Callable[..., None], *args: Any, **options: Any) -> int:
@@ -197,14 +196,21 @@ class Plan:
             own = place >= EACH
             examples = self.capacity if own else 1
             extent = table.extent(examples) if k < 2 and (table := tables[k]) else Extent(examples=examples)
-            first, end = self.first_own if own else 0, self.at(self._written[not own])
+            span = memory.touched(record, k, extent)
             if isinstance(kernel, Total) and k > 1:
-                if k < last:  # a total has no bias
-                    continue
-                first, end = self.first_total, self.first_total + self.totals
-            elif k == last:
-                first, end = end, self.at(_end_of(kernel))
-            memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, extent), Span(first, end))
+                memory.check(kernel, "write", span, Span(self.first_total, self.first_total + self.totals))
+                continue
+            area = Span(self.first_own, self.at(EACH + self.kernels.own)) if own else Span(0, self.kernels.shared)
+            memory.check(kernel, "write" if k == last else "read", span, area)
+            first, stride, (rows, count) = place - EACH * own, piece.inner[k], piece.counts
+            starts = [first + i * piece.outer[k] for i in range(rows if piece.outer[k] else 1)]
+            if k == last:
+                self._written[own].write(kernel, starts, stride, count)
+            else:
+                least, most = extent.least // self._scale(place), extent.most // self._scale(place)
+                way = stride * (count - 1)
+                starts = [x + least + min(way, 0) for x in starts]
+                self._written[own].read(kernel, starts, abs(way) + most - least)
 
     def code(self) -> list[str]:
         """The code of the functions that the records call."""
@@ -243,12 +249,6 @@ class Plan:
             for place, (address, apart) in zip(self.kernels.outputs, results, strict=True):
                 source, target = self.address + 8 * self.at(place), address + 8 * start * apart
                 self.machine.copy(source, 0, int(place >= EACH), target, 0, apart, 1, count)
-
-
-def _end_of(kernel: Kernel) -> int:
-    """The place after the last result."""
-    ends = [x + (n - 1) * outer + (m - 1) * inner for (n, m), (*_, x), (*_, outer), (*_, inner) in kernel.nests]
-    return 1 + max(ends)
 
 
 class Pointwise:

@@ -10,8 +10,16 @@ from .loops import Nest, rows_of
 
 EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""
+CONSTANTS, ONCE = 1 << 40, 1 << 41
+"""In a part, the first places of constants, and of what is computed of shared numbers; below are leaves."""
 LARGEST, OPERANDS = 12, 14
 """The most operations in one expression, and the most operands."""
+
+
+def kind_of(place: int) -> int:
+    """A number that places share which can be counted from one another."""
+    return place >> 40
+
 
 Expression = Any
 """The number of an operand, or (primitive, expression, ...)."""

@@ -14,13 +14,8 @@ from typing import Any, NamedTuple
 from ... import ops
 from ..identity import by_identity
 from ..ir.program import Program
-from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Kernels, Map, Total
+from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Map, Total, kind_of
 from .loops import Nest, Places, joined, nests, rows_of
-
-
-def roll(program: Program, totals: int) -> Kernels:
-    """The kernels of a program that `separate` has left, which has so many totals."""
-    return _Roller(program, totals).roll()
 
 
 class Vector(NamedTuple):
@@ -42,27 +37,38 @@ class _Rows(NamedTuple):
         self.slots.append(slot)
 
 
-class _Roller:
-    def __init__(self, program: Program, totals: int) -> None:
-        inputs, shared, constants = len(program.inputs), len(program.shared), len(program.constants)
-        self.program, self.totals, self.first = program, totals, program.first
+class Roller:
+    """Makes kernels of instructions. shared: the places of shared numbers, and the first ones of constants, and of what
+    is computed of both. late: how many of the inputs, the last ones, belong to a reverse sweep, which comes later.
+    """
+
+    def __init__(self, program: Program, shared: Sequence[int], constants: int, once: int, late: int = 0) -> None:
+        self.program, self.first = program, program.first
         self.total = program.first + len(program.instructions)
-        own = range(EACH, EACH + inputs)
-        self.place: list[int] = program.slots([*own, *range(shared)], range(shared, shared + constants))
-        self.own: list[bool] = program.slots([True] * inputs + [False] * shared, [False] * constants)
-        self.level: list[int] = program.slots([0] * program.first, [0] * constants)
-        self.next_own, self.next_shared = EACH + inputs, shared + constants
+        inputs, count = len(program.inputs), len(program.constants)
+        self.place: list[int] = program.slots(
+            [*range(EACH, EACH + inputs), *shared], range(constants, constants + count)
+        )
+        self.own: list[bool] = program.slots([True] * inputs + [False] * len(shared), [False] * count)
+        self.level: list[int] = program.slots([0] * self.first, [0] * count)
+        self.late: list[bool] = program.slots(
+            [*[False] * (inputs - late), *[True] * late, *[False] * len(shared)], [False] * count
+        )
+        self.next_own, self.next_shared = EACH + inputs, once
         self.once, self.each = list[Kernel](), list[Kernel]()
+        self.ahead, self.afterwards = self.each, list[Kernel]()
+        """Kernels of the reverse sweep stand in the second."""
         self.expressions: dict[int, tuple[Expression, tuple[int, ...]]] = {}
         self.one = self.place[-1 - program.constants.index(1.0)]
         self.copies: dict[int, int] = {}  # the place of a number that all share, for each example
+        self.shared_copies: dict[int, int] = {}
         self.offsets: dict[Any, Any] = {}  # each of them once, so that their identity tells them apart
         self.line = by_identity(self._line)  # asked for when the whole vector has its places
 
-    def roll(self) -> Kernels:
+    def roll(self) -> None:
         program, first = self.program, self.first
         uses, kept = program.uses(), Counter(program.outputs)
-        summed = dict(zip(program.outputs, program.into, strict=False))
+        summed = {y: i for i, y in program.summed()}
         products = {  # what is needed only as its sum over the examples
             y: i for y, i in summed.items()
             if y >= first and not uses[y] and kept[y] == 1
@@ -73,10 +79,15 @@ class _Roller:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for slot in range(first, self.total):
             if slot not in inlined:
-                key = (self.level[slot], self.own[slot], slot in products, self._kind(slot, slot in products))
+                kind = self._kind(slot, slot in products)
+                key = (self.late[slot], self.level[slot]), self.own[slot], slot in products, kind
                 groups.setdefault(key, []).append(slot)
-        for level, own, total, kind in sorted(groups, key=lambda key: key[0]):
-            members = groups[level, own, total, kind]
+        for key in sorted(groups, key=lambda key: key[0]):
+            (late, level), own, total, kind = key
+            self.make_calls(level)
+            if late and self.each is not self.afterwards:
+                self._begin_reverse()
+            members = groups[key]
             if total:
                 self._totals([(*self._factors(y), products[y]) for y in members])
             elif kind[0] is ops.dot:
@@ -85,7 +96,14 @@ class _Roller:
                 self._gathers(members, own)
             else:
                 self._maps(members, own, kind)
-        return self._finished(summed, products)
+        self.make_calls(None)
+        self._sum_up(summed, products)
+
+    def make_calls(self, until: int | None) -> None:
+        """Makes the calls up to a level; all, unless told."""
+
+    def _begin_reverse(self) -> None:
+        self.ahead, self.each = self.each, self.afterwards  # which is what is written to from now on
 
     def _operands(self, slot: int) -> Any:
         return self.program.instructions[slot - self.first].operands
@@ -94,7 +112,10 @@ class _Roller:
         """Finds the expressions, and returns the slots that became a part of another's; finds levels and owners."""
         own, level, sizes, inlined = self.own, self.level, dict[int, int](), set[int]()
         of_vector = by_identity(lambda x: (any(own[y] for y in x), max([level[y] for y in x])))
+        late, late_in = self.late, by_identity(lambda x: any(late[y] for y in x))
         for slot, (primitive, operands) in enumerate(self.program.instructions, self.first):
+            self.before(slot)
+            late[slot] = any(late_in(x) if type(x) is tuple else late[x] for x in operands)
             if primitive is ops.dot or primitive is ops.gather:
                 found = [of_vector(x) if type(x) is tuple else (own[x], level[x]) for x in operands]
                 own[slot], level[slot] = any(mine for mine, _ in found), 1 + max([depth for _, depth in found])
@@ -105,7 +126,8 @@ class _Roller:
                 size, parts, leaves = 1, list[Expression](), dict[int, int]()
                 for left, y in zip(range(len(operands) - 1, -1, -1), operands, strict=True):
                     if (
-                        y in sizes and uses[y] == 1 and not kept[y] and own[y] == own[slot]
+                        y in sizes and uses[y] == 1 and not kept[y]
+                        and own[y] == own[slot] and late[y] == late[slot]
                         and size + sizes[y] <= LARGEST
                         and len({*leaves, *self.expressions[y][1]}) + left <= OPERANDS
                     ):  # fmt: skip
@@ -119,7 +141,11 @@ class _Roller:
                 slots = list(leaves)
                 self.expressions[slot] = (primitive, *parts), tuple(slots)
                 level[slot] = 1 + max([level[y] for y in slots])
+        self.before(self.total)
         return inlined
+
+    def before(self, slot: int) -> None:
+        """Finds the levels of calls that can be made before this instruction."""
 
     def _kind(self, slot: int, total: bool) -> tuple[Any, ...]:
         """The properties that instructions of one group share, besides their level."""
@@ -139,7 +165,12 @@ class _Roller:
         return Vector(self.place[operands[0]], (0,)), Vector(self.place[operands[1]], (0,))
 
     def _line(self, vector: tuple[int, ...]) -> "Vector":
-        return self._line_of([self.place[y] for y in vector])
+        """Its places, or those of copies if they cannot be counted from one another."""
+        places = [self.place[y] for y in vector]
+        if len({*map(kind_of, places)}) > 1:
+            own = any(self.own[y] for y in vector)
+            places = self._own_places(vector) if own else self._shared_places(vector)
+        return self._line_of(places)
 
     def _line_of(self, places: Sequence[int]) -> "Vector":
         first = places[0]
@@ -158,7 +189,7 @@ class _Roller:
     def _maps(self, members: list[int], own: bool, expression: Expression) -> None:
         place, kernels = self.place, dict[Any, _Rows]()
         for row, slot in sorted((tuple([place[y] for y in self.expressions[slot][1]]), slot) for slot in members):
-            pattern = tuple([x >= EACH for x in row])
+            pattern = tuple(map(kind_of, row))
             kernels.setdefault(pattern, _Rows(functools.partial(Map, expression), [], [])).add(row, slot)
         self._take(kernels.values(), own)
 
@@ -166,12 +197,8 @@ class _Roller:
         place, kernels = self.place, dict[Any, _Rows]()
         for slot in members:
             index, xs = self._operands(slot)
-            at = [place[y] for y in xs]
-            if len({y >= EACH for y in at}) > 1:  # an address is counted from one place, so all have to lie together
-                at = self._own_places(xs)
-            x = at[0]
-            offsets = tuple([y - x for y in at])
-            key = offsets, place[index] >= EACH, x >= EACH
+            x, offsets = self.line(xs)  # an address is counted from one place, so all have to lie together
+            key = offsets, kind_of(place[index]), kind_of(x)
             kernels.setdefault(key, _Rows(functools.partial(Gather, offsets), [], [])).add((place[index], x), slot)
         self._take(kernels.values(), own)
 
@@ -183,7 +210,7 @@ class _Roller:
         kernels: dict[Any, _Rows] = {}
         for x, w, slot, steps_w, steps_x in sorted(found):
             bias = self.place[self._operands(slot)[2]]
-            key = id(steps_w), id(steps_x), w >= EACH, x >= EACH, bias >= EACH
+            key = id(steps_w), id(steps_x), kind_of(w), kind_of(x), kind_of(bias)
             kernels.setdefault(key, _Rows(functools.partial(Dot, steps_w, steps_x), [], [])).add((w, x, bias), slot)
         self._take(kernels.values(), own)
 
@@ -196,15 +223,16 @@ class _Roller:
     def _totals(self, found: "list[tuple[Vector, Vector, int]]") -> None:
         kernels: dict[Any, list[tuple[int, int, int]]] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
-            kernels.setdefault((ws.offsets, xs.offsets, ws.first >= EACH), []).append((ws.first, xs.first, out))
+            key = ws.offsets, xs.offsets, kind_of(ws.first)
+            kernels.setdefault(key, []).append((ws.first, xs.first, self.total_of(out)))
         self.each.extend([Total(ws, xs, nests(rows)) for (ws, xs, _), rows in kernels.items()])
 
     def _row_totals(self) -> None:
         """The totals of whole rows: those whose terms and rows lie the same way are loops within each other."""
         groups: dict[Any, list[tuple[Any, ...]]] = {}
         for into, factors, rows in self.program.totals:
-            (w, ws), lines = self._one_kind(factors), [self._one_kind(row) for row in rows]
-            if len({line.first >= EACH for line in lines}) > 1:
+            (w, ws), lines = self.line(factors), [self.line(row) for row in rows]
+            if len({kind_of(line.first) for line in lines}) > 1:
                 lines = [self._line_of(self._own_places(row)) for row in rows]
             if lines[0].first < EACH and w < EACH:
                 w, ws = self._line_of(self._own_places(factors))
@@ -212,9 +240,9 @@ class _Roller:
                 self._totals(self._columns(Vector(w, ws), lines, into))
                 continue
             (x, offsets), terms = lines[0], self._line_of([line.first for line in lines]).offsets
-            out = self._line_of(into).offsets
-            key = id(ws), id(terms), id(offsets), id(out), w >= EACH, x >= EACH
-            groups.setdefault(key, []).append((w, x, into[0], ws, terms, offsets, out))
+            first, out = self._line_of(list(map(self.total_of, into)))
+            key = id(ws), id(terms), id(offsets), id(out), kind_of(w), kind_of(x)
+            groups.setdefault(key, []).append((w, x, first, ws, terms, offsets, out))
         for members in groups.values():
             *_, ws, terms, offsets, out = members[0]
             found = list[Nest]()
@@ -228,10 +256,9 @@ class _Roller:
                 ws, terms = terms, ws
             self.each.append(Total(ws, terms, found))
 
-    def _one_kind(self, vector: tuple[int, ...]) -> Vector:
-        """Its places, all shared or all own."""
-        mixed = len({self.own[y] for y in vector}) > 1
-        return self._line_of(self._own_places(vector)) if mixed else self.line(vector)
+    def total_of(self, number: int) -> int:
+        """The place of a total."""
+        return number
 
     @staticmethod
     def _columns(ws: Vector, lines: list[Vector], into: Sequence[int]) -> "list[tuple[Vector, Vector, int]]":
@@ -243,10 +270,10 @@ class _Roller:
             found.append((ws, xs, i) if places[0] >= EACH else (xs, ws, i))
         return found
 
-    def _finished(self, summed: dict[int, int], products: dict[int, int]) -> Kernels:
-        """The kernels. Outputs that are summed and are no products become products with one."""
+    def _sum_up(self, summed: dict[int, int], products: dict[int, int]) -> None:
+        """Totals. Outputs that are summed and are no products become products with one."""
         program, rest, one = self.program, list[tuple[Vector, Vector, int]](), Vector(self.one, (0,))
-        for y, i in zip(program.outputs, program.into, strict=False):
+        for i, y in program.summed():
             if products.get(y) != i:
                 rest.append((one, Vector(self._own_places([y])[0], (0,)), i))
         biases = [(i, self._operands(y)[2]) for y, i in products.items() if len(self._operands(y)) == 3]
@@ -256,10 +283,6 @@ class _Roller:
         if rest:
             self._totals(rest)
         self._row_totals()
-        own, outputs = self.next_own - EACH, [] if program.into else [self.place[y] for y in program.outputs]
-        shared, inputs = len(program.shared), len(program.inputs)
-        sizes = self.next_shared, inputs, own
-        return Kernels(self.once, self.each, shared, program.constants, *sizes, outputs, self.totals)
 
     def _own_places(self, slots: Sequence[int]) -> list[int]:
         """The places of what each example has of its own; what all share is copied there."""
@@ -269,6 +292,17 @@ class _Roller:
             self.each.append(Map((ops.identity, 0), nests([(self.place[y], self.copies[y]) for y in new])))
             self.next_own += len(new)
         return [self.place[y] if self.own[y] else self.copies[y] for y in slots]
+
+    def _shared_places(self, slots: Sequence[int]) -> list[int]:
+        """The places of copies of shared numbers, which lie together."""
+        new = [y for y in dict.fromkeys(slots) if y not in self.shared_copies]
+        if new:
+            self.shared_copies.update(zip(new, range(self.next_shared, self.next_shared + len(new)), strict=True))
+            rows = sorted((kind_of(self.place[y]), self.place[y], self.shared_copies[y]) for y in new)
+            for _, some in itertools.groupby(rows, key=lambda row: row[0]):
+                self.once.append(Map((ops.identity, 0), nests([row[1:] for row in some])))
+            self.next_shared += len(new)
+        return [self.shared_copies[y] for y in slots]
 
 
 def _exchanged(nest: Nest) -> Nest:

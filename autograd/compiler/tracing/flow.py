@@ -16,6 +16,7 @@ from ...graph import Node, local_derivatives, operands, topological_order
 from ...primitives import TABLE, Primitive, nothing
 from ...sweeps import NOTHING
 from ..identity import by_identity
+from .calls import Call, Uncut, back, call, pick
 
 HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
 """Primitives that can hide nan: an operand is nan, the result a number. Operations of a user's own count as such."""
@@ -66,12 +67,18 @@ class Slopes(NamedTuple):
     rows: list[Row]
     skipped: bool
     """Whether products within rows were left without a guard."""
+    backs: dict[Node, Call]
+    """The ways back through calls, by their nodes."""
+
+
+def vectors_of(rows: Sequence[Row]) -> Collection[Sequence[Any]]:
+    """Each vector in rows once."""
+    return {id(x): x for row in rows for x in (row.factors, *row.rows)}.values()
 
 
 def computed(found: Slopes) -> list[Any]:
     """All that slopes are made of."""
-    vectors = {id(x): x for row in found.rows for x in (row.factors, *row.rows)}.values()
-    return [*found.single, *[y for x in vectors for y in x]]
+    return [*found.single, *[y for x in vectors_of(found.rows) for y in x]]
 
 
 def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
@@ -83,7 +90,7 @@ def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
             assert node.primitive is not None
             power = node.primitive is ops.pow and type(xs[1]) is float and xs[1] != 0.0
             choice = node.primitive is ops.where and xs[0] not in tainted
-            foreign = node.primitive.module != TABLE and node.primitive is not stopped
+            foreign = node.primitive.module != TABLE and node.primitive not in (stopped, back, pick)
             if foreign or (node.primitive in HIDING and not power and not choice):
                 return False
             tainted.add(node)
@@ -138,14 +145,24 @@ class Reach:
 class Flow:
     """A sweep of which every step is recorded.
 
-    params: those of which rows are taken as a whole."""
+    params: those of which rows are taken as a whole. calls: by their nodes; Uncut where there is another.
+    """
 
     def __init__(
-        self, roots: Sequence[Node], active: Collection[Node], guards: Guards, params: Collection[Node] = ()
+        self,
+        roots: Sequence[Node],
+        active: Collection[Node],
+        guards: Guards,
+        params: Collection[Node] = (),
+        calls: Mapping[Node, Call] | None = None,
     ) -> None:
         self._active, self._guards = active, guards
         self.rows: dict[int, Row] = {}  # by the identity of the parameters
         self._is_row = by_identity(lambda xs: bool(xs) and all(type(x) is not float and x in params for x in xs))
+        self._calls = calls or {}
+        self._seeds: dict[Node, dict[int, Any]] = {}  # what arrives at the results of a call
+        self._from_calls: dict[Node, list[Any]] = {}  # what flows to a node out of calls
+        self.backs: dict[Node, Call] = {}
         self.open = False
         """Whether a product in a row of slopes was left without a guard."""
         self._reach = Reach(tracked=guards.signs or guards.doubtful is None or bool(guards.doubtful))
@@ -168,10 +185,16 @@ class Flow:
         for root, seed in seeds:
             self._add(root, seed, True)
         for node in reversed(path):
+            if node.primitive is call:
+                self._back(node)
+                continue
             if (adjoint := self._arrived(node)) is None:
                 continue
             if node.primitive is ops.dot:
                 self._through(node, adjoint)
+            elif node.primitive is pick:
+                self._seeds.setdefault(node._a, {})[int(node._b)] = adjoint
+                self._reach.arrive(node._a, self._reach.of(node))
             elif node.primitive is not ops.gather or not self._picked(node, adjoint):
                 for x, partial in zip(operands(node), self._partials(node), strict=True):
                     if type(x) is not float and x in self._active:
@@ -248,6 +271,11 @@ class Flow:
                     self._product(node, hot, adjoint, False)
             else:
                 self._add(node, ops.where(hots[0], adjoints[0], NOTHING), False)
+        if node in self._from_calls:
+            parts = self._from_calls.pop(node)
+            if node in self._pending:
+                parts.append(self._pending[node])
+            self._pending[node] = parts[0] if len(parts) == 1 else ops.sum(tuple(parts))
         if node in self._products:
             total = self._total(node)
             if self._guards.signs and (sure := self._reach.of(node)) is not True:
@@ -305,6 +333,26 @@ class Flow:
         if (found := self._masked.get((sure, factor))) is None:
             self._masked[sure, factor] = found = ops.where(sure, factor, 1.0)
         return found
+
+    def _back(self, node: Node) -> None:
+        """Through a call: a way back, from which the adjoints of its arguments are picked."""
+        if node not in self._calls:
+            raise Uncut
+        if not (seeds := self._seeds.pop(node, {})):
+            return
+        part, arguments = self._calls[node].part, node._a[0]
+        needed = tuple([type(x) is not float and x in self._active for x in arguments])
+        gradient = part.gradient(needed, tuple([i in seeds for i in range(len(part.graph.picks))]))
+        self.open = self.open or gradient.open or self._reach.of(node) is not True
+        adjoints = tuple([seeds[i] for i in sorted(seeds)])
+        way: Any = back(adjoints, node)
+        self.backs[way] = Call(way, part, gradient.graph, self._calls[node], gradient, [*arguments, *adjoints])
+        picks = pick.map([(way, float(i)) for i in range(len(gradient.graph.picks))])
+        found = iter(gradient.graph.resolved([*arguments, *adjoints], picks))
+        for x, need in zip(arguments, needed, strict=True):
+            if need and (flowing := next(found)) is not None:
+                self._from_calls.setdefault(x, []).append(flowing)
+                self._reach.arrive(x, True)
 
     def _row(self, params: tuple[Any, ...], factor: Any, row: tuple[Any, ...]) -> None:
         """Adds to the flow to several parameters."""

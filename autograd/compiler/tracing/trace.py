@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ...graph import Node
 from ...modes import NOT_OF_USER, line_of_user, plainly, source_line
 from ...value import Value
+from .calls import Call, NoPart
 from .unknown import symbolic
 
 T = TypeVar("T")
@@ -50,9 +51,16 @@ class Trace:
     """Keys of further inputs, which come after those of the arguments; whoever runs the program knows them."""
     named: dict[Value, tuple[type[Exception], str]] = field(default_factory=dict)
     """Of indices, the error for one that is out of range."""
+    parts: Any = None
+    """The `Parts` that may be called; None if all is recorded as a whole."""
+    calls: dict[Node, Call] = field(default_factory=dict)
+    within: "Trace | None" = None
+    """Of a part, the trace that it is called in."""
+    marked: bool = False
+    """Whether a part of it is recorded with it, rather than by itself."""
 
 
-_CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
+CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def trace(
@@ -61,17 +69,19 @@ def trace(
     names: Sequence[str] = (),
     doubt: Doubt = None,
     skipped: list[Node] | None = None,
+    parts: Any = None,
 ) -> Trace:
     """Calls f on one example of these structures, of which it may read no number. names: of the arguments. doubt: which
-    of the numbers may be inf or nan. skipped: gets what was left without a guard; see `Symbolic`.
+    of the numbers may be inf or nan. skipped: gets what was left without a guard; see `Symbolic`. parts: those that may
+    be called.
 
     Raises TypeError, with a remedy, where it tries to. An error says that it happened here, and ends with the user's
     line.
     """
-    found = Trace([])
+    found = Trace([], parts=parts)
     names = names or ("xyzuvw" if len(structures) <= 6 else [f"x{i}" for i in range(len(structures))])
     arguments = [_argument(s, found.inputs, name) for s, name in zip(structures, names, strict=False)]
-    token = _CURRENT.set(found)
+    token = CURRENT.set(found)
     try:
         with plainly(), symbolic(None if doubt is None else [found.inputs[i] for i in doubt], skipped=skipped):
             found.result = f(*arguments)
@@ -84,7 +94,7 @@ def trace(
         error.traced = True  # type: ignore[attr-defined]  # for `Shortened`
         raise
     finally:
-        _CURRENT.reset(token)
+        CURRENT.reset(token)
     return found
 
 
@@ -136,7 +146,7 @@ def assume(read: Callable[[], T]) -> T:
     read many times is asked once when the program runs again.
     """
     found = read()
-    if (current := _CURRENT.get()) is not None:
+    if (current := CURRENT.get()) is not None:
         current.assumed.add((read, found))
     return found
 
@@ -144,19 +154,39 @@ def assume(read: Callable[[], T]) -> T:
 def ask(key: Any) -> Value:
     """A further input of the trace that is under way, for each example, which whoever runs the program knows by its
     key. TypeError if there is none."""
-    if (current := _CURRENT.get()) is None:
+    if (current := CURRENT.get()) is None:
         raise TypeError(
             "what is drawn anew for each example cannot be drawn while a function is recorded for all numbers"
         )
+    if current.within is not None:
+        raise NoPart
     current.asked.append(key)
     current.inputs.append(Value(math.nan, label=" ".join(map(str, key))))
     return current.inputs[-1]
 
 
+def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool = False) -> Any:
+    """f(*args, **options); where a function is recorded in parts, as a call of a part that is recorded once for each
+    structure of the arguments. owner: the object that f belongs to; its attributes are watched. marked: whether parts
+    within it are recorded with it, rather than by themselves."""
+    current = CURRENT.get()
+    if current is None or (current.parts is None and (current.within is None or current.marked)):
+        return f(*args, **options)
+    if current.within is not None:
+        raise NoPart
+    return current.parts.of(owner, f, args, options, marked)
+
+
+def calls_so_far() -> dict[Node, Call]:
+    """The calls of the trace that is under way, by their nodes."""
+    current = CURRENT.get()
+    return {} if current is None else current.calls
+
+
 def name_index(index: Any, error: type[Exception], text: str) -> None:
     """Has an index that is out of range, when the trace that is under way is run, raise this error; the text goes on
     with the range and what was found."""
-    if (current := _CURRENT.get()) is not None and isinstance(index, Index):
+    if (current := CURRENT.get()) is not None and isinstance(index, Index):
         current.named[index] = error, text
 
 

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from ...graph import Node
 from ...modes import Switch, recording, unknown
 from ...sweeps import active_path
+from .calls import Call
 from .flow import Chosen, Flow, Guards, Slopes, stopped
 
 REFUSED = {
@@ -74,14 +75,20 @@ def symbolic(
     return Switch(unknown=Symbolic(doubtful, signs, last, [] if skipped is None else skipped))
 
 
-def slopes(root: Node, params: Sequence[Node], doubtful: Collection[Node] | None, skipped: list[Node]) -> Slopes:
+def slopes(
+    root: Node,
+    params: Sequence[Node],
+    doubtful: Collection[Node] | None,
+    skipped: list[Node],
+    calls: Mapping[Node, Call],
+) -> Slopes:
     """The derivatives by parameters, of which only the sums over examples are wanted, and not to be differentiated
-    again: those by a row of weights as a whole. For the arguments see `Symbolic`."""
+    again: those by a row of weights as a whole. For the arguments see `Symbolic`. calls: by their nodes."""
     guards = Symbolic(doubtful, signs=False, last=True, skipped=skipped)
     with Switch(unknown=guards), recording():
-        active, path = active_path([root], params)
-        flow = Flow([root], active, guards, set(params))
-        return Slopes(flow.pull([(root, 1.0)], params, path), list(flow.rows.values()), flow.open)
+        active, path = active_path([root], [*params, *[node for node, x in calls.items() if x.part.params]])
+        flow = Flow([root], active, guards, set(params), calls)
+        return Slopes(flow.pull([(root, 1.0)], params, path), list(flow.rows.values()), flow.open, flow.backs)
 
 
 def is_symbolic() -> bool:

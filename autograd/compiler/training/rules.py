@@ -9,8 +9,9 @@ from ... import ops
 from ...value import Value
 from ..codegen import straightline
 from ..codegen.builder import INNER, SIZE, TABLE_X
+from ..ir.assembling import program_of
 from ..ir.passes import prune, run, simplify
-from ..ir.program import Program, bits, program_of
+from ..ir.program import Program, bits
 from ..runtime import memory
 from ..runtime.machine import Machine
 from ..runtime.memory import Span

@@ -1,0 +1,232 @@
+"""Parts: functions that are called many times within a function, and recorded once for each structure of arguments."""
+
+import functools
+import types
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from ... import ops
+from ...floats import is_node
+from ...graph import Node, topological_order
+from ...modes import Switch, is_recording, recording
+from ...sweeps import active_path
+from ...value import Value
+from .calls import Call, NoPart, Recorded, call, pick
+from .flow import Flow, Row, vectors_of
+from .trace import CURRENT, Index, Trace, called, name_index
+from .unknown import Symbolic
+from .watch import Watch, Watched, name_of
+
+TINY = 24
+"""The most operations of a function that is not worth a call."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def part(f: Callable[P, R]) -> Callable[P, R]:
+    """The same function, or method of a module, which is recorded once for each structure of its arguments where what
+    calls it many times is compiled. Mark a function that only computes, from its arguments and from parameters.
+
+    >>> from autograd import compile
+    >>> from autograd.compiler import part
+    >>> @part
+    ... def cube(x):
+    ...     return x * x * x
+    >>> compile(lambda xs: [cube(x) for x in xs])([[1.0, 2.0]])
+    [[1.0, 8.0]]
+    """
+
+    @functools.wraps(f)
+    def marked(*args: P.args, **options: P.kwargs) -> Any:
+        if CURRENT.get() is None:
+            return f(*args, **options)
+        if args and isinstance(args[0], Watched):
+            return called(args[0], types.MethodType(f, args[0]), args[1:], options, marked=True)
+        return called(f, f, args, options, marked=True)
+
+    return marked
+
+
+class Gradient(NamedTuple):
+    """The reverse sweep through a part, recorded."""
+
+    graph: Recorded
+    """Its inputs are those of the part, and the adjoints that arrive; its results those that are wanted."""
+    needed: tuple[bool, ...]
+    """Whether an adjoint is wanted, for each input of the part."""
+    single: dict[Node, Any]
+    """By parameter, the slope."""
+    rows: list[Row]
+    open: bool
+    """Whether products were left without a guard."""
+
+
+class Part:
+    """A function for one structure of its arguments."""
+
+    def __init__(
+        self, name: str, graph: Recorded, shape: Any, watch: Watch, params: Collection[Node], recorded: Trace
+    ) -> None:
+        self.name, self.graph, self.shape, self.watch = name, graph, shape, watch
+        self.assumed, self.named = recorded.assumed, recorded.named
+        position = {x: i for i, x in enumerate(graph.inputs)}
+        gathers = [node._a for node in graph.interiors if node.primitive is ops.gather]
+        self.tables = [(position[index], len(xs)) for index, xs in gathers if index in position]
+        """For each look-up by an argument which one it is, and how long the table."""
+        self.params = [leaf for leaf in graph.leaves if leaf in params]
+        self.templates: dict[Any, Any] = {}
+        """Kernels of the part, by its gradient and by where its leaves lie."""
+        self._gradients: dict[Any, Gradient] = {}
+
+    def gradient(self, needed: tuple[bool, ...], arriving: tuple[bool, ...]) -> Gradient:
+        """The sweep that begins at the results that an adjoint arrives at, and goes to the inputs that need it, and to
+        the parameters."""
+        if (found := self._gradients.get((needed, arriving))) is None:
+            self._gradients[needed, arriving] = found = self._swept(needed, arriving)
+        return found
+
+    def _swept(self, needed: tuple[bool, ...], arriving: tuple[bool, ...]) -> Gradient:
+        graph = self.graph
+        roots = [y for y, arrives in zip(graph.picks, arriving, strict=True) if arrives]
+        wanted: list[Any] = [x for x, need in zip(graph.inputs, needed, strict=True) if need]
+        adjoints = [Value(0.5) for _ in roots]
+        guards = Symbolic([], signs=False, last=True)
+        with Switch(unknown=guards), recording():
+            active, path = active_path(roots, [*wanted, *self.params])
+            flow = Flow(roots, active, guards, set(self.params))
+            slopes = flow.pull(list(zip(roots, adjoints, strict=True)), [*wanted, *self.params], path)
+        results, of_params = slopes[: len(wanted)], slopes[len(wanted) :]
+        single = {p: slope for p, slope in zip(self.params, of_params, strict=True) if slope is not None}
+        rows = list(flow.rows.values())
+        besides = [*single.values(), *[y for x in vectors_of(rows) for y in x]]
+        recorded = recorded_graph([*graph.inputs, *adjoints], results, besides)
+        return Gradient(recorded, needed, single, rows, flow.open or bool(guards.skipped))
+
+
+def recorded_graph(inputs: list[Any], results: list[Any], besides: Sequence[Any] = ()) -> Recorded:
+    """The graph of results of these inputs, and of what else is wanted."""
+    leaves, interiors = topological_order(*dict.fromkeys(y for y in (*results, *besides) if is_node(y)))
+    placeholders = set(inputs)
+    picks = list(dict.fromkeys(y for y in results if is_node(y) and y.primitive is not None and y not in placeholders))
+    return Recorded(inputs, results, picks, interiors, [leaf for leaf in leaves if leaf not in placeholders])
+
+
+class Parts:
+    """The parts that have been recorded for a function and its specializations.
+
+    params: the leaves by which slopes are wanted.
+    """
+
+    def __init__(self, params: Sequence[Value]) -> None:
+        self.params = frozenset(params)
+        self.placeholders = set[Value]()
+        self.off = False
+        """Whether the function has to be recorded as a whole."""
+        self._known: dict[Any, tuple[Any, Part | None]] = {}  # with the owner; None for what is no part
+
+    def of(self, owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool) -> Any:
+        """The result of f, which belongs to the owner, as a call if it is worth one. marked: whether parts within it
+        are parts of it, rather than by themselves."""
+        current = CURRENT.get()
+        assert current is not None
+        leaves = list[Any]()
+        try:
+            structure = flattened((args, options), leaves)
+            key = getattr(f, "__func__", f), id(owner), structure
+            hash(key)
+        except (NoPart, TypeError):  # an argument is neither numbers nor a plain constant
+            return f(*args, **options)
+        if not any(map(is_node, leaves)) or not is_recording():
+            return f(*args, **options)
+        if key not in self._known:
+            self._known[key] = owner, self._recorded(current, owner, f, structure, leaves, marked)
+        _, part = self._known[key]
+        if part is not None and not part.watch.holds(quick=True):
+            self._known[key] = _, part = owner, None
+        if part is None:
+            return f(*args, **options)
+        return self._called(current, part, leaves)
+
+    def _recorded(
+        self, outer: Trace, owner: Any, f: Callable[..., Any], structure: Any, leaves: list[Any], marked: bool
+    ) -> Part | None:
+        inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
+        args, options = filled(structure, iter(inputs))
+        before = Watch([owner])
+        inner = Trace(inputs, within=outer, marked=marked)
+        token = CURRENT.set(inner)
+        try:
+            result = f(*args, **options)
+            shape = flattened(result, found := list[Any]())
+        except NoPart:
+            return None
+        finally:
+            CURRENT.reset(token)
+        if before.changed() is not None or inner.asked or any(isinstance(x, Index) for x in found):
+            return None
+        graph = recorded_graph(inputs, found)
+        if len(graph.interiors) <= TINY or _reaches(graph, outer):
+            return None
+        self.placeholders.update(inputs)
+        return Part(name_of(owner if marked else type(owner)), graph, shape, before, self.params, inner)
+
+    def _called(self, current: Trace, part: Part, leaves: list[Any]) -> Any:
+        node: Any = call(tuple(leaves))
+        picks = pick.map([(node, float(i)) for i in range(len(part.graph.picks))])
+        current.calls[node] = Call(node, part, part.graph, arguments=leaves)
+        current.assumed |= part.assumed
+        for x, argument in zip(part.graph.inputs, leaves, strict=True):
+            if x in part.named:
+                name_index(argument, *part.named[x])
+        return filled(part.shape, iter(part.graph.resolved(leaves, picks)))
+
+
+def _reaches(graph: Recorded, outer: Trace) -> bool:
+    """Whether a graph goes on to numbers that are no arguments, but of the function around it."""
+    own = set(graph.inputs)
+    others = set(outer.inputs) - own
+    return not others.isdisjoint(graph.leaves) or any(node.primitive in (call, pick) for node in graph.interiors)
+
+
+class Constant(NamedTuple):
+    """A part of a structure that is no number to compute with."""
+
+    kind: type
+    x: Any
+
+
+def flattened(x: Any, leaves: list[Any]) -> Any:
+    """The structure of nested lists, tuples and dicts, whose Values and floats are added to the leaves. NoPart for
+    anything else but plain constants."""
+    kind = type(x)
+    if kind is Value or kind is float:
+        leaves.append(x)
+        return float
+    if kind is Index:
+        leaves.append(x)
+        return int
+    if kind is list or isinstance(x, tuple):
+        if {*map(type, x)} == {Value}:
+            leaves.extend(x)
+            return kind, len(x)
+        return kind, tuple([flattened(y, leaves) for y in x])
+    if kind is dict:
+        return kind, tuple(x), tuple([flattened(y, leaves) for y in x.values()])
+    if x is None or kind in (int, bool, str, range):
+        return Constant(kind, x)
+    raise NoPart
+
+
+def filled(structure: Any, numbers: Iterator[Any]) -> Any:
+    """The structure with these leaves."""
+    if structure is float or structure is int:
+        return next(numbers)
+    if type(structure) is Constant:
+        return structure.x
+    kind, inside, *entries = structure
+    if kind is dict:
+        return dict(zip(inside, [filled(y, numbers) for y in entries[0]], strict=True))
+    made = [next(numbers) for _ in range(inside)] if type(inside) is int else [filled(y, numbers) for y in inside]
+    return made if kind is list else kind(*made) if hasattr(kind, "_fields") else kind(made)
