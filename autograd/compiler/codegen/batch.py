@@ -37,6 +37,7 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
     """`Dot`, with x of each example, and w and the bias of each or shared. strides: whether the record has strides
     from term to term in the place of tables."""
     f = KernelBuilder(module, name, blocks)
+    f.over_lanes()
     stride_w, stride_x, stride_b, stride_o = (f.entry(STRIDES_INNER + k) for k in range(4))
     ws, xs, terms, inner = f.entry(TABLE_W), f.entry(TABLE_X), f.entry(TERMS), f.entry(INNER)
     shared_x = f.b.icmp_signed("==", stride_x, f.whole(0))
@@ -99,6 +100,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_
     w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop lie next to each
     other."""
     f = KernelBuilder(module, name, blocks)
+    f.over_lanes()
     ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
     outer = [f.entry(STRIDES_OUTER + k) for k in (0, 1, 3)]
     inner = [f.entry(STRIDES_INNER + k) for k in (0, 1, 3)]
@@ -156,6 +158,7 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_
 def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression, own: Sequence[bool]) -> None:
     """`Map`: the expression of operands, each of the example's own or shared; the result is the example's own."""
     f = KernelBuilder(module, name, blocks)
+    f.over_lanes()
     count = len(own)
     strides = [f.entry(STRIDES_INNER + k) for k in range(count + 1)]
 
@@ -179,6 +182,7 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
 def gather(module: ir.Module, name: str, blocks: Blocks, *, own_index: bool, own_x: bool) -> None:
     """`Gather`, example by example; nan for an index that is none."""
     f = KernelBuilder(module, name, blocks)
+    f.over_lanes()
     strides, xs, size = [f.entry(STRIDES_INNER + k) for k in range(3)], f.table(TABLE_X), f.entry(TERMS)
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:

@@ -34,7 +34,8 @@ FUNCTION, OUTER, INNER, TERMS = range(4)
 PLACES = 4  # of w, x, bias and out; for an expression of the operands and out
 STRIDES_OUTER, STRIDES_INNER = PLACES + OPERANDS + 1, PLACES + 2 * (OPERANDS + 1)
 TABLE_W, TABLE_X = PLACES + 3 * (OPERANDS + 1), PLACES + 3 * (OPERANDS + 1) + 1
-SIZE = TABLE_X + 1
+LANES = TABLE_X + 1  # how many numbers lie side by side, if it is not one for each example
+SIZE = LANES + 1
 
 
 class Loops:
@@ -121,6 +122,11 @@ class KernelBuilder(Loops):
         super().__init__(module, name, KERNEL)
         self.record, self.memory, self.examples = self.arguments
         self.blocks, self.vector = blocks, self.vector_of(blocks.lanes)
+
+    def over_lanes(self) -> None:
+        """Goes over the lanes of the record, if it has any, in the place of examples."""
+        lanes = self.entry(LANES)
+        self.examples = self.b.select(self.b.icmp_signed("==", lanes, self.whole(0)), self.examples, lanes)
 
     @staticmethod
     def vector_of(lanes: int) -> ir.VectorType:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ...primitives import Primitive
-from ..schedule.kernels import EACH, Expression, Gather, Kernel, Kernels, Map, Total, describe
+from ..schedule.kernels import EACH, Expression, Gather, Kernel, Kernels, Map, Total, describe, spread
 from ..schedule.loops import Nest
 from .arithmetic import LIBRARY, SCALARS
 
@@ -90,8 +90,8 @@ def to_c(kernels: Kernels, name: str, inputs: int) -> str:
     if function[0].isdigit() or function in RESERVED or function.endswith("_"):  # the file's own have a _ at the end
         function = f"f_{function}"
     writer = _KernelText(kernels)
-    once = [line for kernel in kernels.once for line in writer.kernel(kernel)]
-    each = [line for kernel in kernels.each for line in writer.kernel(kernel)]
+    once = [line for kernel in kernels.once for line in writer.kernel(spread(kernel))]
+    each = [line for kernel in kernels.each for line in writer.kernel(spread(kernel))]
     used = sorted(writer.used, key=lambda primitive: primitive.name)
     outputs, totals = len(kernels.outputs), kernels.totals
     constants = ", ".join(map(literal, kernels.constants))

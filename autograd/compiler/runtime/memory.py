@@ -66,14 +66,17 @@ class Written:
         self._marks = bytearray(places)
         self._marks[:known] = b"\1" * known
 
-    def write(self, what: Any, rows: Sequence[int], stride: int, count: int) -> None:
-        """Notes so many places from each of these on. RuntimeError if one was written before."""
+    def write(self, what: Any, starts: Sequence[int], stride: int, count: int, lanes: int) -> None:
+        """Notes so many places from each of these on, each with so many beside it. RuntimeError if one was written
+        before."""
+        if stride == lanes:
+            count, lanes = 1, count * lanes
+        rows = starts if count == 1 else [x + i * stride for x in starts for i in range(count)]
+        written = b"\1" * lanes
         for first in rows:
-            last = first + stride * (count - 1)
-            places = slice(min(first, last), max(first, last) + 1, abs(stride) or 1)
-            if any(self._marks[places]):
-                refuse(what, "write", Span(places.start, places.stop), "which was written before")
-            self._marks[places] = b"\1" * len(self._marks[places])
+            if any(self._marks[first : first + lanes]):
+                refuse(what, "write", Span(first, first + lanes), "which was written before")
+            self._marks[first : first + lanes] = written
 
     def read(self, what: Any, rows: Sequence[int], last: int) -> None:
         """RuntimeError unless each of these places, and the one so much further, has been written."""

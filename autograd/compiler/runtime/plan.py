@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..codegen import batch, single, straightline
-from ..codegen.builder import FUNCTION, INNER, PLACES, SIZE, STRIDES_INNER, STRIDES_OUTER, TABLE_W, TABLE_X, Blocks
+from ..codegen.builder import (
+    FUNCTION,
+    INNER,
+    LANES,
+    PLACES,
+    SIZE,
+    STRIDES_INNER,
+    STRIDES_OUTER,
+    TABLE_W,
+    TABLE_X,
+    Blocks,
+)
 from ..ir.program import Program
-from ..schedule.kernels import EACH, Dot, Gather, Kernel, Kernels, Map, Total
+from ..schedule.kernels import EACH, Calls, Dot, Gather, Kernel, Kernels, Map, Total, spread
 from ..schedule.loops import Nest, stride
 from . import memory
 from .batches import Argument, address_of
@@ -73,9 +84,15 @@ class Plan:
         self.machine.run(records.buffer_info()[0], len(records) // SIZE, self.address, examples)
 
     def _records(self, kernels: Sequence[Kernel], once: bool) -> "array[int]":
-        calls, found = self._single if once else self._calls, array("q")
+        found = array("q")
         for kernel in kernels:
-            for record in calls(kernel):
+            if not once:
+                records = self._batch(spread(kernel), None)
+            elif kernel.calls is not None and kernel.calls.room >= 4:
+                records = self._batch(kernel, kernel.calls)
+            else:
+                records = self._single(spread(kernel))
+            for record in records:
                 found.extend(record)
         return found
 
@@ -89,7 +106,7 @@ class Plan:
     def _single(self, kernel: Kernel) -> list[list[int]]:
         """The records of a kernel for one example."""
         if isinstance(kernel, Gather):
-            return self._gathers(kernel, SCALAR)
+            return self._gathers(kernel, SCALAR, [place >= EACH for place in kernel.nests[0].start[:2]], None)
         start, records = kernel.nests[0].start, list[list[int]]()
         for piece in self._pieces(kernel):
             steps = single.steps_of(piece)
@@ -121,24 +138,23 @@ class Plan:
             found.append(Nest(counts, (w, x, first + total, first + total), outer, inner))
         return found
 
-    def _gathers(self, kernel: Gather, blocks: Blocks) -> list[list[int]]:
-        index, x, _ = kernel.nests[0].start
-        own = {"own_index": index >= EACH, "own_x": x >= EACH}
-        address = self._function(("gather", *own.values(), blocks), batch.gather, blocks, **own)
-        xs = self._table(kernel.xs, x)
-        return [self._record(kernel, address, piece, None, xs) for piece in self._pieces(kernel)]
+    def _gathers(self, kernel: Gather, blocks: Blocks, own: Sequence[bool], calls: Calls | None) -> list[list[int]]:
+        key, (own_index, own_x) = ("gather", *own, blocks), own
+        address = self._function(key, batch.gather, blocks, own_index=own_index, own_x=own_x)
+        xs = self._table(kernel.xs, kernel.nests[0].start[1])
+        return [self._record(kernel, address, piece, None, xs, calls) for piece in self._pieces(kernel)]
 
-    def _calls(self, kernel: Kernel) -> list[list[int]]:
-        """The records of a kernel for many examples."""
-        blocks, start = self.machine.blocks, kernel.nests[0].start
+    def _batch(self, kernel: Kernel, calls: Calls | None) -> list[list[int]]:
+        """The records of a kernel whose vectors hold a number of many examples, or of many calls for one example."""
+        start, blocks = kernel.nests[0].start, self._blocks(calls)
+        own = tuple([place >= EACH if calls is None else calls.strides[k] == 1 for k, place in enumerate(start[:-1])])
         if isinstance(kernel, Gather):
-            return self._gathers(kernel, blocks)
-        own = tuple([place >= EACH for place in start[:-1]])
+            return self._gathers(kernel, blocks, own, calls)
         if isinstance(kernel, Map):
             address = self._function(
                 ("map", kernel.expression, own, blocks), batch.mapped, blocks, kernel.expression, own
             )
-            return [self._record(kernel, address, piece) for piece in self._pieces(kernel)]
+            return [self._record(kernel, address, piece, calls=calls) for piece in self._pieces(kernel)]
         ws, xs = self._table(kernel.ws, start[0]), self._table(kernel.xs, start[1])
         steps = [stride(offsets) for offsets in (kernel.ws, kernel.xs)]
         regular = isinstance(kernel, Dot) and None not in steps
@@ -157,8 +173,17 @@ class Plan:
             else:
                 key = "dot", own[0], own[2], regular, blocks
                 address = self._function(key, batch.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
-            records.append(self._record(kernel, address, piece, ws, xs))
+            records.append(self._record(kernel, address, piece, ws, xs, calls))
         return records
+
+    def _blocks(self, calls: Calls | None) -> Blocks:
+        """Blocks for as many vectors as fill the room of calls."""
+        blocks = self.machine.blocks
+        if calls is None:
+            return blocks
+        lanes = next(n for n in (blocks.lanes, 4, 2, 1) if n <= blocks.lanes and calls.room % n == 0)
+        vectors = next(n for n in range(blocks.vectors, 0, -1) if calls.room // lanes % n == 0)
+        return Blocks(lanes, blocks.rows, vectors)
 
     def _scale(self, place: int) -> int:
         """The distance of neighbours."""
@@ -174,7 +199,13 @@ class Plan:
         return found
 
     def _record(
-        self, kernel: Kernel, address: int, piece: Nest, ws: Table | None = None, xs: Table | None = None
+        self,
+        kernel: Kernel,
+        address: int,
+        piece: Nest,
+        ws: Table | None = None,
+        xs: Table | None = None,
+        calls: Calls | None = None,
     ) -> list[int]:
         record = [0] * SIZE
         terms = 0 if xs is None or isinstance(kernel, Map) else len(kernel.xs)
@@ -185,32 +216,37 @@ class Plan:
             record[STRIDES_OUTER + k] = scale * piece.outer[k]
             record[STRIDES_INNER + k] = scale * piece.inner[k]
         record[TABLE_W], record[TABLE_X] = ws.address if ws else 0, xs.address if xs else 0
-        self._check(kernel, record, piece, ws, xs)
+        record[LANES] = calls.number if calls else 0
+        self._check(kernel, record, piece, (None, xs) if isinstance(kernel, Gather) else (ws, xs), calls)
         return record
 
-    def _check(self, kernel: Kernel, record: list[int], piece: Nest, ws: Table | None, xs: Table | None) -> None:
+    def _check(
+        self, kernel: Kernel, record: list[int], piece: Nest, tables: Sequence[Table | None], calls: Calls | None
+    ) -> None:
         """RuntimeError unless the call reads only what was written before it, and writes only what is its own."""
-        tables = (None, xs) if isinstance(kernel, Gather) else (ws, xs)
         last = len(piece.start) - 1
         for k, place in enumerate(piece.start):
             own = place >= EACH
-            examples = self.capacity if own else 1
-            extent = table.extent(examples) if k < 2 and (table := tables[k]) else Extent(examples=examples)
-            span = memory.touched(record, k, extent)
             if isinstance(kernel, Total) and k > 1:
-                memory.check(kernel, "write", span, Span(self.first_total, self.first_total + self.totals))
+                totals = Span(self.first_total, self.first_total + self.totals)
+                memory.check(kernel, "write", memory.touched(record, k, Extent()), totals)
                 continue
+            beside = calls is not None and (k == last or calls.strides[k] == 1)
+            lanes = calls.room if calls is not None and beside else 1
+            examples = self.capacity * lanes if own else lanes
+            extent = table.extent(examples) if k < 2 and (table := tables[k]) else Extent(examples=examples)
             area = Span(self.first_own, self.at(EACH + self.kernels.own)) if own else Span(0, self.kernels.shared)
-            memory.check(kernel, "write" if k == last else "read", span, area)
-            first, stride, (rows, count) = place - EACH * own, piece.inner[k], piece.counts
+            memory.check(kernel, "write" if k == last else "read", memory.touched(record, k, extent), area)
+            (rows, count), first, stride = piece.counts, place - EACH * own, piece.inner[k]
             starts = [first + i * piece.outer[k] for i in range(rows if piece.outer[k] else 1)]
             if k == last:
-                self._written[own].write(kernel, starts, stride, count)
+                self._written[own].write(kernel, starts, stride, count, lanes)
             else:
                 least, most = extent.least // self._scale(place), extent.most // self._scale(place)
                 way = stride * (count - 1)
-                starts = [x + least + min(way, 0) for x in starts]
-                self._written[own].read(kernel, starts, abs(way) + most - least)
+                lowest = [x + least + min(way, 0) for x in starts]
+                reach = calls.number - 1 if calls is not None and beside else 0
+                self._written[own].read(kernel, lowest, abs(way) + most - least + reach)
 
     def code(self) -> list[str]:
         """The code of the functions that the records call."""

@@ -10,7 +10,7 @@ from ..ir.program import Program, Site
 from .kernels import CONSTANTS, EACH, ONCE, Kernels, Map, Total, kind_of
 from .loops import nests
 from .rolling import Roller
-from .stamping import Bases, Frame, Template, stamped, summed
+from .stamping import Bases, Frame, Template, frame_of, stamped, summed
 
 
 def roll(program: Program, totals: int, template: Callable[[Site], Template]) -> Kernels:
@@ -130,8 +130,8 @@ class _Whole(Roller):
     def _call(self, members: list[int]) -> None:
         key = self._key(members[0])
         template, bases = self._templates[members[0]], self._bases[key]
-        frame = Frame(self.next_own, len(members))
-        self.next_own += template.own * len(members)
+        frame = frame_of(self.next_own, len(members))
+        self.next_own += template.own * frame.room
         self._frames.update((k, (frame, c)) for c, k in enumerate(members))
         if key not in self._begun:
             self._begun.add(key)
@@ -155,7 +155,7 @@ class _Whole(Roller):
     def _bring(self, members: list[int], first: int) -> None:
         """Copies the arguments of calls into their frame, to the inputs from the first on."""
         rows = [
-            (self.place[y], frame.first + i * frame.calls + c)
+            (self.place[y], frame.first + i * frame.room + c)
             for k in members
             for frame, c in [self._frames[k]]
             for i, y in enumerate(self._sites[k].arguments, first)

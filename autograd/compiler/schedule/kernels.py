@@ -25,11 +25,22 @@ Expression = Any
 """The number of an operand, or (primitive, expression, ...)."""
 
 
+class Calls(NamedTuple):
+    """A loop around the rows of a kernel, over calls of a part that lie side by side."""
+
+    number: int
+    room: int
+    """The places that each number has for them, some of which may be left over; 0 if others have those."""
+    strides: tuple[int, ...]
+    """Of each place from call to call: 1, or 0 where all calls have the same."""
+
+
 class Map(NamedTuple):
     """The expression, for each row of places of operands, the last of which is that of the result."""
 
     expression: Expression
     nests: list[Nest]
+    calls: Calls | None = None
 
 
 class Dot(NamedTuple):
@@ -38,6 +49,7 @@ class Dot(NamedTuple):
     ws: tuple[int, ...]
     xs: tuple[int, ...]
     nests: list[Nest]
+    calls: Calls | None = None
 
 
 class Total(NamedTuple):
@@ -46,6 +58,7 @@ class Total(NamedTuple):
     ws: tuple[int, ...]
     xs: tuple[int, ...]
     nests: list[Nest]
+    calls: Calls | None = None
 
 
 class Gather(NamedTuple):
@@ -53,6 +66,7 @@ class Gather(NamedTuple):
 
     xs: tuple[int, ...]
     nests: list[Nest]
+    calls: Calls | None = None
 
 
 Kernel = Map | Dot | Total | Gather
@@ -78,9 +92,28 @@ class Kernels(NamedTuple):
     """The count of sums over the examples."""
 
 
+def spread(kernel: Kernel) -> Kernel:
+    """The same with calls as a loop like others; of a total, as terms."""
+    if kernel.calls is None:
+        return kernel
+    count, _, strides = kernel.calls
+    if isinstance(kernel, Total):
+        ws, xs = (
+            tuple([x + c * stride for x in offsets for c in range(count)])
+            for offsets, stride in zip((kernel.ws, kernel.xs), strides, strict=False)
+        )
+        return Total(ws, xs, kernel.nests)
+    loops = []
+    for (rows, columns), start, outer, inner in kernel.nests:
+        for i in range(rows):
+            at = tuple([x + i * step for x, step in zip(start, outer, strict=True)])
+            loops.append(Nest((count, columns), at, strides, inner))
+    return kernel._replace(nests=loops, calls=None)
+
+
 def describe(kernels: Kernels) -> list[str]:
     """The kernels in words, a line for each shape."""
-    lines = Counter(_described(kernel) for kernel in (*kernels.once, *kernels.each))
+    lines = Counter(_described(spread(kernel)) for kernel in (*kernels.once, *kernels.each))
     return [f"{line}, {uses} uses" if uses > 1 else line for line, uses in lines.items()]
 
 

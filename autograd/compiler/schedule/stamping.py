@@ -5,10 +5,10 @@ becomes a loop over the calls.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from .kernels import CONSTANTS, EACH, ONCE, Gather, Kernel, Map, Total
+from .kernels import CONSTANTS, EACH, ONCE, Calls, Gather, Kernel, Map, Total
 from .loops import Nest
 
 
@@ -38,74 +38,80 @@ class Bases(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The place of the first number of so many calls."""
+    """The place of the first number of so many calls, and the places that each number has for them."""
 
     first: int
     calls: int
+    room: int
 
     def at(self, place: int, call: int, bases: Bases) -> int:
         """The place of a call's number."""
         if place >= EACH:
-            return self.first + (place - EACH) * self.calls + call
+            return self.first + (place - EACH) * self.room + call
         if place >= ONCE:
             return bases.once + place - ONCE
         return bases.constants + place - CONSTANTS if place >= CONSTANTS else bases.leaves + place
 
 
+def frame_of(first: int, calls: int) -> Frame:
+    """Room for a multiple of 4 calls, which fit the lanes of a vector; of up to 2 for no more."""
+    return Frame(first, calls, calls if calls <= 2 else -(-calls // 4) * 4)
+
+
 def stamped(kernel: Kernel, frame: Frame, calls: range, bases: Bases) -> Kernel:
     """The kernel for these of the calls of a frame."""
-    loops = [nest for one in kernel.nests for nest in _stamped_nest(one, frame, calls, bases)]
+    start = kernel.nests[0].start
+    nests = [_moved(nest, frame, calls.start, bases) for nest in kernel.nests]
+    over = None
+    if len(calls) > 1:
+        room = frame.room if calls == range(frame.calls) else 0
+        over = Calls(len(calls), room, tuple([int(place >= EACH) for place in start]))
     if isinstance(kernel, Map):
-        return Map(kernel.expression, loops)
-    xs = scaled(kernel.xs, kernel.nests[0].start[1], frame)
+        return Map(kernel.expression, nests, over)
+    xs = _scaled(kernel.xs, start[1], frame)
     if isinstance(kernel, Gather):
-        return Gather(xs, loops)
-    return type(kernel)(scaled(kernel.ws, kernel.nests[0].start[0], frame), xs, loops)
-
-
-def scaled(offsets: tuple[int, ...], place: int, frame: Frame) -> tuple[int, ...]:
-    """Offsets from a place, in a frame."""
-    return offsets if place < EACH or frame.calls == 1 else _times(offsets, frame.calls)
-
-
-@functools.lru_cache(4096)
-def _times(offsets: tuple[int, ...], calls: int) -> tuple[int, ...]:
-    """The same object for the same offsets, so that a plan makes one table."""
-    return tuple([x * calls for x in offsets])
-
-
-def _stamped_nest(nest: Nest, frame: Frame, calls: range, bases: Bases) -> Iterator[Nest]:
-    own = [place >= EACH for place in nest.start]
-    start = tuple([frame.at(place, calls.start, bases) for place in nest.start])
-    outer, inner = (
-        tuple([x * frame.calls if mine else x for x, mine in zip(stride, own, strict=True)]) for stride in nest[2:]
-    )
-    over_calls, (rows, columns), count = tuple(map(int, own)), nest.counts, len(calls)
-    if count == 1:
-        yield Nest(nest.counts, start, outer, inner)
-    elif rows == 1:
-        yield Nest((columns, count), start, inner, over_calls)
-    else:
-        for i in range(rows):
-            at = tuple([x + i * stride for x, stride in zip(start, outer, strict=True)])
-            yield Nest((columns, count), at, inner, over_calls)
+        return Gather(xs, nests, over)
+    return type(kernel)(_scaled(kernel.ws, start[0], frame), xs, nests, over)
 
 
 def summed(kernel: Total, frames: Sequence[tuple[Frame, Sequence[int]]], bases: Bases) -> Total:
     """A total of a part over these calls in frames of one size."""
     (frame, (first, *_)), *_ = frames
-    apart = [other.first - frame.first + call - first for other, calls in frames for call in calls]
+    (w, x, _), *_ = starts = [nest.start for nest in kernel.nests]
+    all_calls = all(list(calls) == list(range(frame.calls)) for _, calls in frames)
+    apart = [other.first - frame.first + (0 if all_calls else call - first)
+             for other, calls in frames for call in (calls[:1] if all_calls else calls)]  # fmt: skip
 
     def terms(offsets: tuple[int, ...], place: int) -> tuple[int, ...]:
         moves = apart if place >= EACH else [0] * len(apart)
-        return tuple([x + move for x in scaled(offsets, place, frame) for move in moves])
+        return tuple([x + move for x in _scaled(offsets, place, frame) for move in moves])
 
-    w, x, _ = kernel.nests[0].start
-    loops = []
-    for counts, start, *strides in kernel.nests:
-        places = [*[frame.at(place, first, bases) for place in start[:2]], bases.leaves + start[2]]
-        moves = [
-            [*[a * frame.calls if p >= EACH else a for a, p in zip(s[:2], start, strict=False)], s[2]] for s in strides
-        ]
-        loops.append(Nest(counts, tuple(places), *map(tuple, moves)))
-    return Total(terms(kernel.ws, w), terms(kernel.xs, x), loops)
+    nests = [
+        nest._replace(start=(*nest.start[:2], bases.leaves + start[2]))
+        for nest, start in zip([_moved(nest, frame, first, bases) for nest in kernel.nests], starts, strict=True)
+    ]
+    over = None
+    if all_calls and frame.calls > 1:
+        over = Calls(frame.calls, frame.room, (int(w >= EACH), int(x >= EACH), 0))
+    return Total(terms(kernel.ws, w), terms(kernel.xs, x), nests, over)
+
+
+def _moved(nest: Nest, frame: Frame, call: int, bases: Bases) -> Nest:
+    """The nest for one of the calls."""
+    start = tuple([frame.at(place, call, bases) for place in nest.start])
+    if frame.room == 1:
+        return nest._replace(start=start)
+    scales = [frame.room if place >= EACH else 1 for place in nest.start]
+    outer, inner = (tuple([x * scale for x, scale in zip(stride, scales, strict=True)]) for stride in nest[2:])
+    return Nest(nest.counts, start, outer, inner)
+
+
+def _scaled(offsets: tuple[int, ...], place: int, frame: Frame) -> tuple[int, ...]:
+    """Offsets from a place, in a frame."""
+    return offsets if place < EACH or frame.room == 1 else _times(offsets, frame.room)
+
+
+@functools.lru_cache(4096)
+def _times(offsets: tuple[int, ...], room: int) -> tuple[int, ...]:
+    """The same object for the same offsets, so that a plan makes one table."""
+    return tuple([x * room for x in offsets])
