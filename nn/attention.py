@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from autograd import Value, equal, linear, softmax, where
-from autograd.compiler import is_symbolic, part
+from autograd.compiler import each, in_parts, is_symbolic, part
 
 from .activations import activation_function
 from .layers import Dropout, Linear, check_sizes, wrong_input
@@ -57,7 +57,9 @@ class MultiHeadAttention(Module):
         if not is_list(x) or not all(is_list(place) for place in x):
             raise wrong_input(self, f"a sequence of lists of {self.embed_dim} numbers", x)
         if self.causal and attn_mask is None and key_padding_mask is None:
-            return _in_steps(self, x)
+            if not _can_be_parted(self, x):
+                return _in_steps(self, x)
+            return [self.out_proj(row) for row in self._attend_together(each(self._projected, [(row,) for row in x]))]
         cache = Cache(*(tuple(map(self._heads, project(x))) for project in (self.k_proj, self.v_proj)))
         rows = _mask_rows(len(x), attn_mask, key_padding_mask)
         return [self._attend(place, cache, row[: t + 1] if self.causal else row)
@@ -73,6 +75,19 @@ class MultiHeadAttention(Module):
         cache = Cache((*keys, self._heads(self.k_proj(x))), (*values, self._heads(self.v_proj(x))))
         return self._attend(x, cache), cache
 
+    def _projected(self, x: Sequence[Any]) -> list[list[tuple[Any, ...]]]:
+        """Queries, keys and values of a place, head by head."""
+        return [self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj)]
+
+    def _attend_together(self, projected: Sequence[Any]) -> list[list[Any]]:
+        """The values that each place attends to, all places at once: later ones are hidden to it."""
+        size, heads = len(projected), []
+        masks = [[(0.0 if i <= t else -math.inf,) for i in range(size)] for t in range(size)]
+        for head in range(self.num_heads):
+            queries, keys, values = ([row[k][head] for row in projected] for k in range(3))
+            heads.append(each(_attend_in_head, list(zip(queries, masks, strict=True)), (keys, values)))
+        return [[y for part in parts for y in part] for parts in zip(*heads, strict=True)]
+
     def _heads(self, row: Sequence[Any]) -> list[tuple[Any, ...]]:
         size = self.embed_dim // self.num_heads
         return [tuple(row[start : start + size]) for start in range(0, self.embed_dim, size)]
@@ -87,7 +102,7 @@ class MultiHeadAttention(Module):
         for head, query in enumerate(self._heads(self.q_proj(x))):
             if seen:
                 keys, values = ([rows[i][head] for i in seen] for rows in cache)
-                attended += _attend_in_head(query, keys, values, shown)
+                attended += _attend_in_head(query, shown, keys, values)
             else:
                 attended += [0.0] * len(query)
         result: list[Any] = self.out_proj(attended)
@@ -98,7 +113,7 @@ class MultiHeadAttention(Module):
 
 
 @part
-def _attend_in_head(query: Any, keys: Any, values: Any, masks: Any) -> list[Any]:
+def _attend_in_head(query: Any, masks: Any, keys: Any, values: Any) -> list[Any]:
     """The values by the weights that a query gives to keys. masks: the entries for each key, if there are any."""
     scores = linear([q * len(query) ** -0.5 for q in query], keys)
     if masks is not None:
@@ -197,7 +212,10 @@ class TransformerBlock(Module):
         masks = {name: mask for name, mask in masks.items() if mask is not None}
         plain = type(self.attention) is MultiHeadAttention and not self.attention._hooks
         if self.attention.causal and plain and not masks:
-            return _in_steps(self, x)
+            if not _can_be_parted(self, x):
+                return _in_steps(self, x)
+            attended = self.attention._attend_together(each(self._projected, [(row,) for row in x]))
+            return each(self._rest_of_heads, list(zip(x, attended, strict=True)))
         attended = self.attention(self.norm1(x), **masks)
         return [self._rest(*place) for place in zip(x, attended, strict=True)]
 
@@ -205,6 +223,12 @@ class TransformerBlock(Module):
         """The output at the place after those in the cache, and the cache with this place in it."""
         attended, cache = self.attention.step(self.norm1(x), cache)
         return self._rest(x, attended), cache
+
+    def _projected(self, x: Sequence[Any]) -> list[list[tuple[Any, ...]]]:
+        return self.attention._projected(self.norm1(x))
+
+    def _rest_of_heads(self, x: Sequence[Any], heads: list[Any]) -> list[Any]:
+        return self._rest(x, self.attention.out_proj(heads))
 
     @part
     def _rest(self, x: Sequence[Any], attended: list[Any]) -> list[Any]:
@@ -215,6 +239,11 @@ class TransformerBlock(Module):
 
 def _plus(x: Sequence[Any], y: Sequence[Any]) -> list[Any]:
     return [a + b for a, b in zip(x, y, strict=True)]
+
+
+def _can_be_parted(module: Module, x: Sequence[Any]) -> bool:
+    """Whether a sequence is recorded in parts, and nobody looks at what is within."""
+    return len(x) > 1 and in_parts() and not any(inner._hooks for _, inner in module.named_modules())
 
 
 def _in_steps(module: Any, x: Sequence[Any]) -> list[Any]:

@@ -1,10 +1,12 @@
 """Convolution and pooling of one image: nested lists of channels x height x width, as PyTorch has them."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from autograd import Value, amax, linear, mean
+from autograd.compiler import each
 
 from .layers import check_sizes, uniform_values, weight_matrix, wrong_input
 from .module import Module
@@ -71,12 +73,21 @@ class Conv2d(Module):
         outputs: list[Any] = []
         inside, out = self.in_channels // self.groups, len(self.weight) // self.groups
         for g in range(self.groups):
-            rows = self._rows if self.groups == 1 else self._rows[g * out : (g + 1) * out]
-            bias = self.bias[g * out : (g + 1) * out] if self.bias else None
-            lines = zip(*windows[g * inside : (g + 1) * inside], strict=True)
-            sums = [[linear(sum(patch, ()), rows, bias) for patch in zip(*line, strict=True)] for line in lines]
-            outputs += [[[place[o] for place in line] for line in sums] for o in range(out)]
+            lines = [
+                list(zip(*line, strict=True)) for line in zip(*windows[g * inside : (g + 1) * inside], strict=True)
+            ]
+            sums = iter(each(self._sums, [(sum(patch, ()), g) for line in lines for patch in line]))
+            places = [list(itertools.islice(sums, len(line))) for line in lines]
+            outputs += [[[place[o] for place in line] for line in places] for o in range(out)]
         return outputs
+
+    def _sums(self, patch: tuple[Any, ...], group: int) -> list[Any]:
+        """The channels of a group at one place."""
+        out = len(self.weight) // self.groups
+        rows, bias = self._rows, self.bias
+        if self.groups > 1:
+            rows, bias = rows[group * out : (group + 1) * out], bias and bias[group * out : (group + 1) * out]
+        return linear(patch, rows, bias)
 
     def extra_repr(self) -> str:
         sizes = {name: getattr(self, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
@@ -95,10 +106,9 @@ class _Pool(Module):
     def _pool(self, x: Sequence[Any], function: Callable[[Any], Any]) -> list[Any]:
         if not is_list(x):
             raise wrong_input(self, "channels x height x width", x)
-        return [
-            [[function(w) for w in row] for row in _windows(self, channel, self.kernel_size, self.stride)]
-            for channel in x
-        ]
+        windows = [_windows(self, channel, self.kernel_size, self.stride) for channel in x]
+        found = iter(each(function, [(w,) for channel in windows for row in channel for w in row]))
+        return [[list(itertools.islice(found, len(row))) for row in channel] for channel in windows]
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from autograd import Value, dot, gather, linear, where
-from autograd.compiler import assume, is_symbolic, name_index
+from autograd.compiler import assume, each, is_symbolic, name_index
 
 from .activations import Activation, activation_function
 from .module import Module
@@ -150,7 +150,7 @@ class Embedding(Module):
 
     def forward(self, index: Any) -> list[Any]:
         if is_list(index):
-            return [self.forward(i) for i in index]
+            return each(self.forward, [(i,) for i in index])
         name_index(index, IndexError, f"{self!r} expected whole numbers")
         try:
             return list(gather(self.weight, index))

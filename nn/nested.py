@@ -1,10 +1,10 @@
 """Nested lists of numbers: inputs, outputs and targets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from autograd import Value
-from autograd.compiler import is_table, listed
+from autograd.compiler import each, in_parts, is_table, listed
 from autograd.extend import as_float
 
 NUMBERS = {Value, float}
@@ -32,13 +32,27 @@ def nested(f: Callable[..., Any], *xs: Any) -> Any:
         return f(*xs)
     if {*map(type, xs[0])} <= NUMBERS:
         return [f(*ys) for ys in zip(*xs, strict=True)]
+    if in_parts():
+        numbers = iter(each(f, list(zip(*map(flat, xs), strict=True))))
+        return _reshaped(xs, numbers)
     return [nested(f, *ys) if is_list(ys[0]) else f(*ys) for ys in zip(*xs, strict=True)]
+
+
+def _reshaped(xs: Any, numbers: Iterator[Any]) -> Any:
+    """The numbers in the shape of nested lists, which are alike."""
+    if not is_list(xs[0]):
+        return next(numbers)
+    return [_reshaped(ys, numbers) for ys in zip(*xs, strict=True)]
 
 
 def rows(f: Callable[[Any], Any], x: Any) -> Any:
     """f of each innermost list of nested lists: what PyTorch does along the last dimension."""
     x = x.tolist() if hasattr(x, "tolist") else x
-    return [rows(f, y) for y in x] if len(x) and is_list(x[0]) else f(x)
+    if not len(x) or not is_list(x[0]):
+        return f(x)
+    if len(x[0]) and not is_list(x[0][0]):
+        return each(f, [(y,) for y in x])
+    return [rows(f, y) for y in x]
 
 
 def by_rows(x: Any) -> Any:

@@ -10,7 +10,7 @@ from .compiled import Compiled, compile
 from .runtime.batches import listed
 from .runtime.tables import is_table
 from .tracing.parts import part
-from .tracing.trace import Shortened, ask, assume, called, name_index
+from .tracing.trace import Shortened, ask, assume, called, each, in_parts, name_index
 from .tracing.unknown import is_symbolic, symbolic
 from .tracing.watch import Watched
 
@@ -28,6 +28,8 @@ __all__ = [
     "assume",
     "called",
     "compile",
+    "each",
+    "in_parts",
     "is_symbolic",
     "is_table",
     "listed",

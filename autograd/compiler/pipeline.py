@@ -17,7 +17,7 @@ from .runtime.batches import Argument, Limit
 from .schedule.composing import roll, roll_part
 from .schedule.kernels import Kernels
 from .schedule.stamping import Template
-from .tracing.calls import Uncut
+from .tracing.calls import Uncut, shares
 from .tracing.flow import Slopes, computed, surfaces
 from .tracing.parts import Parts
 from .tracing.trace import (
@@ -125,12 +125,12 @@ def _template(site: Site) -> Template:
         if gradient is None:
             program, _ = program_of(part.graph.picks, part.graph.inputs, leaves)
         else:
-            number = {leaf: i for i, leaf in enumerate(leaves, 1)}
+            number = {leaf: i for i, leaf in enumerate([*leaves, *part.graph.inputs[: part.common]], 1)}
             single = [(number[p], slope) for p, slope in gradient.single.items()]
             kept = [*part.graph.picks, *gradient.graph.picks]
-            program, _ = program_of(kept, gradient.graph.inputs, leaves, single, gradient.rows)
+            program, _ = program_of(kept, gradient.graph.inputs, leaves, single, gradient.rows, number=number)
         adjoints = len(program.inputs) - len(part.graph.inputs)
-        part.templates[key] = found = roll_part(shortened(program), places, adjoints)
+        part.templates[key] = found = roll_part(shortened(program), places, part.common, adjoints)
     return found
 
 
@@ -234,7 +234,8 @@ def _limits(program: Program, recorded: Trace) -> dict[int, Limit]:
     """For each input that is an index the smallest table that it is used with."""
     gathers = [(xs[0], len(xs[1])) for primitive, xs in program.instructions if primitive is ops.gather]
     for site in program.calls:
-        gathers += [(site.arguments[i], size) for i, size in site.part.tables if site.gradient is None]
+        for arguments in shares(site.arguments, site.part.common, site.calls) if site.gradient is None else ():
+            gathers += [(arguments[i], size) for i, size in site.part.tables]
     limits: dict[int, Limit] = {}
     for index, size in gathers:
         if 0 <= index < len(recorded.inputs) and (index not in limits or size < limits[index].size):

@@ -37,13 +37,15 @@ class RowTotal(NamedTuple):
 
 
 class Site(NamedTuple):
-    """A call of a part, or the way back through one."""
+    """Calls of a part that are made together, or the way back through them; see `Call`."""
 
     part: Any
     gradient: Any
     """Of a way back; None for a call."""
     arguments: tuple[int, ...]
     """Of a way back, the adjoints."""
+    calls: int
+    """The count of calls."""
     shared: tuple[int, ...]
     """The slots of the leaves that the part reads."""
     results: range

@@ -5,6 +5,7 @@ highest number that each call reads and writes.
 """
 
 import ctypes
+import reprlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -55,7 +56,7 @@ def check(what: Any, does: str, span: Span, allowed: Span) -> None:
 def refuse(what: Any, does: str, span: Span, why: str) -> NoReturn:
     raise RuntimeError(
         f"the compiler made a call that would {does} the numbers {span.first} to {span.end - 1} of its memory, {why}: "
-        f"{what}; nothing was run, please report it"
+        f"{reprlib.repr(str(what))[1:-1]}; nothing was run, please report it"
     )
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ... import ops
 from ..ir.program import Program, Site
-from .kernels import CONSTANTS, EACH, ONCE, Kernels, Map, Total, kind_of
-from .loops import nests
+from .kernels import COMMON, CONSTANTS, EACH, ONCE, Kernels, Map, Total
+from .loops import nests, rows_of
 from .rolling import Roller
-from .stamping import Bases, Frame, Template, frame_of, stamped, summed
+from .stamping import Bases, Frame, Template, added, frame_of, stamped, summed
 
 
 def roll(program: Program, totals: int, template: Callable[[Site], Template]) -> Kernels:
@@ -19,21 +19,24 @@ def roll(program: Program, totals: int, template: Callable[[Site], Template]) ->
     return _Whole(program, totals, template).kernels()
 
 
-def roll_part(program: Program, leaves: Sequence[int], adjoints: int) -> Template:
-    """The kernels of a part. leaves: the places of its shared numbers. adjoints: how many of its inputs, the last ones,
-    belong to the reverse sweep."""
-    return _Part(program, leaves, adjoints).template()
+def roll_part(program: Program, leaves: Sequence[int], common: int, adjoints: int) -> Template:
+    """The kernels of a part. leaves: the places of its shared numbers. common: how many of its inputs, the first ones,
+    calls have in common. adjoints: how many, the last ones, belong to the reverse sweep."""
+    return _Part(program, leaves, common, adjoints).template()
 
 
 class _Part(Roller):
     """Makes the template of a part."""
 
-    def __init__(self, program: Program, leaves: Sequence[int], adjoints: int) -> None:
+    def __init__(self, program: Program, leaves: Sequence[int], common: int, adjoints: int) -> None:
         super().__init__(program, leaves, CONSTANTS, ONCE, adjoints)
-        self._leaves = leaves
+        self._leaves, by_call = leaves, len(program.inputs) - common
+        self.place[: len(program.inputs)] = [*range(COMMON, COMMON + common), *range(EACH, EACH + by_call)]
+        self.next_own = EACH + by_call
 
     def total_of(self, number: int) -> int:
-        return 1 + self._leaves[number - 1]
+        leaves = len(self._leaves)
+        return 1 + self._leaves[number - 1] if number <= leaves else COMMON + number - 1 - leaves
 
     def template(self) -> Template:
         self.roll()
@@ -53,7 +56,8 @@ class _Whole(Roller):
             forward = site.forward
             self._templates.append(template(ways_back.get(k, site)) if forward is None else self._templates[forward])
         shared, inputs = len(program.shared), len(program.inputs)
-        constants, once, places = list(program.constants), 0, dict[Any, Bases]()
+        self._nothing = shared + len(program.constants)  # the place of -0.0
+        constants, once, places = [*program.constants, -0.0], 0, dict[Any, Bases]()
         for k, site in enumerate(program.calls):
             if (key := self._key(k)) not in places:
                 found = self._templates[k]
@@ -76,7 +80,8 @@ class _Whole(Roller):
         self.roll()
         for (key, _), frames in self._sums.items():
             template = next(x for k, x in enumerate(self._templates) if self._key(k) == key)
-            self.each += [summed(x, frames, self._bases[key]) for x in template.back if isinstance(x, Total)]
+            totals = [x for x in template.back if isinstance(x, Total) and x.nests[0].start[2] < COMMON]
+            self.each += [summed(x, frames, self._bases[key]) for x in totals]
         program, own = self.program, self.next_own - EACH
         outputs = [self.place[y] for y in program.kept()]
         sizes = self.next_shared, self._inputs, own
@@ -96,22 +101,26 @@ class _Whole(Roller):
                 levels.append(self._levels[site.forward])
             self._levels.append(1 + max(levels))
             self._reached += 1
-            for y, place in zip(site.results, self._results(k), strict=True):
-                self.own[y], self.level[y] = place >= EACH, self._levels[k]
+            places = self._results(k) * site.calls
+            own = [True] * (len(site.results) - len(places)) + [place >= EACH for place in places]
+            for y, mine in zip(site.results, own, strict=True):
+                self.own[y], self.level[y] = mine, self._levels[k]
 
     def _results(self, k: int) -> list[int]:
         """The places of a call's results, in its template."""
-        outputs, count = self._templates[k].outputs, len(self._sites[k].results)
-        return outputs[:count] if self._sites[k].forward is None else outputs[len(outputs) - count :]
+        site, outputs = self._sites[k], self._templates[k].outputs
+        count = len(site.part.graph.picks)
+        return outputs[:count] if site.forward is None else outputs[count:]
 
     def make_calls(self, until: int | None) -> None:
         for _, group in groupby(self._in_levels(until), key=self._levels.__getitem__):
             members: dict[Any, list[int]] = {}
             for k in group:
                 forward = self._sites[k].forward
-                key = self._key(k), None if forward is None else self._frames[forward][0]
+                alone = k if self._sites[k].part.common else None
+                key = self._key(k), alone, None if forward is None else self._frames[forward][0]
                 members.setdefault(key, []).append(k)
-            for (_, frame), ks in members.items():
+            for (*_, frame), ks in members.items():
                 if frame is None:
                     self._call(ks)
                 else:
@@ -128,48 +137,83 @@ class _Whole(Roller):
         return found
 
     def _call(self, members: list[int]) -> None:
-        key = self._key(members[0])
+        key, common = self._key(members[0]), self._sites[members[0]].part.common
         template, bases = self._templates[members[0]], self._bases[key]
-        frame = frame_of(self.next_own, len(members))
-        self.next_own += template.own * frame.room
-        self._frames.update((k, (frame, c)) for c, k in enumerate(members))
+        calls = sum(self._sites[k].calls for k in members)
+        frame = frame_of(self.next_own, calls, template)
+        self.next_own = frame.common + common
+        first = 0
+        for k in members:
+            self._frames[k] = frame, first
+            first += self._sites[k].calls
         if key not in self._begun:
             self._begun.add(key)
             self.once += [stamped(kernel, frame, range(1), bases) for kernel in template.once]
-        self._bring(members, 0)
-        self.each += [stamped(kernel, frame, range(len(members)), bases) for kernel in template.ahead]
-        self._hand_over(members, bases)
+        arguments = self._sites[members[0]].arguments
+        self._copy([(self.place[y], frame.common + i) for i, y in enumerate(arguments[:common])], self.each)
+        self._bring(members, common, 0)
+        self.each += [stamped(kernel, frame, range(calls), bases) for kernel in template.ahead]
+        for k in members:
+            self._hand_over(k, self._sites[k].results, bases)
 
     def _go_back(self, members: list[int], frame: Frame) -> None:
         key = self._key(members[0])
         template, bases = self._templates[members[0]], self._bases[key]
         self._frames.update((k, self._frames[self._sites[k].forward or 0]) for k in members)
         members.sort(key=lambda k: self._frames[k][1])
-        self._bring(members, len(self._sites[members[0]].part.graph.inputs))
-        calls = [self._frames[k][1] for k in members]
+        part = self._sites[members[0]].part
+        self._bring(members, 0, len(part.graph.inputs) - part.common)
+        calls = [c + i for k in members for _, c in [self._frames[k]] for i in range(self._sites[k].calls)]
         for run in _runs(calls):
             self.each += [stamped(x, frame, run, bases) for x in template.back if not isinstance(x, Total)]
         self._sums.setdefault((key, frame.calls), []).append((frame, calls))
-        self._hand_over(members, bases)
-
-    def _bring(self, members: list[int], first: int) -> None:
-        """Copies the arguments of calls into their frame, to the inputs from the first on."""
-        rows = [
-            (self.place[y], frame.first + i * frame.room + c)
-            for k in members
-            for frame, c in [self._frames[k]]
-            for i, y in enumerate(self._sites[k].arguments, first)
-        ]
-        rows.sort(key=lambda row: (kind_of(row[0]), row[1]))
-        for _, some in groupby(rows, key=lambda row: kind_of(row[0])):
-            self.each.append(Map((ops.identity, 0), nests(list(some))))
-
-    def _hand_over(self, members: list[int], bases: Bases) -> None:
-        """Gives the results of calls their places."""
         for k in members:
-            frame, c = self._frames[k]
-            for y, place in zip(self._sites[k].results, self._results(k), strict=True):
-                self.place[y] = frame.at(place, c, bases)
+            common, results = self._sites[k].gradient.common, self._sites[k].results
+            if common:
+                self._add_up(template, frame, bases, [part.graph.inputs.index(x) for x in common], results)
+            self._hand_over(k, results[len(common) :], bases)
+
+    def _add_up(
+        self, template: Template, frame: Frame, bases: Bases, common: Sequence[int], results: Sequence[int]
+    ) -> None:
+        """The adjoints of arguments that calls have in common, into as many results, the first ones."""
+        parts: dict[int, list[int]] = {}
+        width = 1 + max(common)
+        totals = [x for x in template.back if isinstance(x, Total) and x.nests[0].start[2] >= COMMON]
+        for total in totals:
+            for nest in total.nests:
+                kernel = added(total._replace(nests=[nest]), frame, bases, self._nothing, self.next_own)
+                self.each.append(kernel)
+                for *_, out in rows_of(kernel.nests[0]):
+                    parts.setdefault(out - self.next_own, []).append(out)
+                self.next_own += width
+        while any(len(parts[i]) > 1 for i in common):
+            rows = []
+            for i in common:
+                if len(parts[i]) > 1:
+                    rows.append((parts[i].pop(), parts[i].pop(), self.next_own))
+                    parts[i].append(self.next_own)
+                    self.next_own += 1
+            self.each.append(Map((ops.add, 0, 1), nests(rows)))
+        for y, i in zip(results, common, strict=False):
+            self.place[y] = parts[i][0]
+
+    def _bring(self, members: list[int], skipped: int, first: int) -> None:
+        """Copies the arguments of calls into their frame, to the inputs from the first on; so many are passed by."""
+        rows = []
+        for k in members:
+            site, (frame, call) = self._sites[k], self._frames[k]
+            each = (len(site.arguments) - skipped) // site.calls
+            for j, y in enumerate(site.arguments[skipped:]):
+                rows.append((self.place[y], frame.first + (first + j % each) * frame.room + call + j // each))
+        self._copy(rows, self.each)
+
+    def _hand_over(self, k: int, results: Sequence[int], bases: Bases) -> None:
+        """Gives the results of a call their places."""
+        frame, call = self._frames[k]
+        places = self._results(k)
+        for j, y in enumerate(results):
+            self.place[y] = frame.at(places[j % len(places)], call + j // len(places), bases)
 
 
 def _runs(numbers: Sequence[int]) -> list[range]:

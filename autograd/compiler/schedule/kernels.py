@@ -12,6 +12,8 @@ EACH = 1 << 60
 """The first place of what each example has of its own; farther away than any memory."""
 CONSTANTS, ONCE = 1 << 40, 1 << 41
 """In a part, the first places of constants, and of what is computed of shared numbers; below are leaves."""
+COMMON = EACH + (1 << 50)
+"""In a part, the first place of what calls that are made together have in common, in each example."""
 LARGEST, OPERANDS = 12, 14
 """The most operations in one expression, and the most operands."""
 
@@ -19,6 +21,11 @@ LARGEST, OPERANDS = 12, 14
 def kind_of(place: int) -> int:
     """A number that places share which can be counted from one another."""
     return place >> 40
+
+
+def is_by_call(place: int) -> bool:
+    """Whether each call, and each example, has its own number there."""
+    return kind_of(place) == kind_of(EACH)
 
 
 Expression = Any

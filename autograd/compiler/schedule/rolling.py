@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ... import ops
 from ..identity import by_identity
 from ..ir.program import Program
-from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Map, Total, kind_of
+from .kernels import EACH, LARGEST, OPERANDS, Dot, Expression, Gather, Kernel, Map, Total, is_by_call, kind_of
 from .loops import Nest, Places, joined, nests, rows_of
 
 
@@ -54,7 +54,7 @@ class Roller:
         self.late: list[bool] = program.slots(
             [*[False] * (inputs - late), *[True] * late, *[False] * len(shared)], [False] * count
         )
-        self.next_own, self.next_shared = EACH + inputs, once
+        self.next_own, self.next_shared, self.reverse = EACH + inputs, once, late > 0
         self.once, self.each = list[Kernel](), list[Kernel]()
         self.ahead, self.afterwards = self.each, list[Kernel]()
         """Kernels of the reverse sweep stand in the second."""
@@ -97,6 +97,8 @@ class Roller:
             else:
                 self._maps(members, own, kind)
         self.make_calls(None)
+        if self.reverse and self.each is not self.afterwards:
+            self._begin_reverse()
         self._sum_up(summed, products)
 
     def make_calls(self, until: int | None) -> None:
@@ -206,6 +208,11 @@ class Roller:
         found = []
         for slot in members:
             ws, xs = self._factors(slot)
+            if own and not is_by_call(xs.first):
+                if is_by_call(ws.first):
+                    ws, xs = xs, ws
+                else:
+                    xs = self._line_of(self._own_places(self._operands(slot)[1]))
             found.append((xs.first, ws.first, slot, ws.offsets, xs.offsets))
         kernels: dict[Any, _Rows] = {}
         for x, w, slot, steps_w, steps_x in sorted(found):
@@ -223,9 +230,10 @@ class Roller:
     def _totals(self, found: "list[tuple[Vector, Vector, int]]") -> None:
         kernels: dict[Any, list[tuple[int, int, int]]] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
-            key = ws.offsets, xs.offsets, kind_of(ws.first)
-            kernels.setdefault(key, []).append((ws.first, xs.first, self.total_of(out)))
-        self.each.extend([Total(ws, xs, nests(rows)) for (ws, xs, _), rows in kernels.items()])
+            total = self.total_of(out)
+            key = ws.offsets, xs.offsets, kind_of(ws.first), kind_of(total)
+            kernels.setdefault(key, []).append((ws.first, xs.first, total))
+        self.each.extend([Total(ws, xs, nests(rows)) for (ws, xs, *_), rows in kernels.items()])
 
     def _row_totals(self) -> None:
         """The totals of whole rows: those whose terms and rows lie the same way are loops within each other."""
@@ -234,14 +242,14 @@ class Roller:
             (w, ws), lines = self.line(factors), [self.line(row) for row in rows]
             if len({kind_of(line.first) for line in lines}) > 1:
                 lines = [self._line_of(self._own_places(row)) for row in rows]
-            if lines[0].first < EACH and w < EACH:
+            if not is_by_call(lines[0].first) and not is_by_call(w):
                 w, ws = self._line_of(self._own_places(factors))
             if len({id(line.offsets) for line in lines}) > 1:
                 self._totals(self._columns(Vector(w, ws), lines, into))
                 continue
             (x, offsets), terms = lines[0], self._line_of([line.first for line in lines]).offsets
             first, out = self._line_of(list(map(self.total_of, into)))
-            key = id(ws), id(terms), id(offsets), id(out), kind_of(w), kind_of(x)
+            key = id(ws), id(terms), id(offsets), id(out), kind_of(w), kind_of(x), kind_of(first)
             groups.setdefault(key, []).append((w, x, first, ws, terms, offsets, out))
         for members in groups.values():
             *_, ws, terms, offsets, out = members[0]
@@ -251,7 +259,7 @@ class Roller:
                     inner = 0, piece.inner[0], piece.inner[1]
                     starts = [(m[0], m[1] + at_x, m[2] + at_out) for m in members]
                     found += joined([Nest((1, piece.counts[1]), start, (0, 0, 0), inner) for start in starts])
-            if members[0][1] < EACH:  # of the two factors the second is each example's own
+            if not is_by_call(members[0][1]):  # of the two factors the second is each example's own
                 found = [_exchanged(nest) for nest in found]
                 ws, terms = terms, ws
             self.each.append(Total(ws, terms, found))
@@ -267,7 +275,7 @@ class Roller:
         for k, i in enumerate(into):
             places = [line.first + line.offsets[k] for line in lines]
             xs = Vector(places[0], tuple([x - places[0] for x in places]))
-            found.append((ws, xs, i) if places[0] >= EACH else (xs, ws, i))
+            found.append((ws, xs, i) if is_by_call(places[0]) else (xs, ws, i))
         return found
 
     def _sum_up(self, summed: dict[int, int], products: dict[int, int]) -> None:
@@ -286,23 +294,28 @@ class Roller:
 
     def _own_places(self, slots: Sequence[int]) -> list[int]:
         """The places of what each example has of its own; what all share is copied there."""
-        new = [y for y in dict.fromkeys(slots) if not self.own[y] and y not in self.copies]
+        mine = {y: is_by_call(self.place[y]) for y in slots}
+        new = [y for y, is_mine in mine.items() if not is_mine and y not in self.copies]
         if new:
             self.copies.update(zip(new, range(self.next_own, self.next_own + len(new)), strict=True))
-            self.each.append(Map((ops.identity, 0), nests([(self.place[y], self.copies[y]) for y in new])))
+            self._copy([(self.place[y], self.copies[y]) for y in new], self.each)
             self.next_own += len(new)
-        return [self.place[y] if self.own[y] else self.copies[y] for y in slots]
+        return [self.place[y] if mine[y] else self.copies[y] for y in slots]
 
     def _shared_places(self, slots: Sequence[int]) -> list[int]:
         """The places of copies of shared numbers, which lie together."""
         new = [y for y in dict.fromkeys(slots) if y not in self.shared_copies]
         if new:
             self.shared_copies.update(zip(new, range(self.next_shared, self.next_shared + len(new)), strict=True))
-            rows = sorted((kind_of(self.place[y]), self.place[y], self.shared_copies[y]) for y in new)
-            for _, some in itertools.groupby(rows, key=lambda row: row[0]):
-                self.once.append(Map((ops.identity, 0), nests([row[1:] for row in some])))
+            self._copy([(self.place[y], self.shared_copies[y]) for y in new], self.once)
             self.next_shared += len(new)
         return [self.shared_copies[y] for y in slots]
+
+    @staticmethod
+    def _copy(rows: Sequence[Places], kernels: list[Kernel]) -> None:
+        """Adds kernels that copy from places to others."""
+        for _, some in itertools.groupby(sorted(rows), key=lambda row: kind_of(row[0])):
+            kernels.append(Map((ops.identity, 0), nests(list(some))))
 
 
 def _exchanged(nest: Nest) -> Nest:

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .kernels import CONSTANTS, EACH, ONCE, Calls, Gather, Kernel, Map, Total
+from .kernels import COMMON, CONSTANTS, EACH, ONCE, Calls, Dot, Gather, Kernel, Map, Total, is_by_call
 from .loops import Nest
 
 
@@ -43,9 +43,13 @@ class Frame(NamedTuple):
     first: int
     calls: int
     room: int
+    common: int
+    """The place of the first number that the calls have in common."""
 
     def at(self, place: int, call: int, bases: Bases) -> int:
         """The place of a call's number."""
+        if place >= COMMON:
+            return self.common + place - COMMON
         if place >= EACH:
             return self.first + (place - EACH) * self.room + call
         if place >= ONCE:
@@ -53,9 +57,11 @@ class Frame(NamedTuple):
         return bases.constants + place - CONSTANTS if place >= CONSTANTS else bases.leaves + place
 
 
-def frame_of(first: int, calls: int) -> Frame:
-    """Room for a multiple of 4 calls, which fit the lanes of a vector; of up to 2 for no more."""
-    return Frame(first, calls, calls if calls <= 2 else -(-calls // 4) * 4)
+def frame_of(first: int, calls: int, template: Template) -> Frame:
+    """A frame from a place on, with room for a multiple of 4 calls, which fit the lanes of a vector; of up to 2 for no
+    more."""
+    room = calls if calls <= 2 else -(-calls // 4) * 4
+    return Frame(first, calls, room, first + template.own * room)
 
 
 def stamped(kernel: Kernel, frame: Frame, calls: range, bases: Bases) -> Kernel:
@@ -65,7 +71,7 @@ def stamped(kernel: Kernel, frame: Frame, calls: range, bases: Bases) -> Kernel:
     over = None
     if len(calls) > 1:
         room = frame.room if calls == range(frame.calls) else 0
-        over = Calls(len(calls), room, tuple([int(place >= EACH) for place in start]))
+        over = Calls(len(calls), room, tuple([int(is_by_call(place)) for place in start]))
     if isinstance(kernel, Map):
         return Map(kernel.expression, nests, over)
     xs = _scaled(kernel.xs, start[1], frame)
@@ -83,7 +89,7 @@ def summed(kernel: Total, frames: Sequence[tuple[Frame, Sequence[int]]], bases: 
              for other, calls in frames for call in (calls[:1] if all_calls else calls)]  # fmt: skip
 
     def terms(offsets: tuple[int, ...], place: int) -> tuple[int, ...]:
-        moves = apart if place >= EACH else [0] * len(apart)
+        moves = apart if is_by_call(place) else [0] * len(apart)
         return tuple([x + move for x in _scaled(offsets, place, frame) for move in moves])
 
     nests = [
@@ -92,8 +98,26 @@ def summed(kernel: Total, frames: Sequence[tuple[Frame, Sequence[int]]], bases: 
     ]
     over = None
     if all_calls and frame.calls > 1:
-        over = Calls(frame.calls, frame.room, (int(w >= EACH), int(x >= EACH), 0))
+        over = Calls(frame.calls, frame.room, (int(is_by_call(w)), int(is_by_call(x)), 0))
     return Total(terms(kernel.ws, w), terms(kernel.xs, x), nests, over)
+
+
+def added(kernel: Total, frame: Frame, bases: Bases, nothing: int, out: int) -> Dot:
+    """A total of a part that belongs to what calls have in common, over all calls of a frame. nothing: the place of
+    -0.0. out: that of the first result."""
+    starts = [nest.start for nest in kernel.nests]
+    (w, x, _), *_ = starts
+    ws, xs = (
+        tuple([y + c * is_by_call(place) for y in _scaled(offsets, place, frame) for c in range(frame.calls)])
+        for offsets, place in ((kernel.ws, w), (kernel.xs, x))
+    )
+    nests = []
+    for (counts, start, *strides), (_, _, total) in zip(
+        [_moved(nest, frame, 0, bases) for nest in kernel.nests], starts, strict=True
+    ):
+        outer, inner = [(*stride[:2], 0, stride[2]) for stride in strides]
+        nests.append(Nest(counts, (*start[:2], nothing, out + total - COMMON), outer, inner))
+    return Dot(ws, xs, nests)
 
 
 def _moved(nest: Nest, frame: Frame, call: int, bases: Bases) -> Nest:
@@ -101,14 +125,14 @@ def _moved(nest: Nest, frame: Frame, call: int, bases: Bases) -> Nest:
     start = tuple([frame.at(place, call, bases) for place in nest.start])
     if frame.room == 1:
         return nest._replace(start=start)
-    scales = [frame.room if place >= EACH else 1 for place in nest.start]
+    scales = [frame.room if is_by_call(place) else 1 for place in nest.start]
     outer, inner = (tuple([x * scale for x, scale in zip(stride, scales, strict=True)]) for stride in nest[2:])
     return Nest(nest.counts, start, outer, inner)
 
 
 def _scaled(offsets: tuple[int, ...], place: int, frame: Frame) -> tuple[int, ...]:
     """Offsets from a place, in a frame."""
-    return offsets if place < EACH or frame.room == 1 else _times(offsets, frame.room)
+    return _times(offsets, frame.room) if is_by_call(place) and frame.room > 1 else offsets
 
 
 @functools.lru_cache(4096)

@@ -6,7 +6,7 @@ adjoints of the results, and adjoints of the arguments are picked from it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...graph import Node
@@ -45,14 +45,30 @@ class Recorded(NamedTuple):
 
 @dataclass(eq=False)
 class Call:
-    """A call, or the way back through one."""
+    """Calls of a part that are made together, or the way back through them.
+
+    A call's node has the common arguments, and after them those of each call in turn; its results are those of each
+    call in turn. A way back has the adjoints of each call in turn; its results are the adjoints of common arguments,
+    and then those of each call.
+    """
 
     node: Node
     part: Any
     """A `Part`."""
     graph: Recorded
+    count: int = 1
     forward: "Call | None" = None
     """Of a way back, the call."""
     gradient: Any = None
     """Of a way back, the `Gradient`."""
-    arguments: Sequence[Any] = field(default=())
+
+    @property
+    def results(self) -> int:
+        """The count of results."""
+        return self.count * len(self.graph.picks) + (0 if self.gradient is None else len(self.gradient.common))
+
+
+def shares(xs: Sequence[Any], common: int, count: int) -> list[list[Any]]:
+    """The entries of each of so many calls, after those that are common to all."""
+    each = (len(xs) - common) // count
+    return [[*xs[:common], *xs[i : i + each]] for i in range(common, len(xs), each)] if each else [[*xs]] * count

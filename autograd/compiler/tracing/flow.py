@@ -5,6 +5,7 @@ nothing to a sum. But times inf or nan it makes nan. So each node has the condit
 where the other factor may be inf or nan the product is chosen by that condition.
 """
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from ...graph import Node, local_derivatives, operands, topological_order
 from ...primitives import TABLE, Primitive, nothing
 from ...sweeps import NOTHING
 from ..identity import by_identity
-from .calls import Call, Uncut, back, call, pick
+from .calls import Call, Uncut, back, call, pick, shares
 
 HIDING = {ops.greater, ops.greater_equal, ops.equal, ops.where, ops.pow, ops.hypot, ops.gather}
 """Primitives that can hide nan: an operand is nan, the result a number. Operations of a user's own count as such."""
@@ -145,7 +146,7 @@ class Reach:
 class Flow:
     """A sweep of which every step is recorded.
 
-    params: those of which rows are taken as a whole. calls: by their nodes; Uncut where there is another.
+    params, common: those of which rows are taken as a whole. calls: by their nodes; Uncut where there is another.
     """
 
     def __init__(
@@ -155,10 +156,15 @@ class Flow:
         guards: Guards,
         params: Collection[Node] = (),
         calls: Mapping[Node, Call] | None = None,
+        common: Collection[Node] = (),
     ) -> None:
         self._active, self._guards = active, guards
         self.rows: dict[int, Row] = {}  # by the identity of the parameters
-        self._is_row = by_identity(lambda xs: bool(xs) and all(type(x) is not float and x in params for x in xs))
+        self._is_row = by_identity(
+            lambda xs: (
+                bool(xs) and any(all(type(x) is not float and x in wanted for x in xs) for wanted in (params, common))
+            )
+        )
         self._calls = calls or {}
         self._seeds: dict[Node, dict[int, Any]] = {}  # what arrives at the results of a call
         self._from_calls: dict[Node, list[Any]] = {}  # what flows to a node out of calls
@@ -340,19 +346,32 @@ class Flow:
             raise Uncut
         if not (seeds := self._seeds.pop(node, {})):
             return
-        part, arguments = self._calls[node].part, node._a[0]
-        needed = tuple([type(x) is not float and x in self._active for x in arguments])
-        gradient = part.gradient(needed, tuple([i in seeds for i in range(len(part.graph.picks))]))
+        made = self._calls[node]
+        part, count, arguments = made.part, made.count, node._a[0]
+        calls, results = shares(arguments, part.common, count), len(part.graph.picks)
+        arriving = tuple([any(c * results + i in seeds for c in range(count)) for i in range(results)])
+        needed = tuple([any(type(x) is not float and x in self._active for x in xs) for xs in zip(*calls, strict=True)])
+        gradient = part.gradient(needed, arriving)
         self.open = self.open or gradient.open or self._reach.of(node) is not True
-        adjoints = tuple([seeds[i] for i in sorted(seeds)])
-        way: Any = back(adjoints, node)
-        self.backs[way] = Call(way, part, gradient.graph, self._calls[node], gradient, [*arguments, *adjoints])
-        picks = pick.map([(way, float(i)) for i in range(len(gradient.graph.picks))])
-        found = iter(gradient.graph.resolved([*arguments, *adjoints], picks))
-        for x, need in zip(arguments, needed, strict=True):
-            if need and (flowing := next(found)) is not None:
-                self._from_calls.setdefault(x, []).append(flowing)
-                self._reach.arrive(x, True)
+        which = [i for i, arrives in enumerate(arriving) if arrives]
+        adjoints = [[seeds.get(c * results + i, NOTHING) for i in which] for c in range(count)]
+        way: Any = back(tuple([x for xs in adjoints for x in xs]), node)
+        self.backs[way] = found = Call(way, part, gradient.graph, count, made, gradient)
+        picks = pick.map([(way, float(i)) for i in range(found.results)])
+        known = dict(zip(part.graph.inputs, arguments, strict=False))
+        for x, y in zip(gradient.common, picks, strict=False):
+            self._flows_to(known[x], y)
+        own = [need and i >= part.common for i, need in enumerate(needed)]
+        for xs, arrived, picked in zip(calls, adjoints, shares(picks[len(gradient.common) :], 0, count), strict=True):
+            flowing = gradient.graph.resolved([*xs, *arrived], picked)
+            for x, y in zip(itertools.compress(xs, own), flowing, strict=True):
+                if y is not None and type(x) is not float and x in self._active:
+                    self._flows_to(x, y)
+
+    def _flows_to(self, x: Node, flowing: Any) -> None:
+        """Out of a call."""
+        self._from_calls.setdefault(x, []).append(flowing)
+        self._reach.arrive(x, True)
 
     def _row(self, params: tuple[Any, ...], factor: Any, row: tuple[Any, ...]) -> None:
         """Adds to the flow to several parameters."""

@@ -11,14 +11,16 @@ from ...graph import Node, topological_order
 from ...modes import Switch, is_recording, recording
 from ...sweeps import active_path
 from ...value import Value
-from .calls import Call, NoPart, Recorded, call, pick
+from .calls import Call, NoPart, Recorded, call, pick, shares
 from .flow import Flow, Row, vectors_of
 from .trace import CURRENT, Index, Trace, called, name_index
 from .unknown import Symbolic
 from .watch import Watch, Watched, name_of
 
 TINY = 24
-"""The most operations of a function that is not worth a call."""
+"""The most operations of a function that is not worth a call, unless it is called"""
+MANY = 16
+"""times together, or more often."""
 
 
 P = ParamSpec("P")
@@ -49,16 +51,21 @@ def part(f: Callable[P, R]) -> Callable[P, R]:
     return marked
 
 
+NONE = tuple, ()
+"""The structure of no arguments."""
+
+
 class Gradient(NamedTuple):
     """The reverse sweep through a part, recorded."""
 
     graph: Recorded
     """Its inputs are those of the part, and the adjoints that arrive; its results those that are wanted."""
-    needed: tuple[bool, ...]
-    """Whether an adjoint is wanted, for each input of the part."""
+    common: list[Node]
+    """The inputs common to all calls that something flows to."""
     single: dict[Node, Any]
-    """By parameter, the slope."""
+    """By parameter or common input, the slope."""
     rows: list[Row]
+    """By parameters or common inputs."""
     open: bool
     """Whether products were left without a guard."""
 
@@ -67,8 +74,17 @@ class Part:
     """A function for one structure of its arguments."""
 
     def __init__(
-        self, name: str, graph: Recorded, shape: Any, watch: Watch, params: Collection[Node], recorded: Trace
+        self,
+        name: str,
+        graph: Recorded,
+        common: int,
+        shape: Any,
+        watch: Watch,
+        params: Collection[Node],
+        recorded: Trace,
     ) -> None:
+        self.common = common
+        """The count of inputs, the first ones, that are the same for calls made together."""
         self.name, self.graph, self.shape, self.watch = name, graph, shape, watch
         self.assumed, self.named = recorded.assumed, recorded.named
         position = {x: i for i, x in enumerate(graph.inputs)}
@@ -91,18 +107,21 @@ class Part:
         graph = self.graph
         roots = [y for y, arrives in zip(graph.picks, arriving, strict=True) if arrives]
         wanted: list[Any] = [x for x, need in zip(graph.inputs, needed, strict=True) if need]
+        common = wanted[: sum(needed[: self.common])]
+        own, params = wanted[len(common) :], [*self.params, *common]
         adjoints = [Value(0.5) for _ in roots]
         guards = Symbolic([], signs=False, last=True)
         with Switch(unknown=guards), recording():
-            active, path = active_path(roots, [*wanted, *self.params])
-            flow = Flow(roots, active, guards, set(self.params))
-            slopes = flow.pull(list(zip(roots, adjoints, strict=True)), [*wanted, *self.params], path)
-        results, of_params = slopes[: len(wanted)], slopes[len(wanted) :]
-        single = {p: slope for p, slope in zip(self.params, of_params, strict=True) if slope is not None}
+            active, path = active_path(roots, [*own, *params])
+            flow = Flow(roots, active, guards, set(self.params), common=set(common))
+            slopes = flow.pull(list(zip(roots, adjoints, strict=True)), [*own, *params], path)
+        single = {p: slope for p, slope in zip(params, slopes[len(own) :], strict=True) if slope is not None}
         rows = list(flow.rows.values())
         besides = [*single.values(), *[y for x in vectors_of(rows) for y in x]]
-        recorded = recorded_graph([*graph.inputs, *adjoints], results, besides)
-        return Gradient(recorded, needed, single, rows, flow.open or bool(guards.skipped))
+        recorded = recorded_graph([*graph.inputs, *adjoints], slopes[: len(own)], besides)
+        reached = {*single, *[p for row in rows for p in row.params]}
+        found = [x for x in common if x in reached]
+        return Gradient(recorded, found, single, rows, flow.open or bool(guards.skipped))
 
 
 def recorded_graph(inputs: list[Any], results: list[Any], besides: Sequence[Any] = ()) -> Recorded:
@@ -129,36 +148,66 @@ class Parts:
     def of(self, owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool) -> Any:
         """The result of f, which belongs to the owner, as a call if it is worth one. marked: whether parts within it
         are parts of it, rather than by themselves."""
-        current = CURRENT.get()
-        assert current is not None
         leaves = list[Any]()
-        try:
-            structure = flattened((args, options), leaves)
-            key = getattr(f, "__func__", f), id(owner), structure
-            hash(key)
-        except (NoPart, TypeError):  # an argument is neither numbers nor a plain constant
+        structure = _structure((args, options), leaves)
+        if structure is None or (part := self._part(owner, f, (NONE, structure), 0, leaves, marked)) is None:
             return f(*args, **options)
+        return self._called(part, leaves, 1)[0]
+
+    def each(self, f: Callable[..., Any], rows: Sequence[Any], common: Any) -> list[Any]:
+        """The result of f(*row, *common) for each row, as calls that are made together if the rows are alike."""
+        leaves = list[Any]()
+        around, counted = _structure(common, leaves), len(leaves)
+        inside = [_structure((row, {}), leaves) for row in rows]
+        part = None
+        if around is not None and inside[0] is not None and inside.count(inside[0]) == len(rows):
+            first = leaves[: counted + (len(leaves) - counted) // len(rows)]
+            owner = getattr(f, "__self__", f)
+            part = self._part(owner, f, (around, inside[0]), counted, first, True, 0 if len(rows) >= MANY else TINY)
+        return [f(*row, *common) for row in rows] if part is None else self._called(part, leaves, len(rows))
+
+    def _part(
+        self,
+        owner: Any,
+        f: Callable[..., Any],
+        structures: Any,
+        common: int,
+        leaves: list[Any],
+        marked: bool,
+        tiny: int = TINY,
+    ) -> Part | None:
+        """The part for arguments of these structures, those that are common first; None if it is not worth a call,
+        with so few operations, or no part."""
         if not any(map(is_node, leaves)) or not is_recording():
-            return f(*args, **options)
+            return None
+        key = getattr(f, "__func__", f), id(owner), structures, tiny
         if key not in self._known:
-            self._known[key] = owner, self._recorded(current, owner, f, structure, leaves, marked)
-        _, part = self._known[key]
+            self._known[key] = owner, self._recorded(owner, f, structures, common, leaves, marked, tiny)
+        part = self._known[key][1]
         if part is not None and not part.watch.holds(quick=True):
             self._known[key] = _, part = owner, None
-        if part is None:
-            return f(*args, **options)
-        return self._called(current, part, leaves)
+        return part
 
     def _recorded(
-        self, outer: Trace, owner: Any, f: Callable[..., Any], structure: Any, leaves: list[Any], marked: bool
+        self,
+        owner: Any,
+        f: Callable[..., Any],
+        structures: Any,
+        common: int,
+        leaves: list[Any],
+        marked: bool,
+        tiny: int,
     ) -> Part | None:
+        outer = CURRENT.get()
+        assert outer is not None
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
-        args, options = filled(structure, iter(inputs))
+        placeholders = iter(inputs)
+        around, (args, options) = (filled(structure, placeholders) for structure in structures)
         before = Watch([owner])
         inner = Trace(inputs, within=outer, marked=marked)
         token = CURRENT.set(inner)
         try:
-            result = f(*args, **options)
+            result = f(*args, *around, **options)
             shape = flattened(result, found := list[Any]())
         except NoPart:
             return None
@@ -167,20 +216,25 @@ class Parts:
         if before.changed() is not None or inner.asked or any(isinstance(x, Index) for x in found):
             return None
         graph = recorded_graph(inputs, found)
-        if len(graph.interiors) <= TINY or _reaches(graph, outer):
+        if len(graph.interiors) <= tiny or _reaches(graph, outer):
             return None
         self.placeholders.update(inputs)
-        return Part(name_of(owner if marked else type(owner)), graph, shape, before, self.params, inner)
+        return Part(name_of(owner if marked else type(owner)), graph, common, shape, before, self.params, inner)
 
-    def _called(self, current: Trace, part: Part, leaves: list[Any]) -> Any:
+    def _called(self, part: Part, leaves: list[Any], count: int) -> list[Any]:
+        """The results of so many calls."""
+        current = CURRENT.get()
+        assert current is not None
         node: Any = call(tuple(leaves))
-        picks = pick.map([(node, float(i)) for i in range(len(part.graph.picks))])
-        current.calls[node] = Call(node, part, part.graph, arguments=leaves)
+        current.calls[node] = found = Call(node, part, part.graph, count)
         current.assumed |= part.assumed
-        for x, argument in zip(part.graph.inputs, leaves, strict=True):
-            if x in part.named:
-                name_index(argument, *part.named[x])
-        return filled(part.shape, iter(part.graph.resolved(leaves, picks)))
+        picks, results = pick.map([(node, float(i)) for i in range(found.results)]), []
+        for arguments, picked in zip(shares(leaves, part.common, count), shares(picks, 0, count), strict=True):
+            for x, argument in zip(part.graph.inputs, arguments, strict=True) if part.named else ():
+                if x in part.named:
+                    name_index(argument, *part.named[x])
+            results.append(filled(part.shape, iter(part.graph.resolved(arguments, picked))))
+        return results
 
 
 def _reaches(graph: Recorded, outer: Trace) -> bool:
@@ -188,6 +242,16 @@ def _reaches(graph: Recorded, outer: Trace) -> bool:
     own = set(graph.inputs)
     others = set(outer.inputs) - own
     return not others.isdisjoint(graph.leaves) or any(node.primitive in (call, pick) for node in graph.interiors)
+
+
+def _structure(x: Any, leaves: list[Any]) -> Any:
+    """As `flattened`; None for anything else, or where a constant is no key."""
+    try:
+        found = flattened(x, leaves)
+        hash(found)
+    except (NoPart, TypeError):
+        return None
+    return found
 
 
 class Constant(NamedTuple):

@@ -170,11 +170,31 @@ def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: b
     structure of the arguments. owner: the object that f belongs to; its attributes are watched. marked: whether parts
     within it are recorded with it, rather than by themselves."""
     current = CURRENT.get()
-    if current is None or (current.parts is None and (current.within is None or current.marked)):
+    if current is None or not in_parts():
         return f(*args, **options)
     if current.within is not None:
         raise NoPart
     return current.parts.of(owner, f, args, options, marked)
+
+
+def each(f: Callable[..., Any], rows: Sequence[Any], common: Sequence[Any] = ()) -> list[Any]:
+    """[f(*row, *common) for row in rows]; where a function is recorded in parts, f is recorded once, if rows have one
+    structure, and all of it is done together. f: a function, or a method of a module, as for `part`."""
+    current = CURRENT.get()
+    if current is None or len(rows) < 2 or not in_parts():
+        return [f(*row, *common) for row in rows]
+    if current.within is not None:
+        raise NoPart
+    found: list[Any] = current.parts.each(f, rows, common)
+    return found
+
+
+def in_parts() -> bool:
+    """Whether a function is recorded in parts now; see `each`."""
+    current = CURRENT.get()
+    if current is None or current.within is None:
+        return current is not None and current.parts is not None
+    return not current.marked
 
 
 def calls_so_far() -> dict[Node, Call]:
