@@ -192,10 +192,14 @@ def _sum(out: Out, xs: list[int]) -> int:
 
 
 def _amax(out: Out, xs: list[int]) -> int:
-    """A tree of `maximum`."""
+    """Trees of `maximum`, each of 2, 4 or 8 numbers, the last of which may stand there more than once: so that numbers
+    of any count are compared by the same few expressions."""
     while len(xs) > 1:
-        pairs = zip(xs[::2], xs[1::2], strict=False)
-        xs = [out.append(ops.maximum, pair) for pair in pairs] + xs[len(xs) // 2 * 2 :]
+        width = next((n for n in (2, 4) if len(xs) <= n), 8)
+        xs = xs + xs[-1:] * (-len(xs) % width)
+        while width > 1:
+            xs = [out.append(ops.maximum, pair) for pair in zip(xs[::2], xs[1::2], strict=True)]
+            width //= 2
     return xs[0]
 
 

@@ -148,6 +148,8 @@ class Plan:
         """The records of a kernel whose vectors hold a number of many examples, or of many calls for one example."""
         start, blocks = kernel.nests[0].start, self._blocks(calls)
         own = tuple([place >= EACH if calls is None else calls.strides[k] == 1 for k, place in enumerate(start[:-1])])
+        if not isinstance(kernel, Dot | Total):
+            blocks = blocks._replace(rows=1, vectors=1)
         if isinstance(kernel, Gather):
             return self._gathers(kernel, blocks, own, calls)
         if isinstance(kernel, Map):
