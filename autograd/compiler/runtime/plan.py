@@ -65,7 +65,7 @@ class Plan:
         taken = kernels.shared_inputs
         self.memory[taken : taken + len(kernels.constants)] = list(kernels.constants)
         self._tables: list[array[int]] = []
-        self._known: dict[Any, Table] = {}
+        self._known: dict[Any, tuple[Table, Sequence[int]]] = {}
         self._used: dict[Any, str] = {}
         self._engines: list[Any] = []
         self._written = {
@@ -194,11 +194,11 @@ class Plan:
     def _table(self, offsets: Sequence[int], place: int) -> Table:
         """A table of offsets from a place."""
         scale = self._scale(place)
-        if (found := self._known.get((id(offsets), scale))) is None:  # kernels of one program share offsets
+        if (known := self._known.get((id(offsets), scale))) is None:  # kernels of one program share offsets
             self._tables.append(table := array("q", [scale * x for x in offsets]))
             found = Table(table.buffer_info()[0], min(table, default=0), max(table, default=0))
-            self._known[id(offsets), scale] = found
-        return found
+            self._known[id(offsets), scale] = known = found, offsets  # kept, so that their identity stays their own
+        return known[0]
 
     def _record(
         self,

@@ -98,6 +98,13 @@ def surfaces(outputs: Sequence[Any], skipped: Sequence[Node]) -> bool:
     return True
 
 
+def check_whole(roots: Sequence[Any]) -> None:
+    """Raises Uncut where calls lie below these nodes: a gradient that is recorded to be computed with goes through the
+    operations that they stand for."""
+    if any(node.primitive is call for node in topological_order(*[y for y in roots if is_node(y)])[1]):
+        raise Uncut
+
+
 class Reach:
     """For each node the condition on which something flows to it."""
 

@@ -15,7 +15,7 @@ from .calls import Call, NoPart, Recorded, call, pick, shares
 from .flow import Flow, Row, vectors_of
 from .trace import CURRENT, Index, Trace, called, name_index
 from .unknown import Symbolic
-from .watch import Watch, Watched, name_of
+from .watch import OWN, Watch, Watched, name_of
 
 TINY = 24
 """The most operations of a function that is not worth a call, unless it is called"""
@@ -53,6 +53,8 @@ def part(f: Callable[P, R]) -> Callable[P, R]:
 
 NONE = tuple, ()
 """The structure of no arguments."""
+NOT_YET = object()
+"""In the place of a part that has not been recorded yet."""
 
 
 class Gradient(NamedTuple):
@@ -143,49 +145,53 @@ class Parts:
         self.placeholders = set[Value]()
         self.off = False
         """Whether the function has to be recorded as a whole."""
-        self._known: dict[Any, tuple[Any, Part | None]] = {}  # with the owner; None for what is no part
+        self._known: dict[Any, tuple[Any, Any]] = {}  # with the owner; None for what is no part
 
     def of(self, owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool) -> Any:
         """The result of f, which belongs to the owner, as a call if it is worth one. marked: whether parts within it
         are parts of it, rather than by themselves."""
         leaves = list[Any]()
-        structure = _structure((args, options), leaves)
-        if structure is None or (part := self._part(owner, f, (NONE, structure), 0, leaves, marked)) is None:
+        if (structure := _structure((args, options), leaves)) is None or not _can_be_called(leaves):
             return f(*args, **options)
-        return self._called(part, leaves, 1)[0]
+        key = _key(owner, f, (NONE, structure), TINY)
+        if key not in self._known and not marked and str(f.__module__).partition(".")[0] not in OWN:
+            return self._looked_at(key, owner, f, args, options)
+        part = self._part(key, owner, f, (NONE, structure), 0, leaves, marked)
+        return f(*args, **options) if part is None else self._called(part, leaves, 1)[0]
+
+    def _looked_at(self, key: Any, owner: Any, f: Callable[..., Any], args: Any, options: Any) -> Any:
+        """The result of a user's function, which is called as it is: then it is known whether it changes what it reads,
+        or is made of parts."""
+        current = CURRENT.get()
+        assert current is not None
+        before, asked_for = Watch([owner]), current.asked_for
+        result = f(*args, **options)
+        alone = current.asked_for == asked_for and before.changed() is None
+        self._known[key] = owner, NOT_YET if alone else None
+        return result
 
     def each(self, f: Callable[..., Any], rows: Sequence[Any], common: Any) -> list[Any]:
         """The result of f(*row, *common) for each row, as calls that are made together if the rows are alike."""
         leaves = list[Any]()
         around, counted = _structure(common, leaves), len(leaves)
         inside = [_structure((row, {}), leaves) for row in rows]
-        part = None
-        if around is not None and inside[0] is not None and inside.count(inside[0]) == len(rows):
-            first = leaves[: counted + (len(leaves) - counted) // len(rows)]
-            owner = getattr(f, "__self__", f)
-            part = self._part(owner, f, (around, inside[0]), counted, first, True, 0 if len(rows) >= MANY else TINY)
+        part, alike = None, None not in (around, inside[0]) and inside.count(inside[0]) == len(rows)
+        if alike and _can_be_called(first := leaves[: counted + (len(leaves) - counted) // len(rows)]):
+            owner, structures = getattr(f, "__self__", f), (around, inside[0])
+            key = _key(owner, f, structures, 0 if len(rows) >= MANY else TINY)
+            part = self._part(key, owner, f, structures, counted, first, True)
         return [f(*row, *common) for row in rows] if part is None else self._called(part, leaves, len(rows))
 
     def _part(
-        self,
-        owner: Any,
-        f: Callable[..., Any],
-        structures: Any,
-        common: int,
-        leaves: list[Any],
-        marked: bool,
-        tiny: int = TINY,
+        self, key: Any, owner: Any, f: Callable[..., Any], structures: Any, common: int, leaves: list[Any], marked: bool
     ) -> Part | None:
-        """The part for arguments of these structures, those that are common first; None if it is not worth a call,
-        with so few operations, or no part."""
-        if not any(map(is_node, leaves)) or not is_recording():
-            return None
-        key = getattr(f, "__func__", f), id(owner), structures, tiny
-        if key not in self._known:
-            self._known[key] = owner, self._recorded(owner, f, structures, common, leaves, marked, tiny)
-        part = self._known[key][1]
+        """The part for arguments of these structures, those that are common first; None if it is none."""
+        if self._known.get(key, (owner, NOT_YET))[1] is NOT_YET:
+            self._known[key] = owner, self._recorded(owner, f, structures, common, leaves, marked, key[-1])
+        part: Part | None = self._known[key][1]
         if part is not None and not part.watch.holds(quick=True):
-            self._known[key] = _, part = owner, None
+            self._known[key] = owner, None
+            return None
         return part
 
     def _recorded(
@@ -198,6 +204,7 @@ class Parts:
         marked: bool,
         tiny: int,
     ) -> Part | None:
+        """tiny: so many operations are not worth a call."""
         outer = CURRENT.get()
         assert outer is not None
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
@@ -235,6 +242,15 @@ class Parts:
                     name_index(argument, *part.named[x])
             results.append(filled(part.shape, iter(part.graph.resolved(arguments, picked))))
         return results
+
+
+def _key(owner: Any, f: Any, structures: Any, tiny: int) -> Any:
+    return getattr(f, "__func__", f), id(owner), structures, tiny
+
+
+def _can_be_called(leaves: Sequence[Any]) -> bool:
+    """Whether there is something to be recorded."""
+    return any(map(is_node, leaves)) and is_recording()
 
 
 def _reaches(graph: Recorded, outer: Trace) -> bool:

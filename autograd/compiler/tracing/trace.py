@@ -58,6 +58,8 @@ class Trace:
     """Of a part, the trace that it is called in."""
     marked: bool = False
     """Whether a part of it is recorded with it, rather than by itself."""
+    asked_for: int = 0
+    """The count of functions that might have been parts."""
 
 
 CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -174,6 +176,7 @@ def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: b
         return f(*args, **options)
     if current.within is not None:
         raise NoPart
+    current.asked_for += 1
     return current.parts.of(owner, f, args, options, marked)
 
 
@@ -185,6 +188,7 @@ def each(f: Callable[..., Any], rows: Sequence[Any], common: Sequence[Any] = ())
         return [f(*row, *common) for row in rows]
     if current.within is not None:
         raise NoPart
+    current.asked_for += 1
     found: list[Any] = current.parts.each(f, rows, common)
     return found
 

@@ -7,7 +7,7 @@ from ...graph import Node
 from ...modes import Switch, recording, unknown
 from ...sweeps import active_path
 from .calls import Call
-from .flow import Chosen, Flow, Guards, Slopes, stopped
+from .flow import Chosen, Flow, Guards, Slopes, check_whole, stopped
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
@@ -46,12 +46,14 @@ class Symbolic(Guards):
         if not create_graph:
             self.refuse("gradient")
         roots = [root for root, _ in seeds]
+        check_whole(roots)
         active, path = active_path(roots, inputs)
         return Flow(roots, active, self).pull(seeds, inputs, path)
 
     def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], create_graph: bool) -> list[Any]:
         if not create_graph:
             self.refuse("gradient")
+        check_whole(outputs)
         active, path = active_path(outputs, tangents)
         return Flow(outputs, active, self).push(tangents, outputs, path)
 
