@@ -28,7 +28,7 @@ ROOMS = [
     )],
     "autograd.drawing",
     *[f"autograd.compiler.{room}" for room in (
-        "identity", "tracing.calls", "tracing.flow", "tracing.unknown", "tracing.trace",
+        "identity", "tracing.calls", "tracing.guards", "tracing.flow", "tracing.unknown", "tracing.trace",
         "tracing.sights", "tracing.watch", "tracing.parts", "tracing",
         "ir.program", "ir.assembling", "ir.peephole", "ir.passes", "ir.interpret", "ir",
         "schedule.loops", "schedule.kernels", "schedule.stamping", "schedule.rolling", "schedule.composing", "schedule",
@@ -161,7 +161,7 @@ def lines_of_code(path):
     return sum(bool(line.strip()) and line.strip()[0] != "#" and i not in inside for i, line in lines)
 
 
-BUDGETS = {"autograd, the spine": 1850, "nn": 3500, "autograd.compiler": 4750}
+BUDGETS = {"autograd, the spine": 1850, "nn": 3600, "autograd.compiler": 5600}
 """The most lines of code."""
 
 

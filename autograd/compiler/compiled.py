@@ -13,6 +13,7 @@ from ..value import Value
 from .codegen.c import to_c
 from .ir.interpret import replay
 from .ir.passes import PASSES
+from .pipeline import part_program
 from .runtime.batches import Argument, Part, parts_of
 from .schedule.kernels import describe
 from .specialization import Cache, Specialization
@@ -140,9 +141,15 @@ class Compiled:
 
     @property
     def program(self) -> Text:
-        """The program of the latest call, as it was traced and after each pass."""
-        stages = zip(("traced", *[step.__name__ for step in PASSES]), self._shown.programs(PASSES), strict=True)
-        return Text("\n\n".join(f"# {name}\n{program}" for name, program in stages))
+        """The program of the latest call, as it was traced and after each pass; and those of the parts that it
+        calls."""
+        stages = list(zip(("traced", *[step.__name__ for step in PASSES]), self._shown.programs(PASSES), strict=True))
+        calls = stages[0][1].calls
+        parts = {(id(site.part), id(site.gradient)): site for site in calls if site.gradient is not None}
+        back = {site.forward for site in calls}
+        parts |= {(id(s.part), 0): s for k, s in enumerate(calls) if s.forward is None and k not in back}
+        found = [(f"part {site.part.name}", part_program(site)) for site in parts.values()]
+        return Text("\n\n".join(f"# {name}\n{program}" for name, program in (*found, *stages)))
 
     @property
     def kernels(self) -> Text:

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from numbers import Real
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from .. import ops
@@ -18,7 +19,8 @@ from .schedule.composing import roll, roll_part
 from .schedule.kernels import Kernels
 from .schedule.stamping import Template
 from .tracing.calls import Uncut, shares
-from .tracing.flow import Slopes, computed, surfaces
+from .tracing.flow import Slopes, computed
+from .tracing.guards import surfaces
 from .tracing.parts import Parts
 from .tracing.trace import (
     CERTAIN,
@@ -116,22 +118,28 @@ def prepare(
 
 def _template(site: Site) -> Template:
     """The kernels of the part that is called, with its reverse sweep if this is a way back."""
-    part, gradient = site.part, site.gradient
-    order = sorted(range(len(site.shared)), key=site.shared.__getitem__)
-    leaves = [part.graph.leaves[i] for i in order]
-    places = tuple([site.shared[i] - site.shared[order[0]] for i in order])
-    found: Template | None = part.templates.get(key := (id(gradient), places))
+    part, first = site.part, min(site.shared, default=0)
+    places = tuple([slot - first for slot in sorted(site.shared)])
+    found: Template | None = part.templates.get(key := (id(site.gradient), places))
     if found is None:
-        if gradient is None:
-            program, _ = program_of(part.graph.picks, part.graph.inputs, leaves)
-        else:
-            number = {leaf: i for i, leaf in enumerate([*leaves, *part.graph.inputs[: part.common]], 1)}
-            single = [(number[p], slope) for p, slope in gradient.single.items()]
-            kept = [*part.graph.picks, *gradient.graph.picks]
-            program, _ = program_of(kept, gradient.graph.inputs, leaves, single, gradient.rows, number=number)
+        program = part_program(site)
         adjoints = len(program.inputs) - len(part.graph.inputs)
-        part.templates[key] = found = roll_part(shortened(program), places, part.common, adjoints)
+        part.templates[key] = found = roll_part(program, places, part.common, adjoints)
     return found
+
+
+def part_program(site: Site) -> Program:
+    """The program of the part that is called, after the passes; its leaves are in the order of their slots."""
+    part, gradient = site.part, site.gradient
+    leaves = [leaf for _, leaf in sorted(zip(site.shared, part.graph.leaves, strict=True), key=itemgetter(0))]
+    if gradient is None:
+        program, _ = program_of(part.graph.picks, part.graph.inputs, leaves)
+    else:
+        number = {x: i for i, x in enumerate([*leaves, *part.graph.inputs[: part.common]], 1)}
+        single = [(number[p], slope) for p, slope in gradient.single.items()]
+        kept = [*part.graph.picks, *gradient.graph.picks]
+        program, _ = program_of(kept, gradient.graph.inputs, leaves, single, gradient.rows, number=number)
+    return shortened(program)
 
 
 def _whole(found: "_Recorded", params: list[Value]) -> Program:

@@ -154,17 +154,27 @@ class Program:
                 return f"[{', '.join(map(text, x))}]"
             return f"%{x}" if x >= 0 else repr(self.constants[-1 - x])
 
-        for name, slots in (("inputs", self.inputs), ("shared", self.shared)):
-            start = 0 if name == "inputs" else len(self.inputs)
+        given = len(self.inputs) - sum(len(site.results) for site in self.calls)
+        for name, start, slots in (("inputs", 0, self.inputs[:given]), ("shared", len(self.inputs), self.shared)):
             if slots:
                 yield f"{name}: " + ", ".join(f"%{i} = {slot}" for i, slot in enumerate(slots, start))
+        waiting = list(self.calls)
         for slot, (primitive, operands) in enumerate(self.instructions, self.first):
+            while waiting and max(waiting[0].arguments) < slot:
+                yield self._line(waiting.pop(0), text)
             yield f"%{slot} = {primitive.name}({', '.join(map(text, operands))})"
+        yield from [self._line(site, text) for site in waiting]
         yield "return " + ", ".join(map(text, self.outputs))
-        names = ["result", *self.shared]
+        names = ["result", *self.shared, *self.inputs]
         for into, factors, rows in self.totals:
             parts = [f"{text(factor)} * {text(row)}" for factor, row in zip(factors, rows, strict=True)]
             yield f"slopes of [{', '.join([names[i] for i in into])}]: {' + '.join(parts)}"
+
+    @staticmethod
+    def _line(site: Site, text: Any) -> str:
+        """Calls, as the program shows them."""
+        which = f"{site.part.name}{' back' * (site.forward is not None)}{f' x {site.calls}' * (site.calls > 1)}"
+        return f"{text(tuple(site.results))} = {which}({text(site.arguments)})"
 
 
 def bits(x: float) -> bytes:

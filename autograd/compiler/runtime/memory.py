@@ -54,6 +54,7 @@ def check(what: Any, does: str, span: Span, allowed: Span) -> None:
 
 
 def refuse(what: Any, does: str, span: Span, why: str) -> NoReturn:
+    """RuntimeError, which names the kernel."""
     raise RuntimeError(
         f"the compiler made a call that would {does} the numbers {span.first} to {span.end - 1} of its memory, {why}: "
         f"{reprlib.repr(str(what))[1:-1]}; nothing was run, please report it"

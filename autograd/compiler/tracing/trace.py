@@ -155,7 +155,7 @@ def assume(read: Callable[[], T]) -> T:
 
 def ask(key: Any) -> Value:
     """A further input of the trace that is under way, for each example, which whoever runs the program knows by its
-    key. TypeError if there is none."""
+    key. TypeError if there is none; NoPart in what is recorded by itself."""
     if (current := CURRENT.get()) is None:
         raise TypeError(
             "what is drawn anew for each example cannot be drawn while a function is recorded for all numbers"
@@ -170,7 +170,7 @@ def ask(key: Any) -> Value:
 def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool = False) -> Any:
     """f(*args, **options); where a function is recorded in parts, as a call of a part that is recorded once for each
     structure of the arguments. owner: the object that f belongs to; its attributes are watched. marked: whether parts
-    within it are recorded with it, rather than by themselves."""
+    within it are recorded with it, rather than by themselves. NoPart in what might be a part by itself."""
     current = CURRENT.get()
     if current is None or not in_parts():
         return f(*args, **options)
@@ -182,7 +182,8 @@ def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: b
 
 def each(f: Callable[..., Any], rows: Sequence[Any], common: Sequence[Any] = ()) -> list[Any]:
     """[f(*row, *common) for row in rows]; where a function is recorded in parts, f is recorded once, if rows have one
-    structure, and all of it is done together. f: a function, or a method of a module, as for `part`."""
+    structure, and all of it is done together. f: a function, or a method of a module, as for `part`. NoPart in what
+    might be a part by itself."""
     current = CURRENT.get()
     if current is None or len(rows) < 2 or not in_parts():
         return [f(*row, *common) for row in rows]

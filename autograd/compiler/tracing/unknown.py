@@ -7,7 +7,8 @@ from ...graph import Node
 from ...modes import Switch, recording, unknown
 from ...sweeps import active_path
 from .calls import Call
-from .flow import Chosen, Flow, Guards, Slopes, check_whole, stopped
+from .flow import Flow, Slopes, check_whole
+from .guards import Chosen, Guards, stopped
 
 REFUSED = {
     "data": ("the .data of a Value", "compute with the Value itself"),
