@@ -112,7 +112,6 @@ def binary_cross_entropy_with_logits(logit: "Nested[N]", target: Any, reduction:
     return _elementwise(name, loss, logit, target, reduction)
 
 
-@part
 def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 0.0) -> N:
     """-log softmax(logits)[target], as softplus of the logsumexp of logits_i - logits[target] over the wrong classes,
     which is exact for confident right answers.
@@ -129,6 +128,11 @@ def cross_entropy(logits: Sequence[N], target: Any, *, label_smoothing: float = 
         raise ValueError(f"cross_entropy expected a label_smoothing from 0 to 1, got {label_smoothing!r}")
     if _are_probabilities(logits):
         _warn("cross_entropy", "takes logits, and applies softmax itself; got probabilities", "it without the Softmax")
+    return _cross_entropy(logits, target, label_smoothing)
+
+
+@part
+def _cross_entropy(logits: Sequence[Any], target: Any, label_smoothing: float) -> Any:
     if not is_list(target):
         right = _of_class("cross_entropy", logits, target)
         if isinstance(target, Value):  # known only when a compiled program runs

@@ -164,12 +164,12 @@ def mapped(module: ir.Module, name: str, blocks: Blocks, expression: Expression,
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
         def row(j: ir.Value, _: Sequence[ir.Value]) -> None:
-            at = [f.plus(p, f.times(j, stride)) for p, stride in zip(places, strides, strict=True)]
-            fixed = [None if own[k] else f.spread(f.scalar(at[k])) for k in range(count)]
+            at = [f.at(f.plus(p, f.times(j, stride))) for p, stride in zip(places, strides, strict=True)]
+            fixed = [None if own[k] else f.spread(f.b.load(at[k], typ=F64)) for k in range(count)]
 
             def examples(e: ir.Value, _: Sequence[ir.Value]) -> None:
-                operands = [f.load(f.plus(at[k], e)) if x is None else x for k, x in enumerate(fixed)]
-                f.store(compute(f, expression, operands), f.plus(at[count], e))
+                operands = [f.load_at(f.beyond(at[k], e)) if x is None else x for k, x in enumerate(fixed)]
+                f.store_at(compute(f, expression, operands), f.beyond(at[count], e))
 
             f.loop(f.whole(0), f.examples, blocks.lanes, examples)
 

@@ -142,9 +142,16 @@ class KernelBuilder(Loops):
     def at(self, place: ir.Value) -> ir.Value:
         return self.b.gep(self.memory, [place], source_etype=F64)
 
+    def beyond(self, address: ir.Value, count: ir.Value) -> ir.Value:
+        """The address so many numbers further."""
+        return self.b.gep(address, [count], source_etype=F64)
+
     def load(self, place: ir.Value, kind: ir.VectorType | None = None) -> ir.Value:
         """The numbers of several examples."""
-        found = self.b.load(self.at(place), typ=kind or self.vector)
+        return self.load_at(self.at(place), kind)
+
+    def load_at(self, address: ir.Value, kind: ir.VectorType | None = None) -> ir.Value:
+        found = self.b.load(address, typ=kind or self.vector)
         found.align = 8
         return found
 
@@ -159,7 +166,10 @@ class KernelBuilder(Loops):
         return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
     def store(self, x: ir.Value, place: ir.Value) -> None:
-        self.b.store(x, self.at(place)).align = 8
+        self.store_at(x, self.at(place))
+
+    def store_at(self, x: ir.Value, address: ir.Value) -> None:
+        self.b.store(x, address).align = 8
 
     def mask(self, count: ir.Value) -> ir.Value:
         """True in the first `count` lanes."""

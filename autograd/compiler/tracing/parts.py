@@ -174,7 +174,7 @@ class Parts:
         """The result of f(*row, *common) for each row, as calls that are made together if the rows are alike."""
         leaves = list[Any]()
         around, counted = _structure(common, leaves), len(leaves)
-        inside = [_structure((row, {}), leaves) for row in rows]
+        inside = [_structure((row, {}), leaves, floats=True) for row in rows]
         part, alike = None, None not in (around, inside[0]) and inside.count(inside[0]) == len(rows)
         if alike and _can_be_called(first := leaves[: counted + (len(leaves) - counted) // len(rows)]):
             owner, structures = getattr(f, "__self__", f), (around, inside[0])
@@ -260,10 +260,10 @@ def _reaches(graph: Recorded, outer: Trace) -> bool:
     return not others.isdisjoint(graph.leaves) or any(node.primitive in (call, pick) for node in graph.interiors)
 
 
-def _structure(x: Any, leaves: list[Any]) -> Any:
+def _structure(x: Any, leaves: list[Any], floats: bool = False) -> Any:
     """As `flattened`; None for anything else, or where a constant is no key."""
     try:
-        found = flattened(x, leaves)
+        found = flattened(x, leaves, floats)
         hash(found)
     except (NoPart, TypeError):
         return None
@@ -271,17 +271,18 @@ def _structure(x: Any, leaves: list[Any]) -> Any:
 
 
 class Constant(NamedTuple):
-    """A part of a structure that is no number to compute with."""
+    """A part of a structure that is no number to compute with. The text tells apart zeros by their signs."""
 
     kind: type
     x: Any
+    text: str
 
 
-def flattened(x: Any, leaves: list[Any]) -> Any:
-    """The structure of nested lists, tuples and dicts, whose Values and floats are added to the leaves. NoPart for
-    anything else but plain constants."""
+def flattened(x: Any, leaves: list[Any], floats: bool = True) -> Any:
+    """The structure of nested lists, tuples and dicts, whose Values are added to the leaves. floats: whether these are
+    too; else they are constants. NoPart for anything else but plain constants."""
     kind = type(x)
-    if kind is Value or kind is float:
+    if kind is Value or (kind is float and floats):
         leaves.append(x)
         return float
     if kind is Index:
@@ -291,11 +292,11 @@ def flattened(x: Any, leaves: list[Any]) -> Any:
         if {*map(type, x)} == {Value}:
             leaves.extend(x)
             return kind, len(x)
-        return kind, tuple([flattened(y, leaves) for y in x])
+        return kind, tuple([flattened(y, leaves, floats) for y in x])
     if kind is dict:
-        return kind, tuple(x), tuple([flattened(y, leaves) for y in x.values()])
-    if x is None or kind in (int, bool, str, range):
-        return Constant(kind, x)
+        return kind, tuple(x), tuple([flattened(y, leaves, floats) for y in x.values()])
+    if x is None or kind in (float, int, bool, str, range):
+        return Constant(kind, x, repr(x))
     raise NoPart
 
 
