@@ -101,19 +101,20 @@ def prepare(
     Raises TypeError where f reads a number, or returns what is no number.
     """
     before = Watch(reads)
-    found: _Recorded | None = None
+    made = None
     if not parts.off and doubt == CERTAIN and purpose != "gradients":  # else products are guarded across parts
-        found = _in_parts(f, structures, purpose, params, parts)
-    if found is None:
-        found = _recorded(f, structures, purpose, params, doubt, None)
+        made = _in_parts(f, structures, purpose, params, parts)
+    if made is None:
+        whole = _recorded(f, structures, purpose, params, doubt, None)
+        made = whole, *whole.program(params)
+    found, program, leaves = made
     recorded, slopes = found.trace, found.slopes
-    program, leaves = found.program(params)
     watch = Watch(reads).since(before, recorded.assumed)
     kernels = roll(shortened(program), 0 if slopes is None else 1 + len(params), _template)
     columns = [len(entries(structure)) for structure in structures]
     shape, limits = skeleton(recorded.result), _limits(program, recorded)
-    whole = functools.partial(_whole, found, params)
-    return Prepared(program, whole, kernels, leaves, columns, shape, recorded.asked, limits, found.skipped, watch)
+    spelled = functools.partial(_whole, found, params)
+    return Prepared(program, spelled, kernels, leaves, columns, shape, recorded.asked, limits, found.skipped, watch)
 
 
 def _template(site: Site) -> Template:
@@ -190,12 +191,14 @@ class _Recorded(NamedTuple):
 
 def _in_parts(
     f: Callable[..., Any], structures: Sequence[Structure], purpose: str, params: list[Value], parts: Parts
-) -> _Recorded | None:
-    """The function, whose parts are recorded once each; None, now and from now on, if that does not do."""
+) -> "tuple[_Recorded, Program, list[Node]] | None":
+    """The function, whose parts are recorded once each, with its program and the shared leaves; None, now and from now
+    on, if that does not do."""
     try:
         found = _recorded(f, structures, purpose, params, CERTAIN, parts)
-        if parts.placeholders.isdisjoint(found.program(params)[1]):
-            return found
+        program, leaves = found.program(params)
+        if parts.placeholders.isdisjoint(leaves):
+            return found, program, leaves
     except Uncut:
         pass
     parts.off = True

@@ -33,14 +33,15 @@ from .builder import (
 from .vectors import Vectors
 
 
-def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: bool, strides: bool) -> None:
+def dot(
+    module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: bool, strides: bool, shared_x: bool
+) -> None:
     """`Dot`, with x of each example, and w and the bias of each or shared. strides: whether the record has strides
-    from term to term in the place of tables."""
+    from term to term in the place of tables. shared_x: whether the rows of an inner loop share x."""
     f = KernelBuilder(module, name, blocks)
     f.over_lanes()
     stride_w, stride_x, stride_b, stride_o = (f.entry(STRIDES_INNER + k) for k in range(4))
     ws, xs, terms, inner = f.entry(TABLE_W), f.entry(TABLE_X), f.entry(TERMS), f.entry(INNER)
-    shared_x = f.b.icmp_signed("==", stride_x, f.whole(0))
     lanes = range(blocks.vectors)
 
     def block(places: list[ir.Value], j: ir.Value, rows: int) -> None:
@@ -85,27 +86,23 @@ def dot(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, own_bias: 
         f.loop(f.whole(0), f.examples, blocks.width, over_examples)
 
     def outer(_: ir.Value, places: list[ir.Value]) -> None:
-        with f.b.if_else(shared_x) as (together, alone):
-            with together:
-                f.rows(blocks.rows, inner, lambda j, rows: block(places, j, rows))
-            with alone:
-                f.rows(1, inner, lambda j, rows: block(places, j, rows))
+        f.rows(blocks.rows if shared_x else 1, inner, lambda j, rows: block(places, j, rows))
 
     f.walk(4, outer)
     f.done()
 
 
-def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_side: bool) -> None:
-    """`Total`: sums over terms and examples, added to what is there. Each outer turn is a block of rows that share
-    w, each inner one of rows that share x, if they do. side_by_side: whether the sums of an inner loop lie next to each
-    other."""
+def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_side: bool, grid: bool) -> None:
+    """`Total`: sums over terms and examples, added to what is there. side_by_side: whether the sums of an inner loop
+    lie next to each other. grid: whether an outer loop goes over rows that share x, and an inner one over those that
+    share w.
+    """
     f = KernelBuilder(module, name, blocks)
     f.over_lanes()
     ws, xs, terms = f.table(TABLE_W), f.table(TABLE_X), f.entry(TERMS)
     outer = [f.entry(STRIDES_OUTER + k) for k in (0, 1, 3)]
     inner = [f.entry(STRIDES_INNER + k) for k in (0, 1, 3)]
     base = [f.entry(PLACES + k) for k in (0, 1, 3)]
-    grid = f.b.and_(f.b.icmp_signed("==", inner[0], f.whole(0)), f.b.icmp_signed("==", outer[1], f.whole(0)))
     full = f.times(f.b.sdiv(f.examples, f.whole(blocks.lanes)), blocks.lanes)
     tail = f.b.icmp_signed("<", full, f.examples)
     mask = f.mask(f.b.sub(f.examples, full))
@@ -147,11 +144,10 @@ def total(module: ir.Module, name: str, blocks: Blocks, *, own_w: bool, side_by_
     def rows(i: ir.Value, height: int, step: int) -> None:
         f.rows(step, f.entry(INNER), lambda j, width: block(i, j, height, width))
 
-    with f.b.if_else(grid) as (blocked, alone):
-        with blocked:
-            f.rows(blocks.vectors, f.entry(OUTER), lambda i, height: rows(i, height, blocks.rows))
-        with alone:
-            f.rows(1, f.entry(OUTER), lambda i, _: rows(i, 1, 1))
+    if grid:
+        f.rows(blocks.vectors, f.entry(OUTER), lambda i, height: rows(i, height, blocks.rows))
+    else:
+        f.rows(1, f.entry(OUTER), lambda i, _: rows(i, 1, 1))
     f.done()
 
 

@@ -166,15 +166,14 @@ class Plan:
                 for table, step, place in zip((ws, xs), steps, start, strict=False)
             )
         records = []
-        key: Any
         for piece in self._pieces(kernel):
             if isinstance(kernel, Total):
-                line = piece.inner[-1] == 1
-                key = "total", own[0], line, blocks
-                address = self._function(key, batch.total, blocks, own_w=own[0], side_by_side=line)
+                grid = piece.inner[0] == 0 and piece.outer[1] == 0 and piece.counts != (1, 1)
+                how = {"own_w": own[0], "side_by_side": grid and piece.inner[-1] == 1, "grid": grid}
+                address = self._function(("total", *how.values(), blocks), batch.total, blocks, **how)
             else:
-                key = "dot", own[0], own[2], regular, blocks
-                address = self._function(key, batch.dot, blocks, own_w=own[0], own_bias=own[2], strides=regular)
+                how = {"own_w": own[0], "own_bias": own[2], "strides": regular, "shared_x": piece.inner[1] == 0}
+                address = self._function(("dot", *how.values(), blocks), batch.dot, blocks, **how)
             records.append(self._record(kernel, address, piece, ws, xs, calls))
         return records
 

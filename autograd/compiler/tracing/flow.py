@@ -114,7 +114,8 @@ class Flow:
                 for x, partial in zip(operands(node), self._partials(node), strict=True):
                     if type(x) is not float and x in self._active:
                         self._send(node, adjoint, partial, x, node)
-        return [self._result(x) for x in inputs]
+        reached = {*self._pending, *self._picks, *self._products, *self._from_calls}
+        return [self._result(x) if x in reached else None for x in inputs]
 
     def push(self, tangents: Mapping[Any, Any], outputs: Sequence[Node], path: Sequence[Node]) -> list[Any]:
         """The forward sweep: what flows to each output; None if nothing ever does."""

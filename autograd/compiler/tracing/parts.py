@@ -18,9 +18,9 @@ from .unknown import Symbolic
 from .watch import OWN, Watch, Watched, name_of
 
 TINY = 24
-"""The most operations of a function that is not worth a call, unless it is called"""
-MANY = 16
-"""times together, or more often."""
+"""The most operations of a function that is not worth a call."""
+MANY = 32
+"""The least operations, of all calls, that are worth being made together."""
 
 
 P = ParamSpec("P")
@@ -178,8 +178,9 @@ class Parts:
         part, alike = None, None not in (around, inside[0]) and inside.count(inside[0]) == len(rows)
         if alike and _can_be_called(first := leaves[: counted + (len(leaves) - counted) // len(rows)]):
             owner, structures = getattr(f, "__self__", f), (around, inside[0])
-            key = _key(owner, f, structures, 0 if len(rows) >= MANY else TINY)
-            part = self._part(key, owner, f, structures, counted, first, True)
+            part = self._part(_key(owner, f, structures, 0), owner, f, structures, counted, first, True)
+            if part is not None and len(part.graph.interiors) * len(rows) < MANY:
+                part = None
         return [f(*row, *common) for row in rows] if part is None else self._called(part, leaves, len(rows))
 
     def _part(
@@ -210,7 +211,8 @@ class Parts:
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
         placeholders = iter(inputs)
         around, (args, options) = (filled(structure, placeholders) for structure in structures)
-        before = Watch([owner])
+        own = str(f.__module__).partition(".")[0] in OWN  # changes nothing that it reads
+        before = None if own else Watch([owner])
         inner = Trace(inputs, within=outer, marked=marked)
         token = CURRENT.set(inner)
         try:
@@ -220,13 +222,14 @@ class Parts:
             return None
         finally:
             CURRENT.reset(token)
-        if before.changed() is not None or inner.asked or any(isinstance(x, Index) for x in found):
+        if (before and before.changed() is not None) or inner.asked or any(isinstance(x, Index) for x in found):
             return None
         graph = recorded_graph(inputs, found)
         if len(graph.interiors) <= tiny or _reaches(graph, outer):
             return None
         self.placeholders.update(inputs)
-        return Part(name_of(owner if marked else type(owner)), graph, common, shape, before, self.params, inner)
+        name, watch = name_of(owner if marked else type(owner)), before or Watch([owner])
+        return Part(name, graph, common, shape, watch, self.params, inner)
 
     def _called(self, part: Part, leaves: list[Any], count: int) -> list[Any]:
         """The results of so many calls."""

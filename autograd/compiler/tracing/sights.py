@@ -37,7 +37,7 @@ class Kept(NamedTuple):
 
 def kept(name: str, container: Any) -> Kept:
     found = entries(container)
-    comparable = type(container) is list and all(map(_is_compared_by_identity, found))
+    comparable = type(container) is list and _is_compared_by_identity(found)
     return Kept(name, container, found, [*map(id, found)], comparable)
 
 
