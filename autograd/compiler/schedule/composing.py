@@ -170,7 +170,8 @@ class _Whole(Roller):
         for k in members:
             common, results = self._sites[k].gradient.common, self._sites[k].results
             if common:
-                self._add_up(template, frame, bases, [part.graph.inputs.index(x) for x in common], results)
+                number = {x: i for i, x in enumerate(part.graph.inputs)}
+                self._add_up(template, frame, bases, [number[x] for x in common], results)
             self._hand_over(k, results[len(common) :], bases)
 
     def _add_up(
