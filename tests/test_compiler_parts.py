@@ -435,6 +435,41 @@ def test_weights_that_are_exchanged_are_seen():
     assert not np.allclose(first, changed)
 
 
+def test_weights_that_are_exchanged_one_by_one_are_seen():
+    model = Reader(nn.RNNCell)
+    f = compile(lambda xs: model(xs))
+    X = rows_of(18, 2, 6, 3)
+    f(X)
+    model.cell.weight_ih[0] = tuple([Value(0.7) for _ in model.cell.weight_ih[0]])
+    np.testing.assert_allclose(f(X), [[v.data for v in model(x)] for x in X], rtol=1e-12)
+
+
+class Fading(Module):
+    """A cell that does something else in training."""
+
+    def __init__(self):
+        self.cell, self.fade = Linear(6, 6, rng=0), nn.Dropout(0.5)
+
+    @part
+    def step(self, x):
+        return [tanh(v) * (0.5 if self.training else 2.0) for v in self.fade(self.cell(x))]
+
+    def forward(self, xs):
+        return [v for x in xs for v in self.step(x)]
+
+
+def test_a_part_is_recorded_anew_in_another_mode():
+    model = Fading().eval()
+    f = compile(lambda xs: model(xs))
+    X = rows_of(19, 2, 4, 6)
+    first = f(X)
+    np.testing.assert_allclose(first, [[v.data for v in model(x)] for x in X], rtol=1e-12)
+    model.training = True
+    np.testing.assert_allclose(f(X), np.array(first) / 4.0, rtol=1e-12)
+    model.eval()
+    np.testing.assert_array_equal(f(X), first)
+
+
 def operations(task, length):
     """How many operations are looked at to compile a sequence of a length: of the program, and of each part."""
     make, loss = TASKS[task][:2]

@@ -121,7 +121,7 @@ def _template(site: Site) -> Template:
     """The kernels of the part that is called, with its reverse sweep if this is a way back."""
     part, first = site.part, min(site.shared, default=0)
     places = tuple([slot - first for slot in sorted(site.shared)])
-    found: Template | None = part.templates.get(key := (id(site.gradient), places))
+    found: Template | None = part.templates.get(key := (site.gradient, places))
     if found is None:
         program = part_program(site)
         adjoints = len(program.inputs) - len(part.graph.inputs)

@@ -3,12 +3,13 @@
 import functools
 import types
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ... import ops
 from ...floats import is_node
 from ...graph import Node, topological_order
-from ...modes import Switch, is_recording, recording
+from ...modes import Switch, is_recording, plainly, recording
 from ...sweeps import active_path
 from ...value import Value
 from .calls import Call, NoPart, Recorded, call, pick, shares
@@ -57,7 +58,8 @@ NOT_YET = object()
 """In the place of a part that has not been recorded yet."""
 
 
-class Gradient(NamedTuple):
+@dataclass(eq=False)
+class Gradient:
     """The reverse sweep through a part, recorded."""
 
     graph: Recorded
@@ -89,6 +91,8 @@ class Part:
         """The count of inputs, the first ones, that are the same for calls made together."""
         self.name, self.graph, self.shape, self.watch = name, graph, shape, watch
         self.assumed, self.named = recorded.assumed, recorded.named
+        self.holds_in = 0 if recorded.within is None else recorded.within.number
+        """The number of the latest trace that began with all that the part reads as it was."""
         position = {x: i for i, x in enumerate(graph.inputs)}
         gathers = [node._a for node in graph.interiors if node.primitive is ops.gather]
         self.tables = [(position[index], len(xs)) for index, xs in gathers if index in position]
@@ -154,7 +158,7 @@ class Parts:
         if (structure := _structure((args, options), leaves)) is None or not _can_be_called(leaves):
             return f(*args, **options)
         key = _key(owner, f, (NONE, structure), TINY)
-        if key not in self._known and not marked and str(f.__module__).partition(".")[0] not in OWN:
+        if key not in self._known and not marked and not _is_own(f):
             return self._looked_at(key, owner, f, args, options)
         part = self._part(key, owner, f, (NONE, structure), 0, leaves, marked)
         return f(*args, **options) if part is None else self._called(part, leaves, 1)[0]
@@ -166,7 +170,7 @@ class Parts:
         assert current is not None
         before, asked_for = Watch([owner]), current.asked_for
         result = f(*args, **options)
-        alone = current.asked_for == asked_for and before.changed() is None
+        alone = current.asked_for == asked_for and _holds(before)
         self._known[key] = owner, NOT_YET if alone else None
         return result
 
@@ -187,13 +191,19 @@ class Parts:
         self, key: Any, owner: Any, f: Callable[..., Any], structures: Any, common: int, leaves: list[Any], marked: bool
     ) -> Part | None:
         """The part for arguments of these structures, those that are common first; None if it is none."""
-        if self._known.get(key, (owner, NOT_YET))[1] is NOT_YET:
-            self._known[key] = owner, self._recorded(owner, f, structures, common, leaves, marked, key[-1])
-        part: Part | None = self._known[key][1]
-        if part is not None and not part.watch.holds(quick=True):
-            self._known[key] = owner, None
-            return None
-        return part
+        current = CURRENT.get()
+        assert current is not None
+        part = self._known.get(key, (owner, NOT_YET))[1]
+        if isinstance(part, Part) and part.holds_in != current.number:
+            same = _holds(part.watch) and all(read() == answer for read, answer in part.assumed)
+            part.holds_in, part = current.number, part if same else NOT_YET
+        elif isinstance(part, Part) and not _holds(part.watch, quick=_is_own(f)):
+            part = None  # what it reads changes from call to call
+        if part is NOT_YET:
+            part = self._recorded(owner, f, structures, common, leaves, marked, key[-1])
+        self._known[key] = owner, part
+        found: Part | None = part
+        return found
 
     def _recorded(
         self,
@@ -211,8 +221,7 @@ class Parts:
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
         placeholders = iter(inputs)
         around, (args, options) = (filled(structure, placeholders) for structure in structures)
-        own = str(f.__module__).partition(".")[0] in OWN  # changes nothing that it reads
-        before = None if own else Watch([owner])
+        before = None if _is_own(f) else Watch([owner])
         inner = Trace(inputs, within=outer, marked=marked)
         token = CURRENT.set(inner)
         try:
@@ -222,7 +231,7 @@ class Parts:
             return None
         finally:
             CURRENT.reset(token)
-        if (before and before.changed() is not None) or inner.asked or any(isinstance(x, Index) for x in found):
+        if (before and not _holds(before)) or inner.asked or any(isinstance(x, Index) for x in found):
             return None
         graph = recorded_graph(inputs, found)
         if len(graph.interiors) <= tiny or _reaches(graph, outer):
@@ -249,6 +258,17 @@ class Parts:
 
 def _key(owner: Any, f: Any, structures: Any, tiny: int) -> Any:
     return getattr(f, "__func__", f), id(owner), structures, tiny
+
+
+@plainly()
+def _holds(watch: Watch, quick: bool = False) -> bool:
+    """Whether all is as it was; numbers are compared."""
+    return watch.holds(quick)
+
+
+def _is_own(f: Any) -> bool:
+    """Whether a function is of this project, and changes nothing that it reads."""
+    return str(getattr(f, "__module__", "")).partition(".")[0] in OWN
 
 
 def _can_be_called(leaves: Sequence[Any]) -> bool:

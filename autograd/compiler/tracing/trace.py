@@ -6,6 +6,7 @@ freeze a number into the program raises an error that says what to write instead
 
 import contextlib
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -60,6 +61,8 @@ class Trace:
     """Whether a part of it is recorded with it, rather than by itself."""
     asked_for: int = 0
     """The count of functions that might have been parts."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Of traces so far."""
 
 
 CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
