@@ -7,7 +7,7 @@ import pytest
 from parts import Reader, Writer, both, in_order, rows_of, spelling
 
 import nn
-from autograd import Value, compile, relu, sin, tanh
+from autograd import Value, compile, dot, relu, sin, tanh
 from autograd.compiler import each, part
 from autograd.compiler.tracing import parts as parts_room
 from nn import Adam, Linear, LSTMCell, Sequential, Trainer, cross_entropy, mse_loss
@@ -184,6 +184,24 @@ def test_each_makes_calls_together_with_what_they_have_in_common():
         return f(queries, keys)
 
     both(through, w, batch[0])
+
+
+@pytest.mark.parametrize("examples", [1, 4])
+def test_slopes_of_parameters_by_what_several_groups_have_in_common(examples):
+    def score(q, keys):
+        y = w[0] * keys[0] * tanh(q) + (w[1] * q) * tanh(q) + w[2] * keys[1]
+        for i in range(3):
+            y = tanh(y * w[i + 3]) + dot(w[:3], [keys[0], keys[0], keys[1]]) * q
+        return y
+
+    def f(queries, keys):
+        moved = [tanh(k * w[6]) for k in keys]
+        groups = [moved, moved[::-1], [k * w[7] for k in moved]]
+        found = [y for i, group in enumerate(groups) for y in each(score, [(q * i,) for q in queries], (group,))]
+        return sum(found, 0.0)
+
+    compiled = both(f, w, rows_of(20, examples, 5), rows_of(21, examples, 2))
+    assert sum(site.gradient is None for site in compiled._latest.prepared.program.calls) == 3
 
 
 def operations(task, length):

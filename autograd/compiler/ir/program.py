@@ -7,6 +7,7 @@ its result, and reads only slots before its own. Constants are counted from the 
 
 import itertools
 import struct
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -158,10 +159,10 @@ class Program:
         for name, start, slots in (("inputs", 0, self.inputs[:given]), ("shared", len(self.inputs), self.shared)):
             if slots:
                 yield f"{name}: " + ", ".join(f"%{i} = {slot}" for i, slot in enumerate(slots, start))
-        waiting = list(self.calls)
+        waiting = deque(self.calls)
         for slot, (primitive, operands) in enumerate(self.instructions, self.first):
             while waiting and max(waiting[0].arguments) < slot:
-                yield self._line(waiting.pop(0), text)
+                yield self._line(waiting.popleft(), text)
             yield f"%{slot} = {primitive.name}({', '.join(map(text, operands))})"
         yield from [self._line(site, text) for site in waiting]
         yield "return " + ", ".join(map(text, self.outputs))

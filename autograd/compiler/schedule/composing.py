@@ -1,5 +1,7 @@
 """The kernels of a program with its calls: parts are rolled once, and stamped where they are called."""
 
+import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -8,7 +10,7 @@ from typing import Any
 from ... import ops
 from ..ir.program import Program, Site
 from .kernels import COMMON, CONSTANTS, EACH, ONCE, Kernels, Map, Total
-from .loops import nests, rows_of
+from .loops import Nest, nests, rows_of
 from .rolling import Roller
 from .stamping import Bases, Frame, Template, added, frame_of, stamped, summed
 
@@ -71,6 +73,7 @@ class _Whole(Roller):
         self._inputs = inputs - sum(len(site.results) for site in program.calls)
         self.next_own = EACH + self._inputs
         self._reached, self._made, self._ordered = 0, 0, deque[int]()
+        self._ready = self._last_argument()
         self._levels: list[int] = []  # of the calls that have been reached
         self._frames: dict[int, tuple[Frame, int]] = {}  # of a call, and which of the calls there it is
         self._begun = set[Any]()
@@ -92,19 +95,22 @@ class _Whole(Roller):
         return id(self._templates[k]), self._sites[k].shared
 
     def before(self, slot: int) -> None:
-        while self._reached < len(self._sites):
+        while slot > self._ready:
             k, site = self._reached, self._sites[self._reached]
-            if max(site.arguments) >= slot:
-                return
             levels = [self.level[y] for y in site.arguments]
             if site.forward is not None:
                 levels.append(self._levels[site.forward])
             self._levels.append(1 + max(levels))
             self._reached += 1
+            self._ready = self._last_argument()
             places = self._results(k) * site.calls
             own = [True] * (len(site.results) - len(places)) + [place >= EACH for place in places]
             for y, mine in zip(site.results, own, strict=True):
                 self.own[y], self.level[y] = mine, self._levels[k]
+
+    def _last_argument(self) -> float:
+        """The last slot that the next call waits for."""
+        return max(self._sites[self._reached].arguments) if self._reached < len(self._sites) else math.inf
 
     def _results(self, k: int) -> list[int]:
         """The places of a call's results, in its template."""
@@ -182,7 +188,7 @@ class _Whole(Roller):
         width = 1 + max(common)
         totals = [x for x in template.back if isinstance(x, Total) and x.nests[0].start[2] >= COMMON]
         for total in totals:
-            for nest in total.nests:
+            for nest in itertools.chain(*map(_without_repeats, total.nests)):
                 kernel = added(total._replace(nests=[nest]), frame, bases, self._nothing, self.next_own)
                 self.each.append(kernel)
                 for *_, out in rows_of(kernel.nests[0]):
@@ -215,6 +221,14 @@ class _Whole(Roller):
         places = self._results(k)
         for j, y in enumerate(results):
             self.place[y] = frame.at(places[j % len(places)], call + j // len(places), bases)
+
+
+def _without_repeats(nest: Nest) -> list[Nest]:
+    """The nest of a total or, if some of its rows belong to the same one, a nest for each row."""
+    rows = list(rows_of(nest))
+    if len({total for *_, total in rows}) == len(rows):
+        return [nest]
+    return [Nest((1, 1), row, (0,) * len(row), (0,) * len(row)) for row in rows]
 
 
 def _runs(numbers: Sequence[int]) -> list[range]:

@@ -231,6 +231,8 @@ class Roller:
         kernels: dict[Any, list[tuple[int, int, int]]] = {}
         for ws, xs, out in sorted(found, key=lambda row: row[2]):
             total = self.total_of(out)
+            if not is_by_call(xs.first):  # of the two factors the second is each example's own
+                ws, xs = xs, ws
             key = ws.offsets, xs.offsets, kind_of(ws.first), kind_of(total)
             kernels.setdefault(key, []).append((ws.first, xs.first, total))
         self.each.extend([Total(ws, xs, nests(rows)) for (ws, xs, *_), rows in kernels.items()])

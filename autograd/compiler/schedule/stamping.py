@@ -85,11 +85,10 @@ def summed(kernel: Total, frames: Sequence[tuple[Frame, Sequence[int]]], bases: 
     (frame, (first, *_)), *_ = frames
     (w, x, _), *_ = starts = [nest.start for nest in kernel.nests]
     all_calls = all(list(calls) == list(range(frame.calls)) for _, calls in frames)
-    apart = [other.first - frame.first + (0 if all_calls else call - first)
-             for other, calls in frames for call in (calls[:1] if all_calls else calls)]  # fmt: skip
+    single = [(other, call) for other, calls in frames for call in (calls[:1] if all_calls else calls)]
 
     def terms(offsets: tuple[int, ...], place: int) -> tuple[int, ...]:
-        moves = apart if is_by_call(place) else [0] * len(apart)
+        moves = [other.at(place, call, bases) - frame.at(place, first, bases) for other, call in single]
         return tuple([x + move for x in _scaled(offsets, place, frame) for move in moves])
 
     nests = [
