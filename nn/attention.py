@@ -242,8 +242,9 @@ def _plus(x: Sequence[Any], y: Sequence[Any]) -> list[Any]:
 
 
 def _can_be_parted(module: Module, x: Sequence[Any]) -> bool:
-    """Whether a sequence is recorded in parts, and nobody looks at what is within."""
-    return len(x) > 1 and in_parts() and not any(inner._hooks for _, inner in module.named_modules())
+    """Whether a sequence is recorded in parts, and nobody has written a method anew, or looks at what is within."""
+    plain = type(module) in (MultiHeadAttention, TransformerBlock)
+    return plain and len(x) > 1 and in_parts() and not any(inner._hooks for _, inner in module.named_modules())
 
 
 def _in_steps(module: Any, x: Sequence[Any]) -> list[Any]:

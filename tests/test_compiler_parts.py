@@ -123,7 +123,7 @@ def test_other_structures_and_constants_are_other_parts():
     def f(rows):
         return sum((wave(row[: 5 + i % 2], k=1 + i % 3)[0] for i, row in enumerate(rows)), 0.0)
 
-    compiled = both(f, w, rows_of(1, 3, 12, 6))
+    compiled = both(f, w, rows_of(1, 3, 18, 6))
     assert len({id(site.part) for site in compiled._latest.prepared.program.calls}) == 6
 
 
@@ -173,7 +173,7 @@ def test_each_makes_calls_together_with_what_they_have_in_common():
     batch = rows_of(4, 3, 6, 4), rows_of(5, 3, 5, 4)
     compiled = both(f, w, *batch)
     calls = [site for site in compiled._latest.prepared.program.calls if site.gradient is None]
-    assert [site.calls for site in calls] == [6]
+    assert [site.calls for site in calls] == [5]  # the first was looked at
     moved = [[Value(x) for x in row] for row in batch[1][0]]
     compiled = both(lambda queries: f(queries, moved), [*w, *[x for row in moved for x in row]], batch[0])
     assert compiled._latest.prepared.program.calls

@@ -77,7 +77,7 @@ class Prepared(NamedTuple):
     limits: dict[int, Limit]
     """Of the inputs that are indices."""
     skipped: bool
-    """Whether nan among the results may be of a product that was left without a guard."""
+    """Whether nan among the results may be of a product that was left without a guard, or of a place that is hidden."""
     watch: Watch
     """A watch of everything that the function read besides its arguments."""
 
@@ -114,7 +114,18 @@ def prepare(
     columns = [len(entries(structure)) for structure in structures]
     shape, limits = skeleton(recorded.result), _limits(program, recorded)
     spelled = functools.partial(_whole, found, params)
-    return Prepared(program, spelled, kernels, leaves, columns, shape, recorded.asked, limits, found.skipped, watch)
+    return Prepared(
+        program,
+        spelled,
+        kernels,
+        leaves,
+        columns,
+        shape,
+        recorded.asked,
+        limits,
+        found.skipped or bool(program.calls),
+        watch,
+    )
 
 
 def _template(site: Site) -> Template:

@@ -76,6 +76,7 @@ class Flow:
         )
         self._calls = calls or {}
         self._seeds: dict[Node, dict[int, Any]] = {}  # what arrives at the results of a call
+        self._sometimes = set[Node]()  # calls of which a result gets something on a condition only
         self._from_calls: dict[Node, list[Any]] = {}  # what flows to a node out of calls
         self.backs: dict[Node, Call] = {}
         self.open = False
@@ -109,7 +110,8 @@ class Flow:
                 self._through(node, adjoint)
             elif node.primitive is pick:
                 self._seeds.setdefault(node._a, {})[int(node._b)] = adjoint
-                self._reach.arrive(node._a, self._reach.of(node))
+                if self._reach.of(node) is not True:
+                    self._sometimes.add(node._a)
             elif node.primitive is not ops.gather or not self._picked(node, adjoint):
                 for x, partial in zip(operands(node), self._partials(node), strict=True):
                     if type(x) is not float and x in self._active:
@@ -262,8 +264,9 @@ class Flow:
         arriving = tuple([any(c * results + i in seeds for c in range(count)) for i in range(results)])
         needed = tuple([any(type(x) is not float and x in self._active for x in xs) for xs in zip(*calls, strict=True)])
         gradient = part.gradient(needed, arriving)
-        self.open = self.open or gradient.open or self._reach.of(node) is not True
         which = [i for i, arrives in enumerate(arriving) if arrives]
+        everywhere = len(seeds) == count * len(which) == count * results and node not in self._sometimes
+        self.open = self.open or gradient.open or not everywhere
         adjoints = [[seeds.get(c * results + i, NOTHING) for i in which] for c in range(count)]
         way: Any = back(tuple([x for xs in adjoints for x in xs]), node)
         self.backs[way] = found = Call(way, part, gradient.graph, count, made, gradient)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from ... import ops
 from ...floats import is_node
 from ...graph import Node, topological_order
-from ...modes import Switch, is_recording, plainly, recording
+from ...modes import Switch, is_recording, plainly, recording, unknown
 from ...sweeps import active_path
 from ...value import Value
 from .calls import Call, NoPart, Recorded, call, pick, shares
@@ -157,20 +157,20 @@ class Parts:
         leaves = list[Any]()
         if (structure := _structure((args, options), leaves)) is None or not _can_be_called(leaves):
             return f(*args, **options)
-        key = _key(owner, f, (NONE, structure), TINY)
-        if key not in self._known and not marked and not _is_own(f):
-            return self._looked_at(key, owner, f, args, options)
+        key = _key(owner, f, (NONE, structure, _repeats(leaves)), TINY)
+        if key not in self._known and not _is_own(owner, f):
+            return self._looked_at(key, owner, f, args, options, marked)
         part = self._part(key, owner, f, (NONE, structure), 0, leaves, marked)
         return f(*args, **options) if part is None else self._called(part, leaves, 1)[0]
 
-    def _looked_at(self, key: Any, owner: Any, f: Callable[..., Any], args: Any, options: Any) -> Any:
+    def _looked_at(self, key: Any, owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: bool) -> Any:
         """The result of a user's function, which is called as it is: then it is known whether it changes what it reads,
         or is made of parts."""
         current = CURRENT.get()
         assert current is not None
-        before, asked_for = Watch([owner]), current.asked_for
+        before, asked_for = Watch([owner, f]), current.asked_for
         result = f(*args, **options)
-        alone = current.asked_for == asked_for and _holds(before)
+        alone = (marked or current.asked_for == asked_for) and _holds(before)
         self._known[key] = owner, NOT_YET if alone else None
         return result
 
@@ -182,7 +182,11 @@ class Parts:
         part, alike = None, None not in (around, inside[0]) and inside.count(inside[0]) == len(rows)
         if alike and _can_be_called(first := leaves[: counted + (len(leaves) - counted) // len(rows)]):
             owner, structures = getattr(f, "__self__", f), (around, inside[0])
-            part = self._part(_key(owner, f, structures, 0), owner, f, structures, counted, first, True)
+            key = _key(owner, f, structures, 0)
+            if key not in self._known and not _is_own(owner, f):
+                result = self._looked_at(key, owner, f, (*rows[0], *common), {}, True)
+                return [result, *(self.each(f, rows[1:], common) if len(rows) > 1 else ())]
+            part = self._part(key, owner, f, structures, counted, first, True)
             if part is not None and len(part.graph.interiors) * len(rows) < MANY:
                 part = None
         return [f(*row, *common) for row in rows] if part is None else self._called(part, leaves, len(rows))
@@ -197,7 +201,7 @@ class Parts:
         if isinstance(part, Part) and part.holds_in != current.number:
             same = _holds(part.watch) and all(read() == answer for read, answer in part.assumed)
             part.holds_in, part = current.number, part if same else NOT_YET
-        elif isinstance(part, Part) and not _holds(part.watch, quick=_is_own(f)):
+        elif isinstance(part, Part) and not _holds(part.watch, quick=_is_own(owner, f)):
             part = None  # what it reads changes from call to call
         if part is NOT_YET:
             part = self._recorded(owner, f, structures, common, leaves, marked, key[-1])
@@ -221,23 +225,34 @@ class Parts:
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
         placeholders = iter(inputs)
         around, (args, options) = (filled(structure, placeholders) for structure in structures)
-        before = None if _is_own(f) else Watch([owner])
+        before = None if _is_own(owner, f) else Watch([owner, f])
         inner = Trace(inputs, within=outer, marked=marked)
+        self.placeholders.update(inputs)  # whatever becomes of it: they may have been kept
+        skipped: Any = getattr(unknown(), "skipped", [])
+        skipped_before = len(skipped)
         token = CURRENT.set(inner)
         try:
             result = f(*args, *around, **options)
             shape = flattened(result, found := list[Any]())
+            same = _structure((around, (args, options)), left := list[Any](), floats=True)
         except NoPart:
             return None
+        except TypeError:
+            if any(type(x) is float for x in leaves):  # perhaps since a number of Python's own is a Value here
+                return None
+            raise
         finally:
             CURRENT.reset(token)
-        if (before and not _holds(before)) or inner.asked or any(isinstance(x, Index) for x in found):
+        if len(skipped) > skipped_before:
+            del skipped[skipped_before:]
+            return None
+        changed = same is None or [*map(id, left)] != [*map(id, inputs)]
+        if changed or (before and not _holds(before)) or inner.asked or any(isinstance(x, Index) for x in found):
             return None
         graph = recorded_graph(inputs, found)
         if len(graph.interiors) <= tiny or _reaches(graph, outer):
             return None
-        self.placeholders.update(inputs)
-        name, watch = name_of(owner if marked else type(owner)), before or Watch([owner])
+        name, watch = name_of(owner if marked else type(owner)), before or Watch([owner, f])
         return Part(name, graph, common, shape, watch, self.params, inner)
 
     def _called(self, part: Part, leaves: list[Any], count: int) -> list[Any]:
@@ -266,9 +281,19 @@ def _holds(watch: Watch, quick: bool = False) -> bool:
     return watch.holds(quick)
 
 
-def _is_own(f: Any) -> bool:
-    """Whether a function is of this project, and changes nothing that it reads."""
-    return str(getattr(f, "__module__", "")).partition(".")[0] in OWN
+def _is_own(owner: Any, f: Any) -> bool:
+    """Whether a function is of this project, with all that it may call, and so changes nothing that it reads."""
+    modules = owner.named_modules() if hasattr(owner, "named_modules") else ()
+    inside = [f, *[kind for _, module in modules for kind in type(module).__mro__[:-1]]]
+    return all(str(getattr(x, "__module__", "")).partition(".")[0] in OWN for x in inside)
+
+
+def _repeats(leaves: Sequence[Any]) -> Any:
+    """The places of Values that stand there before; None if there are none."""
+    if len({*map(id, leaves)}) == len(leaves):
+        return None
+    first: dict[int, int] = {}
+    return tuple([first.setdefault(id(x), i) for i, x in enumerate(leaves)])
 
 
 def _can_be_called(leaves: Sequence[Any]) -> bool:
@@ -311,7 +336,7 @@ def flattened(x: Any, leaves: list[Any], floats: bool = True) -> Any:
     if kind is Index:
         leaves.append(x)
         return int
-    if kind is list or isinstance(x, tuple):
+    if kind is list or kind is tuple or (kind.__bases__ == (tuple,) and hasattr(kind, "_fields")):
         if {*map(type, x)} == {Value}:
             leaves.extend(x)
             return kind, len(x)

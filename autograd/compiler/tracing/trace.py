@@ -8,7 +8,7 @@ import contextlib
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -183,11 +183,11 @@ def called(owner: Any, f: Callable[..., Any], args: Any, options: Any, marked: b
     return current.parts.of(owner, f, args, options, marked)
 
 
-def each(f: Callable[..., Any], rows: Sequence[Any], common: Sequence[Any] = ()) -> list[Any]:
+def each(f: Callable[..., Any], rows: Iterable[Any], common: Sequence[Any] = ()) -> list[Any]:
     """[f(*row, *common) for row in rows]; where a function is recorded in parts, f is recorded once, if rows have one
     structure, and all of it is done together. f: a function, or a method of a module, as for `part`. NoPart in what
     might be a part by itself."""
-    current = CURRENT.get()
+    current, rows = CURRENT.get(), list(rows)
     if current is None or len(rows) < 2 or not in_parts():
         return [f(*row, *common) for row in rows]
     if current.within is not None:

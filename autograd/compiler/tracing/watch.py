@@ -10,6 +10,7 @@ and lists of more than 10,000 entries, and what code of other packages reads.
 import argparse
 import dis
 import functools
+import inspect
 import sys
 import threading
 import types
@@ -269,6 +270,8 @@ def _function_of(x: Any) -> Any:
         return x.fget
     if isinstance(x, staticmethod | classmethod):
         return x.__func__
+    if isinstance(x, types.FunctionType):
+        return inspect.unwrap(x)
     wraps = isinstance(x, functools.cached_property | functools.partialmethod | functools.singledispatchmethod)
     return x.func if wraps else x
 
