@@ -225,6 +225,7 @@ class Parts:
         inputs: list[Any] = [Index(0.5) if isinstance(x, Index) else Value(0.5) for x in leaves]
         placeholders = iter(inputs)
         around, (args, options) = (filled(structure, placeholders) for structure in structures)
+        given = _structure((around, args, options), [])
         before = None if _is_own(owner, f) else Watch([owner, f])
         inner = Trace(inputs, within=outer, marked=marked)
         self.placeholders.update(inputs)  # whatever becomes of it: they may have been kept
@@ -234,7 +235,7 @@ class Parts:
         try:
             result = f(*args, *around, **options)
             shape = flattened(result, found := list[Any]())
-            same = _structure((around, (args, options)), left := list[Any](), floats=True)
+            same = _structure((around, args, options), left := list[Any]()) == given
         except NoPart:
             return None
         except TypeError:
@@ -246,7 +247,7 @@ class Parts:
         if len(skipped) > skipped_before:
             del skipped[skipped_before:]
             return None
-        changed = same is None or [*map(id, left)] != [*map(id, inputs)]
+        changed = not same or [*map(id, left)] != [*map(id, inputs)]
         if changed or (before and not _holds(before)) or inner.asked or any(isinstance(x, Index) for x in found):
             return None
         graph = recorded_graph(inputs, found)
