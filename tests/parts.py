@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import nn
-from autograd import compile, mean
+from autograd import Value, compile, mean, sin, tanh
+from autograd.compiler import part
 from nn import Linear, Module, TransformerBlock, cross_entropy
 
 
@@ -62,3 +63,14 @@ def both(f, params, *batch):
 
 def rows_of(seed, *shape):
     return in_order(seed, *shape).tolist()
+
+
+w = [Value(0.1 * i - 0.4) for i in range(9)]
+
+
+@part
+def wave(xs, k=2):
+    total = 0.0
+    for i, x in enumerate(xs):
+        total = total + tanh(w[i] * x + w[-1]) * sin(x * k)
+    return total, [x * total for x in xs]

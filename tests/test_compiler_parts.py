@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from parts import Reader, Writer, both, in_order, rows_of, spelling
+from parts import Reader, Writer, both, in_order, rows_of, spelling, w, wave
 
 import nn
 from autograd import Value, compile, dot, relu, sin, tanh
@@ -97,17 +97,6 @@ def number(y):
 def parts_switched_off(self, params, made=parts_room.Parts.__init__):
     made(self, params)
     self.off = True
-
-
-w = [Value(0.1 * i - 0.4) for i in range(9)]
-
-
-@part
-def wave(xs, k=2):
-    total = 0.0
-    for i, x in enumerate(xs):
-        total = total + tanh(w[i] * x + w[-1]) * sin(x * k)
-    return total, [x * total for x in xs]
 
 
 def test_a_marked_function_is_recorded_once():

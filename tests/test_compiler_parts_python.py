@@ -2,22 +2,12 @@
 
 import numpy as np
 import pytest
-from parts import Reader, Writer, both, in_order, rows_of, spelling
+from parts import Reader, Writer, both, in_order, rows_of, spelling, w, wave
 
 import nn
 from autograd import Value, compile, dot, equal, exp, gradients, sin, sqrt, tanh, where
 from autograd.compiler import each, part
 from nn import SGD, Linear, LSTMCell, Module, Sequential, Trainer, mse_loss
-
-w = [Value(0.1 * i - 0.4) for i in range(9)]
-
-
-@part
-def wave(xs, k=2):
-    total = 0.0
-    for i, x in enumerate(xs):
-        total = total + tanh(w[i] * x + w[-1]) * sin(x * k)
-    return total, [x * total for x in xs]
 
 
 class Counting(Module):
